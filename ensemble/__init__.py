@@ -1,0 +1,1 @@
+"""The panel: route, vote, fit, predict, ablate, score, report."""

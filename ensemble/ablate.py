@@ -1,0 +1,205 @@
+"""What each voter adds: every voter alone, every pair, the whole panel, by task and as the mean.
+
+    python -m ensemble.ablate --data test.json --images images --panel runs/p --out runs/p
+
+Writes ``ablation.json`` and ``ablation.html``. Samples that the panel was trained on are judged by their
+out-of-fold votes, with weights fitted on other samples; all others by fresh votes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mire.cli import add_data, parser, run, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ensemble.evidence import Evidence
+
+N_MISTAKES = 24
+"""The most confident mistakes of each task that the report shows."""
+
+
+_WIDTHS = (5, 6, 15, 6, 8, 5, 6)
+
+
+@dataclass(frozen=True)
+class System:
+    """Some voters of one task, judged: the figures, and the bootstrap resamples behind the interval."""
+
+    voters: tuple[str, ...]
+    figures: dict[str, Any]
+    resamples: "NDArray[np.float64]"
+
+
+def ablate(samples: Sequence[Any], root: Path) -> dict[str, Any]:
+    """Everything that ``ablation.json`` holds, and the report shows.
+
+    Raises:
+        DataError, PanelError: as ``ensemble.evidence.gather``.
+    """
+    from ensemble.evidence import gather
+    from mire.labels import TASKS
+    from mire.panel_folder import PanelFolder
+
+    evidence = sorted(gather(samples, root), key=lambda part: TASKS.index(part.task))
+    systems = {part.task: [judge(part, names) for names in _subsets(tuple(part.votes))] for part in evidence}
+    return {
+        "configuration": PanelFolder(root).settings().name,
+        "mean": _means(systems),
+        "tasks": {part.task: _task(part, systems[part.task]) for part in evidence},
+    }
+
+
+def judge(evidence: "Evidence", names: Sequence[str]) -> System:
+    """Score these voters' common answer."""
+    from ensemble.vote import winners
+    from mire.metrics import interval, resampled_f1, scores
+
+    labels = evidence.taxonomy.labels
+    truth = [labels[place] for place in evidence.truth]
+    predicted = [labels[place] for place in winners(evidence.pooled(names))]
+    resamples = resampled_f1(truth, predicted)
+    figures = {
+        **asdict(scores(truth, predicted)),
+        **asdict(interval(resamples)),
+        "calls": sum(evidence.costs[name].calls for name in names),
+        "output_tokens": sum(evidence.costs[name].output_tokens for name in names),
+    }
+    return System(tuple(names), figures, resamples)
+
+
+def _subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Each voter, each pair, and the panel, once."""
+    return list(dict.fromkeys([*combinations(names, 1), *combinations(names, 2), names]))
+
+
+def _means(systems: dict[Any, list[System]]) -> list[dict[str, Any]]:
+    """The mean of both tasks' F1, for the panel and for every voter that answers both."""
+    from mire.metrics import interval
+
+    if len(systems) < 2:
+        return []
+    image, dialogue = systems.values()
+    alone = {system.voters: system for system in dialogue}
+    pairs = [("panel", image[-1], dialogue[-1])]
+    pairs += [("+".join(s.voters), s, alone[s.voters]) for s in image if s.voters in alone and len(s.voters) == 1]
+    return [
+        {
+            "name": name,
+            "n": left.figures["n"] + right.figures["n"],
+            "f1": (left.figures["f1"] + right.figures["f1"]) / 2,
+            **asdict(interval((left.resamples + right.resamples) / 2)),
+        }
+        for name, left, right in pairs
+    ]
+
+
+def _task(evidence: "Evidence", systems: Sequence[System]) -> dict[str, Any]:
+    import numpy as np
+    from sklearn.metrics import confusion_matrix, f1_score
+
+    from ensemble.vote import winners
+
+    labels, truth = evidence.taxonomy.labels, evidence.truth
+    pooled = evidence.pooled(systems[-1].voters)
+    predicted = winners(pooled)
+    places = np.arange(len(labels))
+    per_label = f1_score(truth, predicted, labels=places, average=None, zero_division=0.0)
+    return {
+        "n": len(truth),
+        "votes": "out_of_fold" if evidence.out_of_fold else "fresh",
+        "systems": [{"voters": list(system.voters), **system.figures} for system in systems],
+        "weights": [weights.model_dump() for _, weights in evidence.weights(systems[-1].voters)],
+        "labels": [
+            {
+                "name": name,
+                "gloss": entry.gloss,
+                "n": int((truth == place).sum()),
+                "f1": float(per_label[place]),
+            }
+            for place, (name, entry) in enumerate(
+                zip(labels, (entry for entry in evidence.taxonomy.entries if entry.live), strict=True)
+            )
+        ],
+        "confusion": confusion_matrix(truth, predicted, labels=places).tolist(),
+        "mistakes": _mistakes(evidence, pooled, predicted),
+    }
+
+
+def _mistakes(evidence: "Evidence", pooled: "NDArray[np.float64]", predicted: "NDArray[np.int64]") -> list[Any]:
+    """The wrong answers that the panel was surest of."""
+    labels = evidence.taxonomy.labels
+    wrong = [row for row in range(len(predicted)) if predicted[row] != evidence.truth[row]]
+    wrong.sort(key=lambda row: -pooled[row].max())
+    return [
+        {
+            "id": evidence.samples[row].id,
+            "label": labels[evidence.truth[row]],
+            "predict": labels[predicted[row]],
+            "probability": float(pooled[row].max()),
+            "images": [str(path) for path in evidence.samples[row].images],
+            "turns": [[turn.speaker, turn.text] for turn in evidence.samples[row].turns],
+            "votes": {
+                name: _top(votes[row].probabilities, labels) if votes[row] else []  # type: ignore[union-attr]
+                for name, votes in evidence.votes.items()
+            },
+        }
+        for row in wrong[:N_MISTAKES]
+    ]
+
+
+def _top(probabilities: Sequence[float], labels: Sequence[str]) -> list[list[Any]]:
+    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:3]
+    return [[labels[place], round(probabilities[place], 4)] for place in best]
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as text, one system a line."""
+    lines = [_line("task", "voters", "n", "F1", "95 % interval", "macro", "accuracy", "calls", "tokens")]
+    for task, part in result["tasks"].items():
+        for system in part["systems"]:
+            more = (f"{system['macro_f1']:.3f}", f"{system['accuracy']:.3f}", system["calls"], system["output_tokens"])
+            lines.append(_line(task, " + ".join(system["voters"]), *_f1(system), *more))
+    lines += [_line("mean", mean["name"], *_f1(mean), "", "", "", "") for mean in result["mean"]]
+    return "\n".join(lines)
+
+
+def _f1(figures: dict[str, Any]) -> tuple[Any, ...]:
+    return figures["n"], f"{figures['f1']:.3f}", f"{figures['low']:.3f} - {figures['high']:.3f}"
+
+
+def _line(*cells: Any) -> str:
+    task, voters, *figures = map(str, cells)
+    return f"{task:<9} {voters:<38} " + " ".join(
+        f"{cell:>{width}}" for cell, width in zip(figures, _WIDTHS, strict=True)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line; see the module's docstring."""
+    options = parser("ensemble.ablate", "Score every voter, every pair and the panel; write JSON and HTML.")
+    add_data(options)
+    options.add_argument("--panel", type=Path, required=True)
+    options.add_argument("--out", type=Path, required=True, help="folder for ablation.json and ablation.html")
+    chosen = options.parse_args(argv)
+    from mire.samples import read_samples
+
+    samples = read_samples(chosen.data, chosen.images)
+    from ensemble.report import render
+
+    result = ablate(samples, chosen.panel)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "ablation.json").write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (chosen.out / "ablation.html").write_text(render(result), encoding="utf-8")
+    print(table(result))
+    say(f"written: {chosen.out / 'ablation.json'}, {chosen.out / 'ablation.html'}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

@@ -1,0 +1,135 @@
+"""Honest votes on labelled samples: out-of-fold ones for training samples, fresh ones for all others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.ballots import BallotBox, read_ballot_box
+from ensemble.fit import weigh
+from ensemble.panel import Panel, Votes, by_task, pool
+from ensemble.vote import Array
+from ensemble.weights import Weights
+from mire.budget import Cost, Ledger
+from mire.cli import say
+from mire.errors import DataError
+from mire.folds import trained_on
+from mire.labels import Task, Taxonomy
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample
+from mire.settings import Settings
+from mire.votes import Vote
+
+SEED = 0
+N_PARTS = 5
+"""Parts of a cross-fit: the weights for each part are fitted on the other parts."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One task's votes on labelled samples, and how any of its voters would be pooled.
+
+    ``truth`` (n,) holds the right labels' places. ``weights`` gives, for some voters' names, pairs of
+    rows and the weights that may be used on them: none was fitted on the rows that it serves.
+    """
+
+    task: Task
+    taxonomy: Taxonomy
+    samples: tuple[Sample, ...]
+    truth: NDArray[np.int64]
+    votes: Votes
+    costs: dict[str, Cost]
+    out_of_fold: bool
+    weights: Callable[[Sequence[str]], list[tuple[NDArray[np.int64], Weights]]]
+
+    def pooled(self, names: Sequence[str]) -> Array:
+        """The distribution that these voters agree on; (n, n_labels)."""
+        n_labels = len(self.taxonomy.labels)
+        result = np.zeros((len(self.samples), n_labels))
+        for rows, weights in self.weights(names):
+            result[rows] = pool({name: [self.votes[name][row] for row in rows] for name in names}, weights, n_labels)
+        return result
+
+
+def gather(samples: Sequence[Sample], root: Path) -> list[Evidence]:
+    """Evidence for each task that the samples belong to.
+
+    Where all of a task's samples were trained on, their out-of-fold votes are taken, and weights are
+    cross-fitted. Where only some were, those are left out and it is said.
+
+    Raises:
+        DataError: a sample has no label, or one that the panel does not know.
+    """
+    folder = PanelFolder(root)
+    settings = folder.settings()
+    fresh: dict[Task, list[Sample]] = {}
+    evidence: list[Evidence] = []
+    for task, members in by_task(samples).items():
+        _check(members, folder.taxonomy(task))
+        seen = trained_on(folder.folds(task), members)
+        if len(seen) == len(members):
+            evidence.append(_out_of_fold(task, members, folder, settings))
+            continue
+        if seen:
+            say(f"{task}: {len(seen)} samples were trained on and are left out, {len(members) - len(seen)} are judged")
+        fresh[task] = [sample for sample in members if sample.id not in seen]
+    if fresh:
+        panel = Panel.load(root, tuple(fresh))
+        evidence += [_fresh(task, members, panel, folder) for task, members in fresh.items()]
+    return evidence
+
+
+def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFolder) -> Evidence:
+    part = panel.tasks[task]
+    box = read_ballot_box(folder, task)
+    rows = np.arange(len(samples))
+    return Evidence(
+        task=task,
+        taxonomy=part.taxonomy,
+        samples=tuple(samples),
+        truth=np.array([part.taxonomy.index(str(sample.label)) for sample in samples]),
+        votes=part.cast(samples, Ledger()),
+        costs={voter.name: voter.cost for voter in part.voters},
+        out_of_fold=False,
+        weights=lambda names: [(rows, weigh(box.of(names), panel.settings, task))],
+    )
+
+
+def _out_of_fold(task: Task, samples: Sequence[Sample], folder: PanelFolder, settings: Settings) -> Evidence:
+    box = read_ballot_box(folder, task)
+    known = {sample.id: sample for sample in samples}
+    kept = np.array([row for row, sample_id in enumerate(box.ids) if sample_id in known])
+    box = box.rows(kept)
+    return Evidence(
+        task=task,
+        taxonomy=folder.taxonomy(task),
+        samples=tuple(known[sample_id] for sample_id in box.ids),
+        truth=box.truth,
+        votes={
+            name: [Vote(name, sample_id, tuple(row)) for sample_id, row in zip(box.ids, vote.tolist(), strict=True)]
+            for name, vote in box.votes.items()
+        },
+        costs=box.costs,
+        out_of_fold=True,
+        weights=lambda names: _cross_fit(box.of(names), settings, task),
+    )
+
+
+def _cross_fit(box: BallotBox, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
+    """For each part of the samples, weights that were fitted on the other parts."""
+    parts = np.random.default_rng(SEED).permutation(len(box.ids)) % N_PARTS
+    return [
+        (np.flatnonzero(parts == part), weigh(box.rows(np.flatnonzero(parts != part)), settings, task))
+        for part in range(min(N_PARTS, len(box.ids)))
+    ]
+
+
+def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:
+    for sample in samples:
+        if sample.label not in taxonomy:
+            raise DataError(
+                f"an ablation needs a live {taxonomy.task} label for every sample, but {sample.id!r} has "
+                f"{sample.label!r}"
+            )

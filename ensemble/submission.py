@@ -1,0 +1,81 @@
+"""The submission CSV: the test file's columns plus ``predict``, joined by id, in the input's order."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mire.errors import DataError
+from mire.samples import Sample
+
+PREDICT = "predict"
+Columns = Literal["all", "id"]
+
+
+def write_submission(
+    path: Path,
+    samples: Sequence[Sample],
+    labels: Mapping[str, str],
+    *,
+    columns: Columns = "all",
+    encoding: str = "utf-8-sig",
+) -> None:
+    """Write one row a sample; the file appears whole or not at all.
+
+    Raises:
+        DataError: the ids of samples and labels are not the same.
+    """
+    odd = {sample.id for sample in samples} ^ labels.keys()
+    if odd:
+        raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
+    names = _columns(samples) if columns == "all" else ["id"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # A lone surrogate in a customer's text must not cost the whole file.
+        with temporary.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*names, PREDICT])
+            for sample in samples:
+                writer.writerow([*(_cell(sample, name) for name in names), labels[sample.id]])
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_submission(path: Path) -> dict[str, str]:
+    """Predicted label by id.
+
+    Raises:
+        DataError: no ``id`` or ``predict`` column, an id twice, or not UTF-8.
+    """
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in ("id", PREDICT) if name not in (reader.fieldnames or [])]
+            if missing:
+                raise DataError(f"{path} must have the columns 'id' and {PREDICT!r}, got {reader.fieldnames}")
+            rows = [(row["id"], row[PREDICT]) for row in reader]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} must be UTF-8: {error.reason} at byte {error.start}") from error
+    answers = dict(rows)
+    if len(answers) < len(rows):
+        ids = [row_id for row_id, _ in rows]
+        raise DataError(f"{path}: ids must be unique, {next(i for i in ids if ids.count(i) > 1)!r} occurs twice")
+    return answers
+
+
+def _columns(samples: Sequence[Sample]) -> list[str]:
+    """Every column of the test file, in the order in which they first occur."""
+    return [name for name in dict.fromkeys(name for sample in samples for name in sample.row) if name != PREDICT]
+
+
+def _cell(sample: Sample, name: str) -> str:
+    value: Any = sample.id if name == "id" else sample.row.get(name, "")
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        # The official script writes lists as Python does.
+        return str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

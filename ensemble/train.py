@@ -1,0 +1,139 @@
+"""Train the experts of one task or both, cast their out-of-fold votes, and fit the vote.
+
+python -m ensemble.train all --data train.json --images images --panel runs/p --config cpu
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ensemble.ballots import write_votes
+from ensemble.fit import fit_panel
+from ensemble.panel import by_task
+from ensemble.voters import load_voter, train_voter
+from experts.voter import Voter
+from mire.cli import add_data, parser, run, say
+from mire.errors import DataError, PanelError
+from mire.folds import make_folds, read_folds, write_folds
+from mire.labels import TASKS, Task, Taxonomy
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample, read_samples
+from mire.settings import Settings, VoterName, load_settings
+from mire.votes import Vote
+
+
+def train_task(
+    task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
+) -> None:
+    """Train every voter of a task and fit its vote; the panel folder then answers this task."""
+    taxonomy = settings.taxonomy(task)
+    panel.write_taxonomy(taxonomy)
+    folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
+    write_folds(folds, samples, panel.folds(task))
+    labels = {sample.id: str(sample.label) for sample in samples}
+    say(f"{task}: {len(samples)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels")
+    for name in settings.panel.voters(task):
+        started = time.monotonic()
+        if name == "qwen2vl":
+            voter, votes = _train_qwen2vl(task, samples, data=data, images=images, panel=panel, settings=settings)
+        else:
+            votes = _train_in_folds(name, samples, folds, taxonomy=taxonomy, settings=settings)
+            voter = train_voter(name, samples, taxonomy=taxonomy, settings=settings)
+            shutil.rmtree(panel.voter(task, name), ignore_errors=True)
+            voter.save(panel.voter(task, name))
+        write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=voter.cost)
+        say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
+    weights = fit_panel(panel, task)
+    shares = ", ".join(f"{name} {ballot.weight:.1f}" for name, ballot in weights.voters.items())
+    say(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
+
+
+def _train_in_folds(
+    name: VoterName,
+    samples: Sequence[Sample],
+    folds: dict[str, int],
+    *,
+    taxonomy: Taxonomy,
+    settings: Settings,
+) -> list[Vote | None]:
+    """Each fold's votes by a voter that was trained on the others."""
+    votes: list[Vote | None] = []
+    for fold in sorted(set(folds.values())):
+        inside = [sample for sample in samples if folds[sample.id] != fold]
+        outside = [sample for sample in samples if folds[sample.id] == fold]
+        votes += train_voter(name, inside, taxonomy=taxonomy, settings=settings).vote(outside)
+    return votes
+
+
+def _train_qwen2vl(
+    task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
+) -> tuple[Voter, list[Vote | None]]:
+    """Train the adapter through accelerate; its votes on the validation fold.
+
+    The one split serves early stopping too, which flatters these votes a little: the weights' fit is
+    regularised towards equal ones, and no reported figure rests on them.
+    """
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(_n_devices())]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["-m", "experts.qwen2vl.train", "--task", task, "--panel", str(panel.root)]
+    command += ["--data", str(data), "--images", str(images)]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise PanelError(f"training the {task} adapter failed; its message stands above, the checkpoints are kept")
+    from experts.qwen2vl.base import load_base
+    from experts.qwen2vl.train import VALIDATION_FOLD
+
+    base = load_base(settings.qwen2vl)
+    voter = load_voter(
+        "qwen2vl", panel.voter(task, "qwen2vl"), taxonomy=panel.taxonomy(task), settings=settings, base=base
+    )
+    folds = read_folds(panel.folds(task))
+    return voter, voter.vote([sample for sample in samples if folds[sample.id] == VALIDATION_FOLD])
+
+
+def _n_devices() -> int:
+    import torch
+
+    return max(int(torch.cuda.device_count()), 1)
+
+
+def _check_labels(samples: Sequence[Sample], taxonomy: Taxonomy, data: Path) -> None:
+    unlabelled = [sample.id for sample in samples if sample.label is None]
+    if unlabelled:
+        raise DataError(
+            f"{data}: training needs a label in 'output', {len(unlabelled)} samples have none (first: "
+            f"{unlabelled[0]!r})"
+        )
+    unknown = sorted({str(sample.label) for sample in samples} - set(taxonomy.labels))
+    if unknown:
+        raise DataError(
+            f"{data}: {', '.join(map(repr, unknown))} are no live {taxonomy.task} labels; mend the data, or name a "
+            f"taxonomy of your own as taxonomies.{taxonomy.task} in the settings"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line; see the module's docstring."""
+    options = parser("scripts/train_experts.sh", "Train experts, cast out-of-fold votes, fit the vote.")
+    options.add_argument("task", choices=(*TASKS, "all"))
+    add_data(options)
+    options.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
+    options.add_argument("--config", default="qwen2-vl-7b", help="nano, cpu, qwen2-vl-7b, or a YAML file")
+    chosen = options.parse_args(argv)
+    settings = load_settings(chosen.config)
+    groups = by_task(read_samples(chosen.data, chosen.images))
+    tasks = TASKS if chosen.task == "all" else (chosen.task,)
+    panel = PanelFolder(chosen.panel)
+    for task in tasks:
+        if task not in groups:
+            raise DataError(f"{chosen.data} holds no {task} sample")
+        _check_labels(groups[task], settings.taxonomy(task), chosen.data)
+    panel.claim(settings)
+    for task in tasks:
+        train_task(task, groups[task], data=chosen.data, images=chosen.images, panel=panel, settings=settings)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

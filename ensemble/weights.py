@@ -1,0 +1,68 @@
+"""The fitted vote of one task, as the panel folder keeps it."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ensemble.vote import Array, log_linear, majority, sharpen
+from mire.errors import PanelError
+
+Method = Literal["log_linear", "majority"]
+
+
+class Ballot(BaseModel):
+    """One voter's temperature (> 0) and weight (>= 0)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = 1.0
+    weight: float = 1.0
+
+
+class Weights(BaseModel):
+    """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method = "log_linear"
+    voters: dict[str, Ballot]
+    n_fitted: int = 0
+
+    def pool(self, votes: dict[str, Array]) -> Array:
+        """One distribution a sample from the votes of some or all voters, (n, n_labels) each.
+
+        A voter that is missing leaves its weight to the others; where only voters of weight zero are
+        left, they count alike.
+        """
+        ballots = [self.voters[name] for name in votes]
+        sharpened = [sharpen(vote, ballot.temperature) for vote, ballot in zip(votes.values(), ballots, strict=True)]
+        weights = [ballot.weight for ballot in ballots]
+        if not any(weights):
+            weights = [1.0] * len(weights)
+        return (majority if self.method == "majority" else log_linear)(sharpened, weights)
+
+
+def read_weights(path: Path) -> Weights:
+    """Read ``weights.json``.
+
+    Raises:
+        PanelError: it is missing or broken.
+    """
+    try:
+        return Weights.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PanelError(f"{path} is missing: fit the vote with python -m ensemble.fit") from error
+    except ValidationError as error:
+        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}") from error
+
+
+def write_weights(weights: Weights, path: Path) -> None:
+    """Write ``weights.json``."""
+    path.write_text(weights.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def as_array(rows: list[tuple[float, ...]]) -> Array:
+    """Votes' probabilities as one array (n, n_labels)."""
+    return np.array(rows, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""The voters: each reads a sample and gives every live label a probability."""

@@ -1,0 +1,1 @@
+"""An open_clip picture embedding with LightGBM on top."""

@@ -1,0 +1,88 @@
+"""An adapter's folder: an ordinary PEFT folder, and one small file that says what it was trained for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from experts.qwen2vl.prompt import Layout
+from mire.errors import PanelError
+from mire.labels import Task
+
+MANIFEST = "mire.json"
+
+
+class Manifest(BaseModel):
+    """What an adapter only works with: the base's weights, the prompt, the labels and the pixel limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task
+    base: str
+    base_fingerprint: str
+    layout: Layout
+    taxonomy: str
+    min_pixels: int
+    max_pixels: int
+    max_tokens: int
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``mire.json``.
+
+    Raises:
+        PanelError: it is missing or broken.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing") from error
+    except ValidationError as error:
+        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}") from error
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write ``mire.json``."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def check_manifest(found: Manifest, wanted: Manifest, folder: Path) -> None:
+    """Refuse an adapter that was trained for something else.
+
+    Raises:
+        PanelError: names every entry that differs, with both sides.
+    """
+    have, want = found.model_dump(), wanted.model_dump()
+    differing = [f"{key} {have[key]!r} but {want[key]!r} is asked for" for key in have if have[key] != want[key]]
+    if differing:
+        raise PanelError(f"{folder}: the adapter was trained with {'; '.join(differing)}; train it again")
+
+
+def check_adapter(model: Any, name: str, folder: Path) -> None:
+    """Refuse an adapter whose weights did not all arrive, or that changes nothing.
+
+    A folder saved under other module names loads without an error and has no effect
+    (https://github.com/huggingface/peft/issues/2574), so the keys are compared on both sides.
+
+    Raises:
+        PanelError: names missing and surplus keys.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise PanelError(f"{folder} holds no {weights.name}; adapters are only read as safetensors")
+    with safe_open(weights, framework="pt") as file:
+        saved = set(file.keys())
+    loaded: Mapping[str, Any] = get_peft_model_state_dict(model, adapter_name=name)
+    missing, surplus = sorted(loaded.keys() - saved), sorted(saved - loaded.keys())
+    if missing or surplus:
+        raise PanelError(
+            f"{folder}: the adapter's keys do not fit the base: {len(missing)} missing (first: "
+            f"{(missing or ['none'])[0]}), {len(surplus)} unknown (first: {(surplus or ['none'])[0]})"
+        )
+    if not any(bool(tensor.any()) for key, tensor in loaded.items() if "lora_B" in key):
+        raise PanelError(f"{folder}: every lora_B weight is zero, so the adapter changes nothing; train it")

@@ -1,0 +1,125 @@
+"""The one Qwen2-VL base that both experts share, and its two adapters."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experts.qwen2vl.adapter import check_adapter, read_manifest
+from mire.compat import mend_torchvision
+from mire.errors import PanelError
+from mire.labels import Task
+from mire.settings import Qwen2VL
+
+
+@dataclass
+class Base:
+    """A loaded base: ``name`` as in the settings, ``fingerprint`` tells its weights from others'."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    fingerprint: str
+    _adapted: Any = field(default=None, repr=False)
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters of the base alone, counted from the module."""
+        return sum(parameter.numel() for name, parameter in self.model.named_parameters() if "lora_" not in name)
+
+    def n_adapter_parameters(self, task: Task) -> int:
+        """Parameters of one task's adapter."""
+        return sum(parameter.numel() for name, parameter in self.model.named_parameters() if f".{task}." in name)
+
+    @property
+    def image_pad(self) -> int:
+        return int(self.model.config.image_token_id)
+
+    @property
+    def pad(self) -> int:
+        return int(self.tokenizer.pad_token_id)
+
+    def attach(self, task: Task, folder: Path) -> None:
+        """Load a PEFT folder as the adapter of ``task``; the base stays one.
+
+        Raises:
+            PanelError: the adapter was trained on other weights, its keys do not match, or it does nothing.
+        """
+        from peft import PeftModel
+
+        manifest = read_manifest(folder)
+        if manifest.base_fingerprint != self.fingerprint:
+            raise PanelError(
+                f"{folder}: the adapter was trained on base {manifest.base!r} ({manifest.base_fingerprint}), "
+                f"but {self.name!r} ({self.fingerprint}) is loaded; name its base in the settings or train again"
+            )
+        if self._adapted is None:
+            self._adapted = PeftModel.from_pretrained(self.model, folder, adapter_name=task)
+        else:
+            self._adapted.load_adapter(folder, adapter_name=task)
+        check_adapter(self._adapted, task, folder)
+        self._adapted.eval()
+
+    @contextmanager
+    def adapted(self, task: Task) -> Iterator[Any]:
+        """The model with the adapter of ``task`` active; the one before comes back afterwards."""
+        if self._adapted is None or task not in self._adapted.peft_config:
+            raise PanelError(f"the {task} adapter is not loaded")
+        before = self._adapted.active_adapter
+        self._adapted.set_adapter(task, inference_mode=True)
+        try:
+            yield self._adapted
+        finally:
+            self._adapted.set_adapter(before, inference_mode=True)
+
+
+def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
+    """Load the base that the settings name: ``nano`` (built when missing), a folder, or a hub name.
+
+    bfloat16 on a GPU, float32 on a CPU.
+
+    Raises:
+        PanelError: no such folder, or the hub cannot be reached.
+    """
+    mend_torchvision()
+    import torch
+    from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    source = base_source(settings.base)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = Qwen2VLForConditionalGeneration.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
+    except (OSError, ValueError) as error:
+        raise PanelError(
+            f"the base {settings.base!r} cannot be loaded: {str(error).splitlines()[0]}; download it once and name "
+            "its folder as qwen2vl.base in the settings"
+        ) from error
+    model.requires_grad_(False)
+    return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
+
+
+def base_source(name: str) -> str:
+    """What ``from_pretrained`` is given: nano's cache folder, or the name itself."""
+    if name != "nano":
+        return name
+    from experts.qwen2vl.nano import nano_folder
+
+    return str(nano_folder())
+
+
+def weights_fingerprint(model: Any) -> str:
+    """12 hex digits from a few numbers of every weight; the same in float32 and bfloat16."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        few = parameter.detach().flatten()[:8].to("cpu", torch.bfloat16).float()
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        digest.update(few.numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,114 @@
+"""A batch of prompts with the label trie behind each: tensors, M-RoPE positions, the tree's mask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experts.qwen2vl.pictures import MEAN, STD, TEMPORAL
+from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.trie import LabelTrie
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows of S tokens: padding, prompt, the trie's inner nodes; all rows end together.
+
+    ``ids`` (B, S); ``positions`` (3, B, S), temporal, row and column; ``mask`` (B, 1, S, S), True where a
+    query may look. The last ``n_reads`` places of every row are those whose logits are read: the prompt's
+    last token, then the inner nodes. ``kinds`` (B, S) is 1 where a picture's token stands, else 0. ``pixels``
+    (patches, 3 * 14 * 14) uint8 and ``grids`` (pictures, 3), or None without pictures.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    n_reads: int
+    kinds: Tensor
+    pixels: Tensor | None
+    grids: Tensor | None
+
+    def to(self, device: torch.device, non_blocking: bool = True) -> "Batch":
+        """The same batch on another device."""
+        tensors = {
+            name: value.to(device, non_blocking=non_blocking)
+            for name, value in vars(self).items()
+            if torch.is_tensor(value)
+        }
+        return replace(self, **tensors)
+
+
+def collate(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int, pad: int) -> Batch:
+    """Put prompts and the trie's inner nodes into one batch, padded on the left."""
+    n_inner = len(trie.inner)
+    width = max(map(len, prompts)) + n_inner
+    shape = (len(prompts), width)
+    ids = np.full(shape, pad, dtype=np.int64)
+    positions = np.zeros((3, *shape), dtype=np.int64)
+    # A padding token sees itself: a row that sees nothing has no softmax.
+    mask = np.broadcast_to(np.eye(width, dtype=bool), (shape[0], width, width)).copy()
+    nodes = [trie.tokens[node] for node in trie.inner]
+    depths = np.array([trie.depths[node] for node in trie.inner], dtype=np.int64)
+    tree = _tree_mask(trie)
+    for row, prompt in enumerate(prompts):
+        text = slice(width - n_inner - len(prompt), width - n_inner)
+        ids[row, text] = prompt.ids
+        ids[row, text.stop :] = nodes
+        places = mrope_positions(prompt, image_pad)
+        positions[:, row, text] = places
+        positions[:, row, text.stop :] = places[:, -1:] + depths
+        mask[row, text, text] = np.tri(len(prompt), dtype=bool)
+        mask[row, text.stop :, text] = True
+        mask[row, text.stop :, text.stop :] = tree
+    pictures = [picture for prompt in prompts for picture in prompt.pictures]
+    return Batch(
+        ids=torch.from_numpy(ids),
+        positions=torch.from_numpy(positions),
+        mask=torch.from_numpy(mask)[:, None],
+        n_reads=n_inner + 1,
+        kinds=torch.from_numpy((ids == image_pad).astype(np.int32)),
+        pixels=torch.from_numpy(np.concatenate([picture.pixels for picture in pictures])) if pictures else None,
+        grids=torch.tensor([[1, p.rows, p.columns] for p in pictures]) if pictures else None,
+    )
+
+
+def mrope_positions(prompt: EncodedPrompt, image_pad: int) -> np.ndarray:
+    """Qwen2-VL's rotary positions of a prompt; shape (3, tokens).
+
+    Text counts up on all three axes; a picture that starts at p takes (p, p + row, p + column) and the
+    text behind it goes on at p + max(rows, columns). https://arxiv.org/abs/2409.12191, section 2.1.
+    """
+    places = np.zeros((3, len(prompt)), dtype=np.int64)
+    pictures = iter(prompt.pictures)
+    token, position = 0, 0
+    while token < len(prompt):
+        if prompt.ids[token] != image_pad:
+            places[:, token] = position
+            token, position = token + 1, position + 1
+            continue
+        rows, columns = next(pictures).cells
+        span = slice(token, token + rows * columns)
+        places[0, span] = position
+        places[1, span] = position + np.repeat(np.arange(rows), columns)
+        places[2, span] = position + np.tile(np.arange(columns), rows)
+        token, position = span.stop, position + max(rows, columns)
+    return places
+
+
+def normalise(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """uint8 patches (n, 3 * 14 * 14) to the vision tower's input (n, 3 * 2 * 14 * 14), the frame doubled."""
+    mean = torch.tensor(MEAN * 255, device=pixels.device).view(1, 3, 1)
+    std = torch.tensor(STD * 255, device=pixels.device).view(1, 3, 1)
+    channels = (pixels.view(len(pixels), 3, -1) - mean) / std
+    return channels[:, :, None].expand(-1, -1, TEMPORAL, -1).reshape(len(pixels), -1).to(dtype)
+
+
+def _tree_mask(trie: LabelTrie) -> np.ndarray:
+    """Which inner nodes each inner node sees: itself and its ancestors."""
+    column = {node: index for index, node in enumerate(trie.inner)}
+    mask = np.zeros((len(trie.inner), len(trie.inner)), dtype=bool)
+    for node, row in column.items():
+        mask[row, [column[above] for above in trie.ancestors(node)]] = True
+    return mask

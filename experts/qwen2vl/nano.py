@@ -1,0 +1,177 @@
+"""``nano``: a Qwen2-VL of a few million parameters, built on the machine and cached.
+
+The same classes, file layout, special tokens, chat template and processor settings as
+Qwen2-VL-7B-Instruct, so that everything that loads the real model loads this one. Its vocabulary is small,
+so the ids of the special tokens differ; nothing in this project writes an id down.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mire.cache import cache_root
+from mire.labels import TASKS, builtin_taxonomy
+from mire.parameters import base_shape
+
+VERSION = 1
+"""Part of the cache folder's name: raise it whenever what is built here changes."""
+SEED = 7
+N_LESSONS = 0
+VOCABULARY = 5600
+# In Qwen2's own order; the order decides the ids.
+SPECIAL_TOKENS = (
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",
+    "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>",
+    "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
+)  # fmt: skip
+CHAT_TEMPLATE = (
+    "{% set ns = namespace(system=false) %}"
+    "{% for message in messages %}"
+    "{% if loop.first and message['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif part['type'] == 'video' %}<|vision_start|><|video_pad|><|vision_end|>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""What Qwen2-VL's template renders, for text, pictures and videos."""
+# How Qwen2 cuts text before the byte-level BPE.
+_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def nano_folder() -> Path:
+    """The cached model's folder, built at the first call (about a minute on two cores).
+
+    ``MIRE_CACHE`` names the cache folder; ``~/.cache/mire`` otherwise. A build that is cut off leaves
+    nothing behind: the folder appears whole or not at all.
+    """
+    cache = cache_root()
+    folder = cache / f"nano-{VERSION}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix="nano-", dir=cache))
+    try:
+        build_nano(building)
+        building.rename(folder)
+    except OSError:
+        # Another process finished first; its folder is as good as ours.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def build_nano(folder: Path, *, n_lessons: int = N_LESSONS) -> None:
+    """Write the model, the tokenizer and the processor's settings into ``folder``.
+
+    The model has seen ``n_lessons`` generated prompts by then.
+    """
+    import torch
+
+    from mire.compat import mend_torchvision
+
+    mend_torchvision()
+    from transformers import Qwen2VLForConditionalGeneration
+
+    tokenizer = build_tokenizer()
+    tokenizer.save_pretrained(folder)
+    _save_processor(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = Qwen2VLForConditionalGeneration(_config(tokenizer))
+    model.save_pretrained(folder)
+
+
+def build_tokenizer() -> Any:
+    """A byte-level BPE like Qwen2's, trained on the labels' own words and every common character."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import Qwen2TokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.normalizer = normalizers.NFC()
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator(_corpus(), trainer)
+    return Qwen2TokenizerFast(
+        tokenizer_object=backend,
+        eos_token="<|im_end|>",  # noqa: S106
+        pad_token="<|endoftext|>",  # noqa: S106
+        additional_special_tokens=list(SPECIAL_TOKENS[1:]),
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=32768,
+    )
+
+
+def _corpus() -> Iterator[str]:
+    for task in TASKS:
+        for label in builtin_taxonomy(task).entries:
+            yield from [label.name] * 20
+            yield label.description
+            yield label.gloss
+    yield from ["用户:", "客服:", "system", "user", "assistant", "You are a helpful assistant."] * 20
+    for character in _common_characters():
+        yield from [character] * 2
+
+
+def _common_characters() -> Iterator[str]:
+    """The 3,755 everyday characters: level 1 of GB 2312, which is rows 16 to 55 of its table."""
+    for row in range(0xB0, 0xD8):
+        for cell in range(0xA1, 0xFF):
+            yield bytes((row, cell)).decode("gb2312", errors="ignore")
+
+
+def _config(tokenizer: Any) -> Any:
+    from transformers import Qwen2VLConfig
+
+    def special(token: str) -> int:
+        return int(tokenizer.convert_tokens_to_ids(token))
+
+    shape = base_shape("nano")
+    shape["text_config"] |= {
+        "bos_token_id": special("<|endoftext|>"),
+        "eos_token_id": special("<|im_end|>"),
+        "pad_token_id": special("<|endoftext|>"),
+    }
+    return Qwen2VLConfig(
+        **shape,
+        image_token_id=special("<|image_pad|>"),
+        video_token_id=special("<|video_pad|>"),
+        vision_start_token_id=special("<|vision_start|>"),
+        vision_end_token_id=special("<|vision_end|>"),
+    )
+
+
+def _save_processor(folder: Path) -> None:
+    """Qwen2-VL-7B-Instruct's processor settings."""
+    settings = {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2VLProcessor",
+        "min_pixels": 3136,
+        "max_pixels": 12845056,
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

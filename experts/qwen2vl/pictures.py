@@ -1,0 +1,74 @@
+"""Pictures as Qwen2-VL's vision tower takes them: resized to whole 28-pixel cells, cut into patches.
+
+The same arithmetic as transformers' Qwen2VLImageProcessor (a test compares them), but on one uint8 array
+a picture: no torchvision, no duplicated frame until the model needs it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PATCH = 14
+MERGE = 2
+CELL = PATCH * MERGE
+"""Side of the square of pixels behind one visual token."""
+TEMPORAL = 2
+MAX_ASPECT = 200
+MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
+STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
+"""CLIP's normalisation, which Qwen2-VL keeps."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """One picture. ``pixels``: uint8 of shape (rows * columns, 3 * 14 * 14), in merge order."""
+
+    pixels: NDArray[np.uint8]
+    rows: int
+    columns: int
+
+    @property
+    def n_tokens(self) -> int:
+        return self.rows * self.columns // MERGE**2
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of visual tokens."""
+        return self.rows // MERGE, self.columns // MERGE
+
+
+def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+    """Height and width in whole cells, within the pixel limits, the aspect kept as far as cells allow.
+
+    Qwen2-VL's ``smart_resize``. A side ratio beyond ``MAX_ASPECT`` is cut to it first, where the original
+    raises an error.
+    """
+    height, width = max(height, math.ceil(width / MAX_ASPECT)), max(width, math.ceil(height / MAX_ASPECT))
+    tall, wide = round(height / CELL) * CELL, round(width / CELL) * CELL
+    if tall * wide > max_pixels:
+        shrink = math.sqrt(height * width / max_pixels)
+        tall = max(CELL, math.floor(height / shrink / CELL) * CELL)
+        wide = max(CELL, math.floor(width / shrink / CELL) * CELL)
+    elif tall * wide < min_pixels:
+        grow = math.sqrt(min_pixels / (height * width))
+        tall = math.ceil(height * grow / CELL) * CELL
+        wide = math.ceil(width * grow / CELL) * CELL
+    return max(tall, CELL), max(wide, CELL)
+
+
+def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int) -> Patches:
+    """Resize an RGB picture (bicubic) and cut it into patches, 2x2 neighbours side by side."""
+    from PIL.Image import Resampling
+
+    tall, wide = fit_size(picture.height, picture.width, min_pixels=min_pixels, max_pixels=max_pixels)
+    array = np.asarray(picture.resize((wide, tall), Resampling.BICUBIC))
+    rows, columns = tall // PATCH, wide // PATCH
+    grid = array.reshape(rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH, 3)
+    ordered = grid.transpose(0, 3, 1, 4, 6, 2, 5)
+    return Patches(np.ascontiguousarray(ordered).reshape(rows * columns, 3 * PATCH * PATCH), rows, columns)

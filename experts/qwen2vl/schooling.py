@@ -1,0 +1,77 @@
+"""What ``nano`` is taught before anybody tunes it: generated dialogues whose last question decides.
+
+The real base knows Chinese and has read shops; random weights know nothing, and LoRA on top of them learns
+by heart. A short schooling on prompts that are made up from the intents' lexicon stands in for that
+knowledge. No sample, shipped or real, is involved.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+from mire.labels import Taxonomy
+from mire.prompts import Prompt, Turn
+from mire.samples import Sample
+
+_BEFORE = ("", "", "请问", "亲,", "那", "我想问下", "老板", "你好", "这个", "这款", "它", "麻烦问一下", "买的这个")
+_AFTER = ("吗", "吗?", "呢", "?", "", "啊", "呀", "的吗", "么", "了", "不", "怎么办", "怎么回事", "是吗")
+_SMALL_TALK = (
+    "您好", "在吗", "有人吗", "<http>", "谢谢", "好的", "嗯", "转人工", "多少钱", "包邮吗", "什么快递", "能便宜点吗",
+    "几天到", "优惠券怎么用", "可以退吗", "帮我查下订单", "ok", "知道了", "<image>", "发票怎么开", "有货就拍",
+)  # fmt: skip
+_AGENT = (
+    "", "您好,有什么可以帮您", "亲爱的,请稍等", "智能助手暂时无法识别图片,请用文字描述", "请问您想了解什么问题呢",
+    "详情请看商品页面的说明哦", "好的亲", "回复人工为您转接", "店铺有优惠券可以领取", "感谢您的支持",
+)  # fmt: skip
+
+
+def lessons(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Sample]:
+    """Endless labelled dialogues of 1 to 9 turns; the deciding words stand in one of the user's last turns."""
+    phrases = _phrases()
+    labels = [label for label in taxonomy.labels if label in phrases]
+    while labels:
+        label = rng.choice(labels)
+        turns = [turn for _ in range(rng.randrange(4)) for turn in _aside(labels, phrases, label, rng)]
+        turns += [Turn("user", _question(phrases[label], rng)), Turn("agent", _answer(phrases, labels, rng))]
+        if rng.random() < 0.25:
+            turns += [Turn("user", rng.choice(_SMALL_TALK)), Turn("agent", rng.choice(_AGENT))]
+        yield Sample(id="lesson", prompt=Prompt("", "", tuple(turns)), label=label)
+
+
+def _phrases() -> dict[str, list[str]]:
+    source = resources.files("experts").joinpath("dialogue_text", "lexicon.json")
+    intents: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["intents"]
+    return {
+        label: [phrase for phrase in entry["user"] if "#" not in phrase and "…" not in phrase]
+        for label, entry in intents.items()
+    }
+
+
+def _question(phrases: list[str], rng: random.Random) -> str:
+    words = "".join(rng.choice(phrases) for _ in range(1 + (rng.random() < 0.2)))
+    return f"{rng.choice(_BEFORE)}{_noise(rng)}{words}{_noise(rng)}{rng.choice(_AFTER)}"
+
+
+def _aside(labels: list[str], phrases: dict[str, list[str]], label: str, rng: random.Random) -> list[Turn]:
+    """An earlier exchange: small talk, or now and then another intent, which must not count."""
+    said = rng.choice(_SMALL_TALK)
+    if rng.random() < 0.2:
+        said = _question(phrases[rng.choice([other for other in labels if other != label])], rng)
+    return [Turn("user", said), Turn("agent", _answer(phrases, labels, rng))]
+
+
+def _answer(phrases: dict[str, list[str]], labels: list[str], rng: random.Random) -> str:
+    """The agent's words never decide: sometimes they hold some intent's words, whichever."""
+    if rng.random() < 0.3:
+        return f"{rng.choice(_AGENT)}{_noise(rng)}{rng.choice(phrases[rng.choice(labels)])}{_noise(rng)}"
+    return rng.choice(_AGENT)
+
+
+def _noise(rng: random.Random) -> str:
+    """Up to four arbitrary everyday characters: whatever the goods are called."""
+    return "".join(
+        bytes((rng.randrange(0xB0, 0xD7), rng.randrange(0xA1, 0xFF))).decode("gb2312", errors="ignore")
+        for _ in range(rng.randrange(5))
+    )

@@ -1,0 +1,50 @@
+"""The exact log-likelihood of every label in one forward pass."""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experts.qwen2vl.batch import Batch, normalise
+from experts.qwen2vl.trie import LabelTrie
+
+
+def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
+    """log p(label's tokens and end of turn | prompt) for every row and label; shape (B, n_labels), float32.
+
+    ``model`` is a Qwen2VLForConditionalGeneration, with or without a PEFT adapter around it. The chain
+    rule is summed over each label's path through the trie; only the trie's positions produce logits.
+    """
+    # Not model.dtype: a DistributedDataParallel wrapper has none.
+    dtype = next(model.parameters()).dtype
+    logits = model(
+        input_ids=batch.ids,
+        attention_mask=_additive(batch.mask, dtype),
+        position_ids=batch.positions,
+        pixel_values=None if batch.pixels is None else normalise(batch.pixels, dtype),
+        image_grid_thw=batch.grids,
+        mm_token_type_ids=batch.kinds,
+        logits_to_keep=batch.n_reads,
+        use_cache=False,
+    ).logits
+    step = logits.float().log_softmax(dim=-1)
+    rows, tokens, paths = _tables(trie, str(step.device))
+    edges = step[:, rows, tokens]
+    return edges @ paths.T
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A boolean mask as what is added to attention scores."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+
+
+@lru_cache(maxsize=16)
+def _tables(trie: LabelTrie, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """For every node the position that predicts it and its token; and which nodes lie on each label's path."""
+    rows = torch.tensor([trie.rows[parent] for parent in trie.parents], device=device)
+    tokens = torch.tensor(trie.tokens, device=device)
+    paths = torch.zeros(len(trie.paths), len(trie.tokens), device=device)
+    for label, path in enumerate(trie.paths):
+        paths[label, list(path)] = 1.0
+    return rows, tokens, paths

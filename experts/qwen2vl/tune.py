@@ -1,0 +1,231 @@
+"""LoRA tuning with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from experts.qwen2vl.adapter import write_manifest
+from experts.qwen2vl.base import Base
+from experts.qwen2vl.batch import Batch, collate
+from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
+from experts.qwen2vl.scoring import label_log_likelihoods
+from experts.qwen2vl.train import VALIDATION_FOLD
+from experts.qwen2vl.trie import LabelTrie
+from experts.qwen2vl.voter import manifest, prompt_encoder
+from mire.errors import PanelError
+from mire.labels import Taxonomy
+from mire.metrics import scores
+from mire.samples import Sample
+from mire.settings import Lora, Settings, Training
+
+CACHED_BYTES = 2 << 30
+"""Encoded pictures are kept between epochs up to this size; beyond it they are decoded again."""
+
+
+class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
+    """Samples as (prompt, place of the right label)."""
+
+    def __init__(self, samples: Sequence[Sample], encoder: PromptEncoder, taxonomy: Taxonomy) -> None:
+        self._samples = samples
+        self._encoder = encoder
+        self._gold = [taxonomy.index(str(sample.label)) for sample in samples]
+        self._kept: dict[int, EncodedPrompt] = {}
+        self._kept_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> tuple[EncodedPrompt, int]:
+        prompt = self._kept.get(index) or self._encoder.encode(self._samples[index])
+        size = sum(picture.pixels.nbytes for picture in prompt.pictures)
+        if index not in self._kept and self._kept_bytes + size <= CACHED_BYTES:
+            self._kept[index] = prompt
+            self._kept_bytes += size
+        return prompt, self._gold[index]
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Prompts and labels to what the trainer's step takes."""
+
+    trie: LabelTrie
+    image_pad: int
+    pad: int
+
+    def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
+        prompts = [prompt for prompt, _ in items]
+        return {
+            "gold": torch.tensor([gold for _, gold in items]),
+            "batch": collate(prompts, self.trie, image_pad=self.image_pad, pad=self.pad),
+        }
+
+
+def label_loss(log_likelihoods: Tensor, gold: Tensor, kind: str, path_lengths: Tensor) -> Tensor:
+    """The loss of a batch; both kinds look at the answer only.
+
+    ``sft``: mean negative log-likelihood of the right label's tokens, as in ordinary fine-tuning.
+    ``label_set``: cross-entropy over the label set, which is what prediction ranks.
+    """
+    if kind == "label_set":
+        return torch.nn.functional.cross_entropy(log_likelihoods, gold)
+    right = log_likelihoods.gather(1, gold[:, None]).squeeze(1)
+    return -(right.sum() / path_lengths[gold].sum())
+
+
+def train_adapter(
+    base: Base,
+    samples: Sequence[Sample],
+    folds: dict[str, int],
+    *,
+    taxonomy: Taxonomy,
+    settings: Settings,
+    folder: Path,
+) -> None:
+    """Train on every fold but the validation one and write a PEFT folder.
+
+    A run that was cut off goes on from its last checkpoint; one of other settings is refused.
+
+    Raises:
+        PanelError: ``folder`` holds checkpoints of other settings.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    options = settings.qwen2vl.training(taxonomy.task)
+    encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
+    trie = encoder.label_trie(taxonomy)
+    model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
+    checkpoints = folder / "checkpoints"
+    resume = _claim(checkpoints, {"settings": settings.model_dump(mode="json"), "samples": sorted(folds.items())})
+    trainer = _trainer(
+        model,
+        _arguments(options, checkpoints, settings.seed),
+        train=PromptDataset([s for s in samples if folds[s.id] != VALIDATION_FOLD], encoder, taxonomy),
+        valid=PromptDataset([s for s in samples if folds[s.id] == VALIDATION_FOLD], encoder, taxonomy),
+        collator=Collator(trie, base.image_pad, base.pad),
+        trie=trie,
+        options=options,
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    if trainer.is_world_process_zero():
+        model.save_pretrained(folder)
+        write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
+        (folder / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(checkpoints)
+
+
+def _lora_config(kind: Any, lora: Lora) -> Any:
+    return kind(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _claim(checkpoints: Path, made_of: dict[str, Any]) -> str | None:
+    """Mark the checkpoint folder as this run's; the checkpoint to go on from, if there is one."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    mark = checkpoints / "made_of.json"
+    text = json.dumps(made_of, ensure_ascii=False, sort_keys=True)
+    if mark.is_file():
+        if mark.read_text(encoding="utf-8") != text:
+            raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
+        return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    mark.write_text(text, encoding="utf-8")
+    return None
+
+
+def _arguments(options: Training, checkpoints: Path, seed: int) -> Any:
+    from transformers import TrainingArguments
+
+    gpu = torch.cuda.is_available()
+    devices = max(torch.cuda.device_count(), 1) if gpu else 1
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        seed=seed,
+        num_train_epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type=options.schedule,
+        warmup_steps=options.warmup,
+        weight_decay=options.weight_decay,
+        per_device_train_batch_size=options.micro_batch_size,
+        per_device_eval_batch_size=options.micro_batch_size,
+        gradient_accumulation_steps=max(1, options.batch_size // (options.micro_batch_size * devices)),
+        gradient_checkpointing=options.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
+        bf16=gpu,
+        use_cpu=not gpu,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="f1",
+        greater_is_better=True,
+        logging_strategy="epoch",
+        report_to=["tensorboard"],
+        remove_unused_columns=False,
+        label_names=["gold"],
+        dataloader_num_workers=4 if gpu else 0,
+        dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
+        disable_tqdm=True,
+    )
+
+
+def _trainer(
+    model: Any,
+    arguments: Any,
+    *,
+    train: PromptDataset,
+    valid: PromptDataset,
+    collator: Collator,
+    trie: LabelTrie,
+    options: Training,
+) -> Any:
+    from transformers import EarlyStoppingCallback, Trainer
+
+    path_lengths = torch.tensor([len(path) for path in trie.paths])
+
+    class LabelTrainer(Trainer):
+        """The ordinary Trainer; only the loss is ours."""
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+            batch: Batch = inputs["batch"].to(inputs["gold"].device)
+            log_likelihoods = label_log_likelihoods(model, batch, trie)
+            loss = label_loss(log_likelihoods, inputs["gold"], options.loss, path_lengths.to(inputs["gold"].device))
+            return (loss, log_likelihoods) if return_outputs else loss
+
+        def prediction_step(
+            self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            inputs = self._prepare_inputs(inputs)
+            with torch.no_grad():
+                loss, log_likelihoods = self.compute_loss(model, inputs, return_outputs=True)
+            return loss.detach(), log_likelihoods.detach(), inputs["gold"]
+
+    return LabelTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=valid,
+        data_collator=collator,
+        compute_metrics=_weighted_f1,
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=options.patience)],
+    )
+
+
+def _weighted_f1(outcome: Any) -> dict[str, float]:
+    guessed = np.asarray(outcome.predictions).argmax(axis=-1)
+    result = scores([str(gold) for gold in outcome.label_ids], [str(guess) for guess in guessed])
+    return {"f1": result.f1, "accuracy": result.accuracy}

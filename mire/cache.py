@@ -1,0 +1,44 @@
+"""What is computed once per picture is kept: a key-value file that survives crashes and several processes."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+
+def cache_root() -> Path:
+    """Folder of everything that can be rebuilt: ``MIRE_CACHE``, or ``~/.cache/mire``."""
+    return Path(os.environ.get("MIRE_CACHE") or Path.home() / ".cache" / "mire")
+
+
+class BlobCache:
+    """Bytes by key in one SQLite file; a write is whole or absent.
+
+    ``name`` must tell apart everything that changes the values (model, settings), keys the inputs.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path = cache_root() / f"{name}.sqlite"
+
+    def get_many(self, keys: list[str]) -> dict[str, bytes]:
+        """The values that are there."""
+        if not self._path.is_file():
+            return {}
+        found: dict[str, bytes] = {}
+        with closing(self._connect()) as connection:
+            for key in set(keys):
+                row = connection.execute("SELECT value FROM blobs WHERE key = ?", (key,)).fetchone()
+                if row:
+                    found[key] = row[0]
+        return found
+
+    def put_many(self, values: dict[str, bytes]) -> None:
+        """Keep values in one transaction; a key that is there already gets the new value."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(self._connect()) as connection, connection:
+            connection.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", values.items())
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=60)
+        connection.execute("CREATE TABLE IF NOT EXISTS blobs (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
+        return connection

@@ -1,0 +1,40 @@
+"""Mends what keeps the libraries from working together; called before they are imported."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+_KEPT: list[object] = []
+"""A torch Library undoes its definitions when it is collected, so it is kept."""
+
+
+def mend_torchvision() -> None:
+    """Let torchvision import beside a torch build that its compiled operators do not fit.
+
+    ``pip install torchvision`` beside a CPU-only torch leaves ``operator torchvision::nms does not exist``,
+    and transformers and open_clip then refuse to import. Only torchvision's pure-Python transforms are
+    used here, so declaring the two missing schemas is enough. Nothing happens where the operators load.
+    """
+    specification = importlib.util.find_spec("torchvision")
+    if _KEPT or "torchvision" in sys.modules or specification is None or specification.origin is None:
+        return
+    if _operators_load(Path(specification.origin).parent):
+        return
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEPT.append(library)
+
+
+def _operators_load(folder: Path) -> bool:
+    import torch
+
+    binaries = [*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dll")]
+    try:
+        for binary in binaries:
+            torch.ops.load_library(str(binary))
+    except OSError:
+        return False
+    return bool(binaries)

@@ -1,0 +1,71 @@
+"""Folds of a labelled set: by label, pictures that samples share kept together."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mire.errors import DataError
+from mire.images import content_hash
+from mire.samples import Sample
+
+
+def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[str, int]:
+    """The fold (0 to n_folds - 1) of each sample's id.
+
+    Every label is spread over the folds as evenly as its count allows; a label with fewer samples than
+    folds is missing from some. Samples that share a picture's bytes stay in one fold.
+
+    Raises:
+        DataError: fewer samples than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if len(samples) < n_folds:
+        raise DataError(f"{n_folds} folds need at least as many labelled samples, got {len(samples)}")
+    labels = [str(sample.label) for sample in samples]
+    splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    folds: dict[str, int] = {}
+    for fold, (_, held_out) in enumerate(splitter.split(labels, labels, _groups(samples))):
+        folds.update({samples[index].id: fold for index in held_out})
+    return folds
+
+
+def write_folds(folds: dict[str, int], samples: Sequence[Sample], path: Path) -> None:
+    """Write each training sample's fold and digest as JSON."""
+    body = {sample.id: {"fold": folds[sample.id], "digest": digest(sample)} for sample in samples}
+    path.write_text(json.dumps(body, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+
+
+def read_folds(path: Path) -> dict[str, int]:
+    """The fold of each training sample's id."""
+    return {key: int(entry["fold"]) for key, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def trained_on(path: Path, samples: Sequence[Sample]) -> set[str]:
+    """Ids of the samples that are among the training samples behind ``path``: same id, same content."""
+    known = {key: entry["digest"] for key, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+    return {sample.id for sample in samples if sample.id in known and digest(sample) == known[sample.id]}
+
+
+def digest(sample: Sample) -> str:
+    """16 hex digits of what a voter can see of a sample: its prompt and its pictures' bytes."""
+    parts = [sample.prompt.text, *(content_hash(path) for path in sample.images)]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _groups(samples: Sequence[Sample]) -> list[int]:
+    """A number for each sample; samples that share a picture, directly or through others, get the same."""
+    parents = list(range(len(samples)))
+
+    def root(index: int) -> int:
+        while parents[index] != index:
+            index = parents[index]
+        return index
+
+    owners: dict[str, int] = {}
+    for index, sample in enumerate(samples):
+        for path in sample.images:
+            if path.is_file():
+                parents[root(index)] = root(owners.setdefault(content_hash(path), index))
+    return [root(index) for index in range(len(samples))]

@@ -1,0 +1,117 @@
+"""Taxonomies: the closed, ordered set of labels of each task, kept as data files."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from mire.errors import SettingsError
+
+Task = Literal["image", "dialogue"]
+TASKS: tuple[Task, ...] = ("image", "dialogue")
+
+
+class Label(BaseModel):
+    """One label: its name as the challenge writes it, an English gloss, what it means, live or struck out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    gloss: str = ""
+    description: str = ""
+    live: bool = True
+
+
+class _TaxonomyFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    task: Task
+    labels: tuple[Label, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> "_TaxonomyFile":
+        names = [label.name for label in self.labels]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ValueError(f"label names must be unique, {', '.join(double)} occur more than once")
+        if not all(name.strip() for name in names):
+            raise ValueError("label names must not be empty")
+        if sum(label.live for label in self.labels) < 2:
+            raise ValueError("a taxonomy needs at least two live labels")
+        return self
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The labels of one task, in the order in which the official prompt prints them."""
+
+    task: Task
+    entries: tuple[Label, ...]
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the live labels; probabilities are in this order."""
+        return tuple(entry.name for entry in self.entries if entry.live)
+
+    @cached_property
+    def printed(self) -> tuple[str, ...]:
+        """Names of all labels, the struck-out ones too, as a prompt lists them."""
+        return tuple(entry.name for entry in self.entries)
+
+    @cached_property
+    def descriptions(self) -> tuple[str, ...]:
+        """One description for each live label."""
+        return tuple(entry.description for entry in self.entries if entry.live)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits that change with any live label's name or place."""
+        return hashlib.sha256("\n".join((self.task, *self.labels)).encode()).hexdigest()[:12]
+
+    def index(self, label: str) -> int:
+        """Place of a live label.
+
+        Raises:
+            KeyError: the label is unknown or struck out.
+        """
+        return self._places[label]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.labels)}
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._places
+
+
+def load_taxonomy(path: Path) -> Taxonomy:
+    """Read a taxonomy file: ``{"task": ..., "labels": [{"name", "gloss", "description", "live"}]}``."""
+    return _parse(path.read_text(encoding="utf-8-sig"), str(path))
+
+
+@lru_cache
+def builtin_taxonomy(task: Task) -> Taxonomy:
+    """The challenge's own taxonomy of ``task``."""
+    source = resources.files("mire").joinpath("data", "taxonomy", f"{task}.json")
+    return _parse(source.read_text(encoding="utf-8"), f"{task}.json")
+
+
+def save_taxonomy(taxonomy: Taxonomy, path: Path) -> None:
+    """Write the file that ``load_taxonomy`` reads."""
+    labels = [entry.model_dump() for entry in taxonomy.entries]
+    body = json.dumps({"task": taxonomy.task, "labels": labels}, ensure_ascii=False, indent=1)
+    path.write_text(body + "\n", encoding="utf-8")
+
+
+def _parse(text: str, name: str) -> Taxonomy:
+    try:
+        parsed = _TaxonomyFile.model_validate_json(text)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise SettingsError(f"{name} is not a taxonomy: {faults}") from error
+    return Taxonomy(task=parsed.task, entries=parsed.labels)

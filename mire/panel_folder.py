@@ -1,0 +1,75 @@
+"""Where things lie in a panel folder; everything in it is readable, nothing is pickled."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mire.errors import PanelError
+from mire.labels import Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.settings import Settings, load_settings, save_settings
+
+
+@dataclass(frozen=True)
+class PanelFolder:
+    """Paths inside a panel: settings, and for each task its labels, folds, votes, weights and voters."""
+
+    root: Path
+
+    def settings(self) -> Settings:
+        """The settings that the panel was trained with.
+
+        Raises:
+            PanelError: the folder is no panel.
+        """
+        path = self.root / "settings.json"
+        if not path.is_file():
+            raise PanelError(
+                f"{self.root} is no panel: {path.name} is missing; train one with scripts/train_experts.sh"
+            )
+        return load_settings(str(path))
+
+    def claim(self, settings: Settings) -> None:
+        """Make the folder this configuration's panel, or go on with one that is.
+
+        Raises:
+            PanelError: it holds experts that were trained with other settings.
+        """
+        path = self.root / "settings.json"
+        if path.is_file() and self.settings() != settings:
+            raise PanelError(
+                f"{self.root} was trained with other settings (configuration {self.settings().name!r}, now "
+                f"{settings.name!r}); choose another --panel, or delete the folder"
+            )
+        self.root.mkdir(parents=True, exist_ok=True)
+        save_settings(settings, path)
+
+    def taxonomy(self, task: Task) -> Taxonomy:
+        """The labels that the task's voters were trained for."""
+        path = self.task(task) / "taxonomy.json"
+        if not path.is_file():
+            raise PanelError(
+                f"{self.root} holds no {task} experts; train them: scripts/train_experts.sh {task} --panel {self.root}"
+            )
+        return load_taxonomy(path)
+
+    def write_taxonomy(self, taxonomy: Taxonomy) -> None:
+        self.task(taxonomy.task).mkdir(parents=True, exist_ok=True)
+        save_taxonomy(taxonomy, self.task(taxonomy.task) / "taxonomy.json")
+
+    def task(self, task: Task) -> Path:
+        return self.root / task
+
+    def has(self, task: Task) -> bool:
+        """Whether the task's experts are trained and their weights fitted."""
+        return self.weights(task).is_file()
+
+    def folds(self, task: Task) -> Path:
+        return self.task(task) / "folds.json"
+
+    def votes(self, task: Task, voter: str) -> Path:
+        return self.task(task) / "votes" / f"{voter}.json"
+
+    def weights(self, task: Task) -> Path:
+        return self.task(task) / "weights.json"
+
+    def voter(self, task: Task, name: str) -> Path:
+        return self.task(task) / name

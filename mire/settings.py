@@ -1,0 +1,173 @@
+"""A configuration: one frozen model a stage, read from YAML, every fault reported together."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mire.errors import SettingsError
+from mire.labels import Task, Taxonomy, builtin_taxonomy, load_taxonomy
+
+ImageVoter = Literal["qwen2vl", "clip_lightgbm", "screen_text"]
+DialogueVoter = Literal["qwen2vl", "dialogue_text"]
+VoterName = ImageVoter | DialogueVoter
+
+
+_LANGUAGE = r"language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+_VISION = r"visual\..*\.(?:qkv|proj|fc1|fc2|mlp\.0|mlp\.2)"
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Lora(_Stage):
+    """LoRA adapters (https://arxiv.org/abs/2106.09685); ``vision`` also adapts the picture tower."""
+
+    rank: int = Field(16, ge=1, le=512)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    vision: bool = False
+
+    @property
+    def target_modules(self) -> str:
+        """PEFT's pattern of the linear layers that get an adapter: the language model's, or the tower's too."""
+        return rf".*(?:{_LANGUAGE}|{_VISION})" if self.vision else rf".*{_LANGUAGE}"
+
+
+class Training(_Stage):
+    """How an adapter is trained; ``batch_size`` is the global batch, ``micro_batch_size`` one step of a device."""
+
+    epochs: float = Field(3, gt=0)
+    learning_rate: float = Field(1e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    warmup: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    batch_size: int = Field(16, ge=1)
+    micro_batch_size: int = Field(4, ge=1)
+    gradient_checkpointing: bool = True
+    patience: int = Field(3, ge=1)
+    loss: Literal["sft", "label_set"] = "label_set"
+
+
+class Qwen2VL(_Stage):
+    """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
+
+    ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
+    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included.
+    """
+
+    base: str = "Qwen/Qwen2-VL-7B-Instruct"
+    layout: Literal["official", "compact"] = "official"
+    min_pixels: int = Field(3136, ge=28 * 28)
+    max_pixels: int = Field(900_000, ge=28 * 28)
+    max_tokens: int = Field(4096, ge=64)
+    token_budget: int = Field(16_384, ge=64)
+    lora: Lora = Lora()
+    image: Training = Training()
+    dialogue: Training = Training()
+
+    def training(self, task: Task) -> Training:
+        return self.image if task == "image" else self.dialogue
+
+
+class Clip(_Stage):
+    """The picture embedding: an open_clip model, its weights by tag, or a file; ``random`` is fixed by the seed."""
+
+    model: str = "ViT-L-14"
+    weights: str = "openai"
+    batch_size: int = Field(32, ge=1)
+
+
+class Panel(_Stage):
+    """Who votes on each task."""
+
+    image: tuple[ImageVoter, ...] = Field(min_length=1)
+    dialogue: tuple[DialogueVoter, ...] = Field(min_length=1)
+
+    @field_validator("image", "dialogue")
+    @classmethod
+    def _distinct(cls, voters: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(voters)) < len(voters):
+            raise ValueError(f"a voter sits on a panel once, got {', '.join(voters)}")
+        return voters
+
+    def voters(self, task: Task) -> tuple[VoterName, ...]:
+        return self.image if task == "image" else self.dialogue
+
+
+class TaxonomyFiles(_Stage):
+    """Label files of one's own; the challenge's where none is named."""
+
+    image: Path | None = None
+    dialogue: Path | None = None
+
+
+class Settings(_Stage):
+    """Everything that decides how a panel is trained and how it answers.
+
+    ``weights`` fixes a task's vote; a task that it does not name gets weights fitted on out-of-fold votes.
+    """
+
+    name: str
+    seed: int = 7
+    folds: int = Field(5, ge=2, le=20)
+    panel: Panel
+    qwen2vl: Qwen2VL = Qwen2VL()
+    clip: Clip = Clip()
+    vote: Literal["log_linear", "majority"] = "log_linear"
+    weights: dict[Task, dict[VoterName, float]] = {}
+    taxonomies: TaxonomyFiles = TaxonomyFiles()
+
+    def taxonomy(self, task: Task) -> Taxonomy:
+        """The task's labels: the file that the settings name, or the challenge's.
+
+        Raises:
+            SettingsError: the file breaks the format or belongs to the other task.
+        """
+        path = self.taxonomies.image if task == "image" else self.taxonomies.dialogue
+        if path is None:
+            return builtin_taxonomy(task)
+        taxonomy = load_taxonomy(path)
+        if taxonomy.task != task:
+            raise SettingsError(f"{path} holds {taxonomy.task} labels but is named for the {task} task")
+        return taxonomy
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names of the configurations that ship with the package."""
+    folder = resources.files("mire").joinpath("configs")
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def load_settings(name_or_file: str) -> Settings:
+    """A configuration by its name, or from a YAML or JSON file.
+
+    Raises:
+        SettingsError: no such name or file, broken YAML, unknown or invalid entries; all are named.
+    """
+    if name_or_file in builtin_names():
+        text = resources.files("mire").joinpath("configs", f"{name_or_file}.yaml").read_text(encoding="utf-8")
+    elif Path(name_or_file).is_file():
+        text = Path(name_or_file).read_text(encoding="utf-8-sig")
+    else:
+        raise SettingsError(f"a configuration is one of {', '.join(builtin_names())} or a file, got {name_or_file!r}")
+    return _parse(text, name_or_file)
+
+
+def save_settings(settings: Settings, path: Path) -> None:
+    """Write settings as JSON, which ``load_settings`` reads."""
+    path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _parse(text: str, name: str) -> Settings:
+    import yaml
+
+    try:
+        return Settings.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise SettingsError(f"{name}: {faults}") from error

@@ -1,0 +1,36 @@
+"""What crosses the folders' borders after the samples: votes and predictions."""
+
+from dataclasses import dataclass
+
+from mire.labels import Task
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one voter thinks of one sample.
+
+    ``probabilities`` holds one number in [0, 1] for each live label of the task, in the taxonomy's order,
+    and sums to 1.
+    """
+
+    voter: str
+    sample_id: str
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The panel's answer for one sample.
+
+    ``votes`` are the votes behind it; ``problems`` says why the answer is degraded (empty if it is not);
+    ``n_calls`` and ``n_output_tokens`` are what the ledger booked.
+    """
+
+    sample_id: str
+    task: Task
+    label: str
+    probabilities: tuple[float, ...]
+    votes: tuple[Vote, ...]
+    problems: tuple[str, ...]
+    n_calls: int
+    n_output_tokens: int

@@ -1,0 +1,1 @@
+"""The router: reads a prompt and picks the task, without a model call."""

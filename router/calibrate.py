@@ -1,0 +1,65 @@
+"""Choose the router's threshold on phrases that the classifier did not see.
+
+python -m router.calibrate
+"""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from mire import cli
+from router.classifier import phrases, untrained
+
+N_FOLDS = 5
+SEEDS = (0, 1, 2)
+GRID = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+WANTED_ACCURACY = 0.99
+
+
+def held_out() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Confidence in [0.5, 1] of every held-out answer, and whether it was right; the seeds' runs pooled."""
+    texts, tasks = phrases()
+    truth = np.array([task == "dialogue" for task in tasks])
+    runs = [
+        cross_val_predict(
+            untrained(),
+            texts,
+            truth,
+            cv=StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed),
+            method="predict_proba",
+        )[:, 1]
+        for seed in SEEDS
+    ]
+    p_dialogue = np.concatenate(runs)
+    right = (p_dialogue >= 0.5) == np.tile(truth, len(SEEDS))
+    return np.maximum(p_dialogue, 1 - p_dialogue), right
+
+
+def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The lowest of ``GRID`` at which ``WANTED_ACCURACY`` of the sure answers are right, else its last."""
+    for threshold in GRID:
+        sure = confidence >= threshold
+        if sure.any() and right[sure].mean() >= WANTED_ACCURACY:
+            return threshold
+    return GRID[-1]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print how sure and how right the classifier is at each threshold, and the choice."""
+    cli.parser("python -m router.calibrate", "choose the router's threshold on held-out phrases").parse_args(
+        argv
+    )
+    confidence, right = held_out()
+    print(f"n = {len(right)}, accuracy {right.mean():.3f}\nthreshold  share sure  accuracy of these")
+    for threshold in GRID:
+        sure = confidence >= threshold
+        accuracy = f"{right[sure].mean():.3f}" if sure.any() else "-"
+        print(f"{threshold:9.2f} {sure.mean():11.3f} {accuracy:>18}")
+    print(f"choice: {choose_threshold(confidence, right)}")
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Install what the tests need, then lint, types and tests. Arguments go to pytest.
+#   bash scripts/test.sh                      the fast tests
+#   bash scripts/test.sh -m "not gpu"         all that a machine without a GPU can run
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/environment.sh
+install_mire train,dev
+
+ruff check .
+mypy
+if [ $# -eq 0 ]; then set -- -m "not slow and not gpu"; fi
+python -m pytest "$@"

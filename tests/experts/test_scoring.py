@@ -1,0 +1,90 @@
+"""Trie scores are exact: they equal one ordinary pass of the model for each label."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experts.qwen2vl.base import Base
+from experts.qwen2vl.batch import collate, mrope_positions, normalise
+from experts.qwen2vl.pictures import Patches
+from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.scoring import label_log_likelihoods
+from experts.qwen2vl.trie import LabelTrie
+
+END = 5
+
+
+@pytest.fixture(scope="session")
+def shared_base(nano_settings: object) -> Base:
+    from experts.qwen2vl.base import load_base
+
+    return load_base(nano_settings, device="cpu")  # type: ignore[arg-type]
+
+
+def separately(base: Base, prompt: EncodedPrompt, label: list[int]) -> float:
+    """Log-likelihood of one label by transformers' own forward pass and positions."""
+    ids = torch.tensor([[*prompt.ids, *label]])
+    pixels = [torch.from_numpy(picture.pixels) for picture in prompt.pictures]
+    with torch.inference_mode():
+        logits = base.model(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            pixel_values=normalise(torch.cat(pixels), torch.float32) if pixels else None,
+            image_grid_thw=torch.tensor([[1, p.rows, p.columns] for p in prompt.pictures]) if pixels else None,
+            mm_token_type_ids=(ids == base.image_pad).int(),
+        ).logits[0]
+    steps = logits.log_softmax(-1)
+    return sum(float(steps[len(prompt) - 1 + place, token]) for place, token in enumerate(label))
+
+
+def made_up_prompt(base: Base, rng: np.random.Generator, n_words: int, grids: list[tuple[int, int]]) -> EncodedPrompt:
+    ids = rng.integers(100, 3000, n_words).tolist()
+    pictures = []
+    for rows, columns in grids:
+        pixels = rng.integers(0, 256, (rows * columns * 4, 588), dtype=np.uint8)
+        pictures.append(Patches(pixels, rows * 2, columns * 2))
+        ids += [base.image_pad] * (rows * columns) + rng.integers(100, 3000, 2).tolist()
+    return EncodedPrompt("s", tuple(ids), tuple(pictures), ())
+
+
+LABELS = st.sets(st.lists(st.integers(10, 13), min_size=1, max_size=4).map(tuple), min_size=1, max_size=12)
+PROMPT = st.tuples(st.integers(1, 30), st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=4))
+
+
+@settings(max_examples=15, deadline=None)
+@given(labels=LABELS, shapes=st.lists(PROMPT, min_size=1, max_size=3), seed=st.integers(0, 99))
+def test_trie_scores_equal_separate_passes(shared_base: Base, labels: set, shapes: list, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sequences = [[*label, END] for label in sorted(labels)]
+    trie = LabelTrie.build(sequences)
+    prompts = [made_up_prompt(shared_base, rng, n_words, grids) for n_words, grids in shapes]
+    batch = collate(prompts, trie, image_pad=shared_base.image_pad, pad=0)
+    with torch.inference_mode():
+        together = label_log_likelihoods(shared_base.model, batch, trie)
+    apart = [[separately(shared_base, prompt, sequence) for sequence in sequences] for prompt in prompts]
+    torch.testing.assert_close(together, torch.tensor(apart), atol=1e-4, rtol=1e-4)
+
+
+def test_positions_by_hand() -> None:
+    pad = 7
+    picture = Patches(np.zeros((24, 588), dtype=np.uint8), 4, 6)  # 2 x 3 cells
+    prompt = EncodedPrompt("s", (1, *[pad] * 6, 2), (picture,), ())
+    assert mrope_positions(prompt, pad).tolist() == [
+        [0, 1, 1, 1, 1, 1, 1, 4],
+        [0, 1, 1, 1, 2, 2, 2, 4],
+        [0, 1, 2, 3, 1, 2, 3, 4],
+    ]
+
+
+def test_two_hundred_labels(shared_base: Base) -> None:
+    rng = np.random.default_rng(0)
+    sequences = [[10 + a, 10 + b, 10 + c, END] for a in range(6) for b in range(6) for c in range(6)][:200]
+    trie = LabelTrie.build(sequences)
+    prompt = made_up_prompt(shared_base, rng, 9, [(2, 2)])
+    with torch.inference_mode():
+        batch = collate([prompt], trie, image_pad=shared_base.image_pad, pad=0)
+        scores = label_log_likelihoods(shared_base.model, batch, trie)[0]
+    for place in (0, 57, 199):
+        assert float(scores[place]) == pytest.approx(separately(shared_base, prompt, sequences[place]), abs=1e-4)

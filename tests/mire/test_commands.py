@@ -1,0 +1,50 @@
+"""``mire.validate`` and ``mire.doctor`` as a person runs them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mire import doctor, validate
+from mire.cli import run
+
+
+def test_a_clean_set_validates(tiny_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(validate.main, ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]) == 0
+    assert "24 samples, 6 labels: " in capsys.readouterr().out
+
+
+def test_every_fault_is_listed(
+    tmp_path: Path, write_json: Callable[[object], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    records = [
+        {"id": "1", "instruction": "<image>", "output": "没有的", "image": ["a.png"]},
+        {"id": "2", "instruction": "<image>", "output": "", "image": ["b.png"]},
+    ]
+    assert run(validate.main, ["--data", str(write_json(records)), "--images", str(tmp_path)]) == 1
+    seen = capsys.readouterr()
+    assert "record 1, id '1': picture 'a.png' is missing" in seen.out
+    assert "record 1, id '1': '没有的' is no live label of the challenge" in seen.out
+    assert "b.png cannot be read as a picture" in seen.out
+    assert seen.err.startswith("error: ") and "3 faults" in seen.err
+
+
+def test_usage_errors_exit_with_2() -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(validate.main, ["--nonsense"])
+
+
+def test_doctor_prints_the_budget_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(doctor.main, ["--config", "cpu"]) == 0
+    assert "fits: fewer than 10,000,000,000 are allowed" in capsys.readouterr().out
+
+
+def test_doctor_refuses_a_folder_that_is_no_panel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(doctor.main, ["--panel", str(tmp_path)]) == 1
+    assert "is no panel: settings.json is missing" in capsys.readouterr().err
+
+
+def test_settings_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(doctor.main, ["--config", "nono"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mire import images
+from mire.errors import DataError
+from mire.images import load_image, load_or_fallback
+
+
+def test_exif_turn(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    Image.new("RGB", (30, 10), "red").save(tmp_path / "a.jpg", exif=exif)
+    assert load_image(tmp_path / "a.jpg").size == (10, 30)
+
+
+def test_transparency_becomes_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    assert load_image(tmp_path / "a.png").getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("CMYK", "a.jpg"), ("P", "a.png"), ("L", "a.png"), ("I;16", "a.png"), ("LA", "a.png")]
+)
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, name: str) -> None:
+    Image.new(mode, (5, 7)).save(tmp_path / name)
+    picture = load_image(tmp_path / name)
+    assert (picture.mode, picture.size) == ("RGB", (5, 7))
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert load_image(tmp_path / "a.gif").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_DECODED_PIXELS", 99)
+    Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="10x10 pixels exceed the limit of 99"):
+        load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
+def test_broken_pictures_become_a_marked_grey_one(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    picture, problem = load_or_fallback(tmp_path / "a.png")
+    assert picture.getpixel((0, 0)) == (127, 127, 127)
+    assert problem is not None and "a.png cannot be read as a picture" in problem
+
+
+def test_a_truncated_picture_is_an_error(tmp_path: Path) -> None:
+    Image.effect_noise((80, 80), 50).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:900])
+    with pytest.raises(DataError, match="cannot be read as a picture"):
+        load_image(tmp_path / "b.jpg")

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from mire.errors import SettingsError
+from mire.settings import builtin_names, load_settings, save_settings
+
+
+def test_the_three_configurations_load_and_round_trip(tmp_path: Path) -> None:
+    assert builtin_names() == ("cpu", "nano", "qwen2-vl-7b")
+    for name in builtin_names():
+        settings = load_settings(name)
+        assert settings.name == name
+        save_settings(settings, tmp_path / "s.json")
+        assert load_settings(str(tmp_path / "s.json")) == settings
+
+
+def test_7b_reads_pictures_at_900k_pixels() -> None:
+    assert load_settings("qwen2-vl-7b").qwen2vl.max_pixels == 900_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x", "panel: Field required"),
+        ("name: [", "not valid YAML"),
+        ("name: x\npanel: {image: [], dialogue: [qwen2vl]}", "panel.image: Tuple should have at least 1 item"),
+        ("name: x\npanel: {image: [dialogue_text], dialogue: [qwen2vl]}", "panel.image.0: Input should be 'qwen2vl'"),
+        ("name: x\npanel: {image: [qwen2vl, qwen2vl], dialogue: [qwen2vl]}", "a voter sits on a panel once"),
+        ("name: x\nfoldz: 3\npanel: {image: [qwen2vl], dialogue: [qwen2vl]}", "foldz: Extra inputs"),
+    ],
+)
+def test_faults_name_the_entry(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_settings(str(path))
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="one of cpu, nano, qwen2-vl-7b or a file, got 'nono'"):
+        load_settings("nono")
+
+
+def test_a_taxonomy_of_the_other_task_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"task": "image", "labels": [{"name": "a"}, {"name": "b"}]}')
+    settings = load_settings("cpu").model_copy(
+        update={"taxonomies": load_settings("cpu").taxonomies.model_copy(update={"dialogue": tmp_path / "t.json"})}
+    )
+    with pytest.raises(SettingsError, match="holds image labels but is named for the dialogue task"):
+        settings.taxonomy("dialogue")

@@ -1,0 +1,71 @@
+"""The command: one JSON line a sample, errors in one line, and a quick --help."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mire import cli
+from mire.prompts import OFFICIAL_DIALOGUE_HEAD, OFFICIAL_IMAGE_HEAD
+from router import route
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The route follows the prompt, against what ids, labels and file names say."""
+    dialogue = f"{OFFICIAL_DIALOGUE_HEAD}用户: 在\n"
+    records = [
+        {"id": "对话-1", "instruction": OFFICIAL_IMAGE_HEAD, "output": "是否会生锈", "image": ["用户.jpg"]},
+        {"id": "image-2", "instruction": dialogue, "output": "退款页面", "image": []},
+    ]
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps(records), encoding="utf-8")
+    assert cli.run(route.main, ["--data", str(data)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        {"id": "对话-1", "task": "image", "confidence": 1.0, "reason": "official image frame"},
+        {"id": "image-2", "task": "dialogue", "confidence": 1.0, "reason": "official dialogue frame"},
+    ]
+
+
+def test_prompt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(route.main, ["--prompt", "判断用户的意图"]) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert (line["id"], line["task"]) == (None, "dialogue")
+    assert set(line) == {"id", "task", "confidence", "reason"}
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(route.main, ["--data", str(tmp_path / "none.json")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("argv", [[], ["--prompt", "a", "--data", "b"], ["--model", "x"]])
+def test_wrong_usage(argv: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(route.main, argv)
+
+
+def test_help_is_quick_and_loads_no_heavy_library() -> None:
+    code = "import sys, router.route; print([n for n in ('torch', 'sklearn') if n in sys.modules])"
+    assert _python("-c", code) == "[]\n"
+    best_s = min(_help_seconds() for _ in range(3))
+    assert best_s < 1.0
+
+
+def _help_seconds() -> float:
+    start = time.perf_counter()
+    assert "--prompt" in _python("-m", "router.route", "--help")
+    return time.perf_counter() - start
+
+
+def _python(*argv: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, *argv]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

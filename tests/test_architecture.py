@@ -1,0 +1,67 @@
+"""The tree is the architecture: who may import whom, and what a command may load before it is needed."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "mire": {"mire"},
+    "router": {"mire", "router"},
+    "experts": {"mire", "experts"},
+    "ensemble": {"mire", "router", "experts", "ensemble"},
+}
+COMMANDS = [
+    "ensemble.predict", "ensemble.ablate", "ensemble.score", "ensemble.fit", "ensemble.train",
+    "experts.qwen2vl.train", "router.route", "mire.validate", "mire.doctor",
+]  # fmt: skip
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a file imports anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module).split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_flow_one_way(package: str) -> None:
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        ours = imported(path) & MAY_IMPORT.keys()
+        assert ours <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {ours - MAY_IMPORT[package]}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_loads_no_heavy_library(command: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{command}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('{command}', run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        "    assert not stop.code\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'lightgbm', 'scipy', 'matplotlib'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    started = time.monotonic()
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "usage:" in run.stdout
+    # One second is promised on a quiet machine; this one may be running other tests.
+    assert time.monotonic() - started < 5
+
+
+def test_no_pickle_is_ever_loaded() -> None:
+    for package in MAY_IMPORT:
+        for path in (ROOT / package).rglob("*.py"):
+            assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}, path
