@@ -1,0 +1,64 @@
+import pytest
+from fakes import FakeVoter, image_panel
+from records import dialogue_instruction, image_instruction
+
+from mire.budget import Cost, Ledger
+from mire.errors import BudgetError, PanelError
+from mire.prompts import parse_prompt
+from mire.samples import Sample
+
+CART, SHOP = "购物车页面", "店铺页面"
+
+
+def sample(name: str) -> Sample:
+    return Sample(id=name, prompt=parse_prompt(image_instruction()))
+
+
+def test_the_weightier_voter_wins_and_the_ledger_shows_the_cost() -> None:
+    panel = image_panel(FakeVoter("a", {"s": CART}), FakeVoter("b", {"s": SHOP}), a=0.3, b=0.7)
+    (prediction,) = panel.predict([sample("s")], Ledger())
+    assert (prediction.label, prediction.task, prediction.problems) == (SHOP, "image", ())
+    assert (prediction.n_calls, prediction.n_output_tokens) == (2, 20)
+    assert [vote.voter for vote in prediction.votes] == ["a", "b"]
+    assert sum(prediction.probabilities) == pytest.approx(1)
+
+
+def test_an_abstention_is_marked_and_leaves_its_weight_to_the_others() -> None:
+    panel = image_panel(FakeVoter("a", {"s": CART}), FakeVoter("b", {}), a=0.1, b=0.9)
+    (prediction,) = panel.predict([sample("s")], Ledger())
+    assert (prediction.label, prediction.problems) == (CART, ("b abstained",))
+
+
+def test_without_any_vote_all_labels_are_equal_and_it_is_marked() -> None:
+    (prediction,) = image_panel(FakeVoter("a", {})).predict([sample("s")], Ledger())
+    assert prediction.problems == ("a abstained",)
+    assert set(prediction.probabilities) == {1 / 23}
+
+
+def test_a_fourth_call_is_refused_before_the_voter_runs() -> None:
+    voters = [FakeVoter(name, {"s": CART}) for name in "abcd"]
+    with pytest.raises(BudgetError, match="'d' would make it 4 for sample 's'"):
+        image_panel(*voters).predict([sample("s")], Ledger())
+    assert [voter.runs for voter in voters] == [1, 1, 1, 0]
+
+
+def test_too_many_tokens_are_refused_before_the_voter_runs() -> None:
+    voters = [FakeVoter("a", {}, cost=Cost(1, 60)), FakeVoter("b", {}, cost=Cost(1, 60))]
+    with pytest.raises(BudgetError, match="at most 100 output tokens"):
+        image_panel(*voters).predict([sample("s")], Ledger())
+    assert [voter.runs for voter in voters] == [1, 0]
+
+
+def test_asking_twice_for_the_same_sample_counts_twice() -> None:
+    panel, ledger = image_panel(FakeVoter("a", {"s": CART}), FakeVoter("b", {"s": CART})), Ledger()
+    panel.predict([sample("s")], ledger)
+    with pytest.raises(BudgetError, match="at most 3 model calls"):
+        panel.predict([sample("s")], ledger)
+
+
+def test_order_is_kept_and_tasks_that_are_not_loaded_are_named() -> None:
+    panel = image_panel(FakeVoter("a", {"x": CART, "y": SHOP}))
+    assert [p.sample_id for p in panel.predict([sample("y"), sample("x")], Ledger())] == ["y", "x"]
+    stranger = Sample(id="d", prompt=parse_prompt(dialogue_instruction("用户: 会生锈吗")))
+    with pytest.raises(PanelError, match="the panel has no dialogue experts, but sample 'd' is a dialogue sample"):
+        panel.predict([stranger], Ledger())
