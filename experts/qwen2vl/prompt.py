@@ -84,16 +84,20 @@ class PromptEncoder:
         return patches, [problem for _, problem in loaded if problem]
 
     def _ids(self, prompt: Prompt, turns: tuple[Turn, ...], pictures: Sequence[Patches]) -> list[int]:
-        """The whole chat: system, user, and the opening of the answer."""
+        """The whole chat about a sample: system, user, and the opening of the answer."""
         body = self._body(prompt, turns)
         # When old turns are dropped, their pictures go with them: the slots left belong to the last ones.
         slots = min(body.count(IMAGE_TAG), len(pictures))
+        return self.frame(body, pictures[len(pictures) - slots :])
+
+    def frame(self, body: str, pictures: Sequence[Patches]) -> list[int]:
+        """The chat around a user message whose first ``<image>`` tags are the pictures' slots."""
         return [
             *self._turn_start("system"),
             *self._plain(SYSTEM),
             *self._turn_end(),
             *self._turn_start("user"),
-            *self._content(body, pictures[len(pictures) - slots :]),
+            *self._content(body, pictures),
             *self._turn_end(),
             *self._turn_start("assistant"),
         ]

@@ -16,9 +16,17 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     ``model`` is a Qwen2VLForConditionalGeneration, with or without a PEFT adapter around it. The chain
     rule is summed over each label's path through the trie; only the trie's positions produce logits.
     """
+    step = prompt_logits(model, batch).float().log_softmax(dim=-1)
+    rows, tokens, paths = _tables(trie, str(step.device))
+    edges = step[:, rows, tokens]
+    return edges @ paths.T
+
+
+def prompt_logits(model: Any, batch: Batch) -> Tensor:
+    """Logits at the places that the batch reads; shape (B, n_reads, vocabulary)."""
     # Not model.dtype: a DistributedDataParallel wrapper has none.
     dtype = next(model.parameters()).dtype
-    logits = model(
+    logits: Tensor = model(
         input_ids=batch.ids,
         attention_mask=_additive(batch.mask, dtype),
         position_ids=batch.positions,
@@ -28,10 +36,7 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
         logits_to_keep=batch.n_reads,
         use_cache=False,
     ).logits
-    step = logits.float().log_softmax(dim=-1)
-    rows, tokens, paths = _tables(trie, str(step.device))
-    edges = step[:, rows, tokens]
-    return edges @ paths.T
+    return logits
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:

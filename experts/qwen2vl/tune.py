@@ -1,6 +1,7 @@
 """LoRA tuning with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ def _claim(checkpoints: Path, made_of: dict[str, Any]) -> str | None:
 def _arguments(options: Training, checkpoints: Path, seed: int) -> Any:
     from transformers import TrainingArguments
 
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
     gpu = torch.cuda.is_available()
     devices = max(torch.cuda.device_count(), 1) if gpu else 1
     return TrainingArguments(

@@ -10,7 +10,7 @@ from mire.settings import Qwen2VL, load_settings
 @pytest.fixture(scope="session")
 def nano_settings(tmp_path_factory: pytest.TempPathFactory) -> Qwen2VL:
     folder = tmp_path_factory.mktemp("nano")
-    build_nano(folder, n_lessons=0)
+    build_nano(folder, n_steps=0)
     return load_settings("nano").qwen2vl.model_copy(update={"base": str(folder), "max_pixels": 9408})
 
 

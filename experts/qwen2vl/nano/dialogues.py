@@ -1,9 +1,4 @@
-"""What ``nano`` is taught before anybody tunes it: generated dialogues whose last question decides.
-
-The real base knows Chinese and has read shops; random weights know nothing, and LoRA on top of them learns
-by heart. A short schooling on prompts that are made up from the intents' lexicon stands in for that
-knowledge. No sample, shipped or real, is involved.
-"""
+"""Made-up dialogues in which the user's last question decides: ``nano``'s schooling in reading."""
 
 import json
 import random

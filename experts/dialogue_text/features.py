@@ -1,0 +1,85 @@
+"""A dialogue taken apart: the last real question, what came before it, and what the agent answered."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mire.prompts import Turn
+
+# Marks of the challenge's data that say nothing: tags, highlight marks, emoticon codes, links, video records.
+_NOISE = re.compile(r"</?dxm:highlight>|<[^<>]{0,20}>|/:[\w^$-]+|\{[^{}]*\"url\"[^{}]*\}|https?://\S+")
+_BLANKS = re.compile(r"\s+")
+_QUOTES = " \"'“”"
+
+_ORDER_NOTE = re.compile(r"订单标识|交易完成于|件商品[,，]总金额")
+"""A card that the shop's system writes into the chat as if the user had said it."""
+
+_GREETING = re.compile(
+    r"(?:您好|你好|亲爱的|亲|(?:你好|您好)?[,，]?还?在吗|人工|转人工|客服|人力|联系客服\w*|售后服务|好的?|嗯+|哦+|谢谢)?"
+    r"[??。..,，!!~ ]*"
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The words of a dialogue by their place; every text is clean and may be empty.
+
+    ``question`` is the user's last turn that says something, ``answer`` what the agent said to it;
+    ``earlier`` and ``earlier_answers`` are the real questions before it and their answers, ``agent``
+    everything that the agent said.
+    """
+
+    question: str
+    answer: str
+    earlier: str
+    earlier_answers: str
+    agent: str
+
+
+def take_apart(turns: Sequence[Turn]) -> Parts:
+    """Sort a dialogue's turns into its parts; greetings, order notes and bare pictures or links are no questions."""
+    exchanges: list[tuple[str, list[str]]] = []
+    said: list[str] = []
+    answers: list[str] | None = None
+    for turn in turns:
+        text = clean(turn.text)
+        if turn.speaker == "agent":
+            said.append(text)
+            if answers is not None and text:
+                answers.append(text)
+        elif is_question(text):
+            answers = []
+            exchanges.append((text, answers))
+        else:
+            answers = None
+    if not exchanges:
+        return Parts(_last_words(turns), "", "", "", _joined(said))
+    *before, (question, last_answers) = exchanges
+    return Parts(
+        question=question,
+        answer=_joined(last_answers),
+        earlier=" ".join(text for text, _ in before),
+        earlier_answers=_joined([answer for _, given in before for answer in given]),
+        agent=_joined(said),
+    )
+
+
+def clean(text: str) -> str:
+    """Lower case, without tags, links and emoticon codes, blanks squeezed."""
+    return _BLANKS.sub(" ", _NOISE.sub(" ", text)).strip(_QUOTES).lower()
+
+
+def is_question(text: str) -> bool:
+    """Whether a user's cleaned turn says anything of its own."""
+    return not (_GREETING.fullmatch(text) or _ORDER_NOTE.search(text))
+
+
+def _last_words(turns: Sequence[Turn]) -> str:
+    """The user's last words of any kind: all that is left where nothing was asked."""
+    words = [clean(turn.text) for turn in turns if turn.speaker == "user"]
+    return next((text for text in reversed(words) if text), "")
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Texts in order, each once: canned answers repeat."""
+    return " ".join(dict.fromkeys(text for text in texts if text))

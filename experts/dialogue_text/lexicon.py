@@ -1,0 +1,131 @@
+"""Words per intent: phrases that speak for it, and made-up questions to train on."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mire.errors import SettingsError
+
+Side = Literal["user", "agent"]
+
+LEXICON_FILE = Path(__file__).with_name("lexicon.json")
+
+_NUMBER = r"(?:\d+(?:\.\d+)?|[零一二两三四五六七八九十百]+)"
+_GAP = r".{0,6}?"
+_WILDCARDS = {"#": _NUMBER, "…": _GAP}
+_CHOICE = re.compile(r"(\{[^{}]*\})")
+
+_MORE_PHRASES, _MOST = 0.5, 3.0
+_PER_CHARACTER, _LONGEST = 0.25, 4
+
+
+class _Intent(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    user: list[str] = []
+    agent: list[str] = []
+    questions: list[str] = []
+
+
+class _LexiconFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    about: str = ""
+    intents: dict[str, _Intent]
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase as it is written in the file, and how to find it; ``length`` counts its literal characters."""
+
+    text: str
+
+    @cached_property
+    def length(self) -> int:
+        return sum(character not in _WILDCARDS for character in self.text)
+
+    def found_in(self, text: str) -> bool:
+        return self.text in text if self._pattern is None else bool(self._pattern.search(text))
+
+    @cached_property
+    def _pattern(self) -> "re.Pattern[str] | None":
+        if self.length == len(self.text):
+            return None
+        return re.compile("".join(_WILDCARDS.get(character, re.escape(character)) for character in self.text))
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The phrases and questions of every intent, as the lexicon file ``text`` holds them."""
+
+    text: str
+
+    @classmethod
+    def read(cls, path: Path = LEXICON_FILE) -> "Lexicon":
+        """Raises SettingsError where the file breaks the format."""
+        lexicon = cls(path.read_text(encoding="utf-8"))
+        try:
+            _ = lexicon._intents
+        except (ValidationError, ValueError) as error:
+            raise SettingsError(f"{path} is not a lexicon: {' '.join(str(error).split())}") from error
+        return lexicon
+
+    def phrases_in(self, text: str, *, label: str, side: Side) -> list[str]:
+        """The label's phrases that ``text`` (lower case) holds."""
+        return [phrase.text for phrase in self._phrases(label, side) if phrase.found_in(text)]
+
+    def strengths(self, text: str, *, labels: Sequence[str], side: Side) -> NDArray[np.float64]:
+        """How strongly ``text`` speaks for each label, shape (len(labels),).
+
+        0 without a phrase; else 1, and 0.5 for each further phrase (3 at most), and 0.25 for each character
+        of the longest phrase (1 at most): long phrases are rarely there by chance.
+        """
+        return np.array([self._strength(text, label, side) for label in labels])
+
+    def questions(self, label: str, *, n_each: int, seed: int) -> list[tuple[str, float]]:
+        """Made-up questions with a weight: at most ``n_each`` of every template, a template's weights sum to 1."""
+        rng = np.random.default_rng(seed)
+        made: list[tuple[str, float]] = []
+        for template in self._intents[label].questions if label in self._intents else ():
+            variants = _expand(template)
+            n = min(n_each, len(variants))
+            chosen = rng.choice(len(variants), size=n, replace=False)
+            made += [(variants[place], 1 / n) for place in sorted(chosen.tolist())]
+        return made
+
+    def _strength(self, text: str, label: str, side: Side) -> float:
+        lengths = [phrase.length for phrase in self._phrases(label, side) if phrase.found_in(text)]
+        if not lengths:
+            return 0.0
+        return min(_MOST, 1 + _MORE_PHRASES * (len(lengths) - 1)) + _PER_CHARACTER * min(max(lengths), _LONGEST)
+
+    def _phrases(self, label: str, side: Side) -> Sequence[Phrase]:
+        return self._compiled.get((label, side), ())
+
+    @cached_property
+    def _compiled(self) -> dict[tuple[str, Side], tuple[Phrase, ...]]:
+        compiled: dict[tuple[str, Side], tuple[Phrase, ...]] = {}
+        for label, intent in self._intents.items():
+            compiled[label, "user"] = tuple(Phrase(text.lower()) for text in intent.user)
+            compiled[label, "agent"] = tuple(Phrase(text.lower()) for text in intent.agent)
+        return compiled
+
+    @cached_property
+    def _intents(self) -> dict[str, _Intent]:
+        return _LexiconFile.model_validate(json.loads(self.text)).intents
+
+
+def _expand(template: str) -> list[str]:
+    """Every text that a template stands for: ``{a|b}c`` is ``ac`` and ``bc``."""
+    pieces = [piece for piece in _CHOICE.split(template) if piece]
+    choices = [piece[1:-1].split("|") if _CHOICE.fullmatch(piece) else [piece] for piece in pieces]
+    return ["".join(choice) for choice in product(*choices)]

@@ -1,0 +1,5 @@
+"""``nano``: a Qwen2-VL of a few million parameters, built and schooled on the machine."""
+
+from experts.qwen2vl.nano.build import build_nano, nano_folder
+
+__all__ = ["build_nano", "nano_folder"]

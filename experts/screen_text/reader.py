@@ -1,0 +1,167 @@
+"""Read pictures once: the text lines by RapidOCR and a few pixel statistics, kept by content."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experts.screen_text.pixels import PIXELS_VERSION, pixel_features
+from mire.cache import BlobCache
+from mire.errors import DataError
+from mire.images import content_hash, load_image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_BATCH_SIZE = 16
+"""Pictures between two writes to the cache: what a crash can cost."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One line of text; corners are shares of the picture's width (x) and height (y), score in [0, 1]."""
+
+    text: str
+    score: float
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def height(self) -> float:
+        return self.y1 - self.y0
+
+    @property
+    def y(self) -> float:
+        """Height of the line's middle, 0 at the top."""
+        return (self.y0 + self.y1) / 2
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of a picture: its size in pixels, its lines from top to bottom, its pixel features."""
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    pixels: tuple[float, ...]
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Reading | None":
+        """The reading that ``to_bytes`` wrote; None where the bytes are none."""
+        try:
+            body = json.loads(data)
+            boxes = tuple(Box(**box) for box in body["boxes"])
+            return cls(int(body["width"]), int(body["height"]), boxes, tuple(map(float, body["pixels"])))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """How a picture is read; the values trade time for text (docs: a quarter of the defaults' CPU time).
+
+    ``longest_side`` (pixels) bounds the picture. ``squeeze`` narrows it to this share of its width: Chinese
+    characters stay legible, and a line's recognition costs as much as the line is wide. ``detection_side``
+    (pixels) bounds what the line detector sees. Screens are upright, so no line is tested for being upside down.
+    """
+
+    longest_side: int = 1280
+    squeeze: float = 0.65
+    detection_side: int = 736
+    threads: int = 1
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits of everything that decides a reading."""
+        body = {**asdict(self), "threads": None, "rapidocr": version("rapidocr"), "pixels": PIXELS_VERSION}
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads pictures. RapidOCR is loaded when the first new picture comes, not before."""
+
+    settings: ReaderSettings = ReaderSettings()
+
+    def read(self, paths: Sequence[Path]) -> dict[Path, Reading]:
+        """Readings of the pictures that can be opened; the others are left out."""
+        keys = {path: content_hash(path) for path in paths}
+        cache = BlobCache(f"screen-text-{self.settings.fingerprint}")
+        kept = {key: Reading.from_bytes(blob) for key, blob in cache.get_many(list(keys.values())).items()}
+        known = {key: reading for key, reading in kept.items() if reading is not None}
+        fresh = {key: path for path, key in keys.items() if key not in known}
+        for batch in _batches(list(fresh.items())):
+            readings = {key: reading for key, path in batch if (reading := self._read(path)) is not None}
+            cache.put_many({key: reading.to_bytes() for key, reading in readings.items()})
+            known.update(readings)
+        return {path: known[key] for path, key in keys.items() if key in known}
+
+    def _read(self, path: Path) -> Reading | None:
+        try:
+            picture = load_image(path)
+        except DataError:
+            return None
+        width, height = picture.size
+        return Reading(width, height, self._lines(picture), pixel_features(picture))
+
+    def _lines(self, picture: "Image") -> tuple[Box, ...]:
+        import numpy as np
+        from PIL import Image
+
+        bounded = picture.copy()
+        bounded.thumbnail((self.settings.longest_side, self.settings.longest_side), Image.Resampling.BOX)
+        narrow = (max(round(bounded.width * self.settings.squeeze), 1), bounded.height)
+        pixels = np.asarray(bounded.resize(narrow, Image.Resampling.BOX))[:, :, ::-1]  # RapidOCR wants BGR
+        found = self._engine(np.ascontiguousarray(pixels))
+        if found.txts is None:
+            return ()
+        scale = np.array(narrow, dtype=float)
+        lines = []
+        for text, score, corners in zip(found.txts, found.scores, found.boxes, strict=True):
+            (x0, y0), (x1, y1) = np.min(corners, axis=0) / scale, np.max(corners, axis=0) / scale
+            lines.append(Box(str(text), *(round(float(value), 4) for value in (score, x0, y0, x1, y1))))
+        return tuple(sorted(lines, key=lambda box: (box.y, box.x0)))
+
+    @cached_property
+    def _engine(self) -> Any:
+        from rapidocr import RapidOCR
+
+        engine = "EngineConfig.onnxruntime."
+        return RapidOCR(
+            params={
+                "Global.log_level": "critical",
+                "Global.use_cls": False,
+                "Det.limit_type": "max",
+                "Det.limit_side_len": self.settings.detection_side,
+                # One line a batch, as narrow as the line is: a batch pads every line to its widest.
+                "Rec.rec_batch_num": 1,
+                "Rec.rec_img_shape": [3, 48, 32],
+                engine + "intra_op_num_threads": self.settings.threads,
+                engine + "inter_op_num_threads": 1,
+                engine + "enable_cpu_mem_arena": True,
+            }
+        )
+
+
+def n_parameters() -> int:
+    """Neural parameters of RapidOCR's two models, from the size of their 32-bit files: a little too many."""
+    found = find_spec("rapidocr")
+    if found is None or found.origin is None:
+        return 0
+    folder = Path(found.origin).parent / "models"
+    return sum(path.stat().st_size // 4 for path in folder.glob("*.onnx") if "_cls_" not in path.name)
+
+
+def _batches(items: list[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:
+    for start in range(0, len(items), _BATCH_SIZE):
+        yield items[start : start + _BATCH_SIZE]

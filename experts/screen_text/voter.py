@@ -1,0 +1,80 @@
+"""The screen's text as a voter of the panel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experts.screen_text.model import ScreenTextModel
+from experts.screen_text.reader import Reader, n_parameters
+from mire.budget import Cost, answer_tokens
+from mire.errors import PanelError
+from mire.labels import Taxonomy
+from mire.samples import Sample
+from mire.votes import Vote
+
+
+@dataclass(frozen=True)
+class ScreenTextVoter:
+    """Reads the sample's first picture and classifies the reading."""
+
+    model: ScreenTextModel
+    taxonomy: Taxonomy
+    reader: Reader = field(default_factory=Reader)
+    name: str = "screen_text"
+
+    @classmethod
+    def train(
+        cls, samples: Sequence[Sample], *, taxonomy: Taxonomy, seed: int, reader: Reader | None = None
+    ) -> "ScreenTextVoter":
+        """Fit on labelled samples; those without a readable picture are left out.
+
+        Raises:
+            PanelError: fewer than two samples have a readable picture.
+        """
+        reader = reader or Reader()
+        readings = reader.read([sample.images[0] for sample in samples if sample.images])
+        usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
+        if len({sample.label for sample in usable}) < 2:
+            raise PanelError(
+                f"screen_text needs readable pictures of two labels to train on, got {len(usable)} readable "
+                f"pictures of {len(samples)} samples; check the data with python -m mire.validate"
+            )
+        model = ScreenTextModel(taxonomy.labels, seed=seed)
+        model.fit([readings[sample.images[0]] for sample in usable], [str(sample.label) for sample in usable])
+        return cls(model, taxonomy, reader)
+
+    @classmethod
+    def load(cls, folder: Path, *, taxonomy: Taxonomy) -> "ScreenTextVoter":
+        """Read what ``save`` wrote.
+
+        Raises:
+            PanelError: trained for other labels.
+        """
+        model = ScreenTextModel.load(folder)
+        if model.labels != taxonomy.labels:
+            raise PanelError(f"{folder} was trained for other labels; train it again")
+        return cls(model, taxonomy)
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(1, answer_tokens(self.taxonomy.labels))
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        return {"rapidocr": n_parameters()}
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        """None where the sample has no readable picture."""
+        readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
+        usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
+        if not usable:
+            return [None] * len(samples)
+        rows = self.model.probabilities([readings[sample.images[0]] for sample in usable])
+        votes = {
+            sample.id: Vote(self.name, sample.id, tuple(map(float, row)))
+            for sample, row in zip(usable, rows, strict=True)
+        }
+        return [votes.get(sample.id) for sample in samples]
+
+    def save(self, folder: Path) -> None:
+        self.model.save(folder)

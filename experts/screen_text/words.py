@@ -1,0 +1,48 @@
+"""The words of a screen as columns: fitting them, and telling which of them decided."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experts.screen_text.features import ZONES, Array, zone_texts
+from experts.screen_text.reader import Reading
+
+
+def fit_vectorizers(readings: Sequence[Reading]) -> dict[str, Any]:
+    """Character n-grams of each zone; a zone without text in the training set is left out."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    zones = [zone_texts(reading) for reading in readings]
+    fitted: dict[str, Any] = {}
+    for zone in ZONES:
+        vectorizer = TfidfVectorizer(
+            analyzer="char", ngram_range=(1 if zone == "all" else 2, 3), min_df=2, sublinear_tf=True
+        )
+        try:
+            fitted[zone] = vectorizer.fit([texts[zone] for texts in zones])
+        except ValueError:  # scikit-learn's answer to an empty vocabulary
+            continue
+    return fitted
+
+
+def coefficients_of(model: Any, label: int) -> Array | None:
+    """What each column adds to the label's logit; None for a label that was not learnt."""
+    if label not in model.classes_:
+        return None
+    row = int(np.flatnonzero(model.classes_ == label)[0])
+    if len(model.classes_) == 2:  # scikit-learn keeps the second class's coefficients only
+        return np.asarray(model.coef_[0]) * (1 if row else -1)
+    return np.asarray(model.coef_[row])
+
+
+def without_pieces(ranked: list[tuple[str, float]], n: int) -> list[tuple[str, float]]:
+    """The first n whose words are not a part of words that rank higher; single characters are left out."""
+    kept: list[tuple[str, float]] = []
+    for name, value in ranked:
+        words = name.split(": ")[-1].split(" ", 1)[-1]
+        if len(words) > 1 and not any(words in other for other, _ in kept):
+            kept.append((name, value))
+        if len(kept) == n:
+            break
+    return kept

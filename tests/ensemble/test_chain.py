@@ -1,0 +1,166 @@
+"""The main job as a person runs it: train, predict, score, ablate, on a tiny set of real files."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from ensemble import ablate, predict, score, train
+from mire.cli import run
+
+CONFIG = """
+name: tiny
+folds: 2
+panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
+clip: {model: mire-nano, weights: random}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIRE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def panel(tiny_set: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("panel") / "p"
+    assert run(train.main, ["all", *data(tiny_set), "--panel", str(folder), "--config", str(config)]) == 0
+    return folder
+
+
+def data(tiny_set: Path) -> list[str]:
+    return ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+
+
+def test_the_panel_is_readable_and_without_pickle(panel: Path) -> None:
+    names = {str(path.relative_to(panel)) for path in panel.rglob("*") if path.is_file()}
+    assert {"settings.json", "image/weights.json", "image/votes/clip_lightgbm.json", "dialogue/folds.json"} <= names
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".bin"))]
+
+
+def test_predict_writes_every_id_once_in_order_and_score_reads_it(
+    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "submit.csv"
+    assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    truth = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
+    assert [row["id"] for row in rows] == [record["id"] for record in truth]
+    assert list(rows[0]) == ["id", "instruction", "input", "output", "image", "predict"]
+    report = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
+    assert (report["rows"], report["degraded"], report["max_calls"]) == (24, {}, 1)
+    capsys.readouterr()
+    assert run(score.main, ["--truth", str(tiny_set / "train.json"), "--submission", str(out)]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["n"] == 24
+    assert figures["mean_f1"] == pytest.approx(
+        (figures["tasks"]["image"]["f1"] + figures["tasks"]["dialogue"]["f1"]) / 2
+    )
+
+
+def test_ablation_of_the_training_set_uses_out_of_fold_votes(
+    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(ablate.main, [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path)]) == 0
+    result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
+    assert {part["votes"] for part in result["tasks"].values()} == {"out_of_fold"}
+    assert [system["voters"] for system in result["tasks"]["image"]["systems"]] == [["clip_lightgbm"]]
+    assert result["mean"][0]["name"] == "panel"
+    assert (tmp_path / "ablation.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "clip_lightgbm" in capsys.readouterr().out
+
+
+def test_ablation_of_new_samples_casts_fresh_votes_and_leaves_seen_ones_out(
+    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
+    dialogues = [record for record in records if not record["image"]]
+    for record in dialogues[:8]:
+        record["instruction"] = record["instruction"].replace("用户: ", "用户: 请问")
+    path = tmp_path / "new.json"
+    path.write_text(json.dumps(dialogues, ensure_ascii=False), encoding="utf-8")
+    arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(panel)]
+    assert run(ablate.main, [*arguments, "--out", str(tmp_path)]) == 0
+    part = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))["tasks"]["dialogue"]
+    assert (part["votes"], part["n"]) == ("fresh", 8)
+    assert "4 samples were trained on and are left out" in capsys.readouterr().err
+
+
+def test_a_panel_of_other_settings_is_not_overwritten(
+    panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(train.main, ["all", *data(tiny_set), "--panel", str(panel), "--config", "cpu"]) == 1
+    assert "was trained with other settings (configuration 'tiny', now 'cpu')" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"output": "没有的"}, "'没有的' are no live image labels"),
+        ({"output": ""}, "training needs a label in 'output', 1 samples have none"),
+    ],
+)
+def test_labels_are_checked_before_anything_is_trained(
+    tiny_set: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict, message: str
+) -> None:
+    records = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
+    next(record for record in records if record["image"]).update(change)
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--config", str(config)]
+    assert run(train.main, ["all", *arguments, "--panel", str(tmp_path / "p")]) == 1
+    seen = capsys.readouterr().err
+    assert message in seen and seen.count("\n") == 1
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "/none"], "the picture folder must be a folder: /none is none"),
+        (["--panel", "/none"], "/none is no panel: settings.json is missing"),
+        (["--data", "/none"], "No such file or directory (/none)"),
+    ],
+)
+def test_wrong_paths_end_in_one_line(
+    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    usual = [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path / "s.csv")]
+    assert run(predict.main, [*usual, *arguments]) == 1
+    seen = capsys.readouterr().err
+    assert message in seen and seen.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Path) -> None:
+    from experts.qwen2vl.nano import build_nano
+
+    build_nano(tmp_path / "base", n_steps=0)
+    training = "{epochs: 1, batch_size: 4, micro_batch_size: 2, gradient_checkpointing: true}"
+    (tmp_path / "c.yaml").write_text(
+        "name: tiny\nfolds: 2\npanel: {image: [qwen2vl], dialogue: [qwen2vl]}\n"
+        f"qwen2vl: {{base: {tmp_path / 'base'}, layout: compact, max_pixels: 3136, image: {training}, "
+        f"dialogue: {training}}}\n"
+    )
+    panel, out = tmp_path / "p", tmp_path / "s.csv"
+    arguments = ["all", *data(tiny_set), "--panel", str(panel), "--config", str(tmp_path / "c.yaml")]
+    assert run(train.main, arguments) == 0
+    assert {"adapter_model.safetensors", "adapter_config.json", "mire.json", "history.json", "logs"} <= {
+        path.name for path in (panel / "image" / "qwen2vl").iterdir()
+    }
+    assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0
+    report = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
+    assert report["rows"] == 24
+    assert report["max_calls"] == 1
+    assert len([part for part in report["parameters"] if part.startswith("base ")]) == 1
