@@ -76,7 +76,7 @@ def _train_qwen2vl(
     The one split serves early stopping too, which flatters these votes a little: the weights' fit is
     regularised towards equal ones, and no reported figure rests on them.
     """
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(_n_devices())]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--num_processes", str(_n_devices())]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["-m", "experts.qwen2vl.train", "--task", task, "--panel", str(panel.root)]
     command += ["--data", str(data), "--images", str(images)]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ class DialogueTextModel:
         import skops.io
 
         folder.mkdir(parents=True, exist_ok=True)
-        skops.io.dump(self._parts, folder / _SKLEARN_FILE)
+        skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
         (folder / _LEXICON_FILE).write_text(self.lexicon.text, encoding="utf-8")
         meta = {"labels": self.labels, "seed": self.seed}
         (folder / _META_FILE).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

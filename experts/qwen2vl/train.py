@@ -30,12 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = panel.settings()
     folds = read_folds(panel.folds(chosen.task))
     samples = [sample for sample in read_samples(chosen.data, chosen.images) if sample.id in folds]
-    from transformers import set_seed
-
     from experts.qwen2vl.base import load_base
     from experts.qwen2vl.tune import train_adapter
 
-    set_seed(settings.seed)
     train_adapter(
         load_base(settings.qwen2vl),
         samples,

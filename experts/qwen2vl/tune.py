@@ -98,7 +98,9 @@ def train_adapter(
         PanelError: ``folder`` holds checkpoints of other settings.
     """
     from peft import LoraConfig, get_peft_model
+    from transformers import set_seed
 
+    set_seed(settings.seed)
     options = settings.qwen2vl.training(taxonomy.task)
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)

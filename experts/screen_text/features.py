@@ -108,10 +108,39 @@ def _text_layout(boxes: Sequence[Box]) -> list[float]:
 
 
 @lru_cache
+def phrase_groups() -> dict[str, tuple[int, ...]]:
+    """The groups of ``phrases.json``: places of their phrases in ``phrases()``."""
+    places = {phrase: place for place, phrase in enumerate(phrases())}
+    return {name: tuple(places[phrase] for phrase in dict.fromkeys(group)) for name, group in _groups().items()}
+
+
+@lru_cache
 def phrases() -> tuple[str, ...]:
     """The phrases of ``phrases.json``, each once."""
-    groups = json.loads(Path(__file__).with_name("phrases.json").read_text(encoding="utf-8"))["groups"]
-    return tuple(dict.fromkeys(phrase for group in groups.values() for phrase in group))
+    return tuple(dict.fromkeys(phrase for group in _groups().values() for phrase in group))
+
+
+@lru_cache
+def _groups() -> dict[str, list[str]]:
+    body = json.loads(Path(__file__).with_name("phrases.json").read_text(encoding="utf-8"))
+    groups: dict[str, list[str]] = body["groups"]
+    return groups
+
+
+def group_features(found: Array) -> Array:
+    """What ``phrase_features`` found, summed up by group: shape (3, len(phrase_groups())).
+
+    The shares of lines that the group's phrases fill, the number of its phrases that are there over the
+    root of their number, and the most prominent of them, weighed by its share of the line.
+    """
+    share, count, prominence = found
+    return np.array(
+        [
+            [share[list(places)].sum() for places in phrase_groups().values()],
+            [(count[list(places)] > 0).sum() / np.sqrt(len(places)) for places in phrase_groups().values()],
+            [(prominence * share)[list(places)].max() for places in phrase_groups().values()],
+        ]
+    )
 
 
 def phrase_features(reading: Reading) -> Array:

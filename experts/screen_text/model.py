@@ -5,34 +5,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 
-from experts.screen_text.features import ZONES, Array, layout, layout_names, phrase_features, phrases, zone_texts
+from experts.screen_text.features import (
+    ZONES,
+    Array,
+    group_features,
+    layout,
+    layout_names,
+    phrase_features,
+    phrases,
+    zone_texts,
+)
 from experts.screen_text.reader import Reading
-from experts.screen_text.words import coefficients_of, fit_vectorizers, without_pieces
+from experts.screen_text.words import coefficients_of, fit_vectorizers, group_words, without_pieces
 
 if TYPE_CHECKING:
     from lightgbm import Booster
     from scipy.sparse import csr_matrix
 
-LINEAR_SHARE = 0.7
+LINEAR_SHARE = 0.5
 """Weight of the linear model's probabilities in the average; the trees have the rest."""
 
 _ZONE_WEIGHTS = {"all": 1.0, **dict.fromkeys(ZONES[1:], 0.6)}
-_LAYOUT_WEIGHT, _PHRASE_WEIGHTS = 0.05, (0.1, 0.03, 0.05)
-_LAYOUT_CLIP = 3.0
-"""Standard deviations beyond which a layout number counts no further."""
+_LAYOUT_WEIGHT, _GROUP_WEIGHT, _PHRASE_WEIGHTS = 0.05, 0.1, (0.1, 0.03, 0.05)
+_CLIP = 3.0
+"""Standard deviations beyond which a layout or group number counts no further."""
 
 _INVERSE_PENALTY = 20.0
 _N_TOPICS = 40
-_N_ROUNDS = 120
+_N_ROUNDS = 160
 _TREES = {
     "objective": "multiclass",
-    "learning_rate": 0.08,
+    "learning_rate": 0.06,
     "num_leaves": 7,
     "min_data_in_leaf": 3,
-    "feature_fraction": 0.3,
+    "feature_fraction": 0.15,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 2.0,
@@ -49,11 +59,17 @@ _SKLEARN_FILE, _TREES_FILE, _META_FILE = "linear.skops", "trees.txt", "meta.json
 
 @dataclass(frozen=True)
 class _Features:
-    """Features of n readings: sparse text (n, n_grams), layout (n, n_layout), phrases (n, 3 * n_phrases)."""
+    """Features of n readings: text (n, n_grams), layout (n, n_layout), groups and phrases (n, 3 * how many)."""
 
     text: "csr_matrix"
     layout: Array
+    groups: Array
     phrases: Array
+
+    @property
+    def numbers(self) -> Array:
+        """What is standardised for the linear model."""
+        return np.hstack([self.layout, self.groups])
 
 
 @dataclass
@@ -75,7 +91,7 @@ class ScreenTextModel:
         places = np.array([self.labels.index(label) for label in labels])
         self._parts = {"vectorizers": fit_vectorizers(readings)}
         features = self._features(readings)
-        self._parts["scaler"] = StandardScaler().fit(features.layout)
+        self._parts["scaler"] = StandardScaler().fit(features.numbers)
         n_topics = min(_N_TOPICS, features.text.shape[1] - 1, len(readings))
         if n_topics > 0:
             with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
@@ -102,14 +118,16 @@ class ScreenTextModel:
     def explain(self, reading: Reading, *, n: int = 8) -> list[tuple[str, float]]:
         """The words that speak most for the top label, with what each adds to its logit.
 
-        Pieces of text stand as they are read, other features in words: ``title: 退款``, ``phrase 实付款``.
+        Pieces of text stand as they are read, with their zone, other features in words: ``title: 退款``,
+        ``layout prices``, ``phrase 实付款``, ``about 退款: 退款成功, 退款金额`` (a group and what was found of it).
         """
         label = int(self.probabilities([reading])[0].argmax())
         coefficients = coefficients_of(self._parts["linear"], label)
         if coefficients is None:
             return []
-        names = self._names()
-        values = self._linear_input(self._features([reading])).tocoo()
+        features = self._features([reading])
+        names = self._names(features)
+        values = self._linear_input(features).tocoo()
         added = [
             (names[column].strip(), float(value * coefficients[column]))
             for column, value in zip(values.col, values.data, strict=True)
@@ -121,7 +139,7 @@ class ScreenTextModel:
         import skops.io
 
         folder.mkdir(parents=True, exist_ok=True)
-        skops.io.dump(self._parts, folder / _SKLEARN_FILE)
+        skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
         assert self._trees is not None, "fit first"  # noqa: S101
         self._trees.save_model(folder / _TREES_FILE)
         meta = {"labels": self.labels, "seed": self.seed}
@@ -146,30 +164,34 @@ class ScreenTextModel:
             vectorizer.transform([texts[zone] for texts in zones]) * _ZONE_WEIGHTS[zone]
             for zone, vectorizer in self._parts["vectorizers"].items()
         ]
+        found = [phrase_features(reading) for reading in readings]
         return _Features(
             text=hstack([csr_matrix((len(readings), 0)), *blocks]).tocsr(),
             layout=np.stack([layout(reading) for reading in readings]),
-            phrases=np.stack([phrase_features(reading).ravel() for reading in readings]),
+            groups=np.stack([group_features(phrase).ravel() for phrase in found]),
+            phrases=np.stack([phrase.ravel() for phrase in found]),
         )
 
     def _linear_input(self, features: _Features) -> "csr_matrix":
         from scipy.sparse import csr_matrix, hstack
 
-        scaled = np.clip(self._parts["scaler"].transform(features.layout), -_LAYOUT_CLIP, _LAYOUT_CLIP)
+        weights = np.repeat((_LAYOUT_WEIGHT, _GROUP_WEIGHT), (features.layout.shape[1], features.groups.shape[1]))
+        scaled = np.clip(self._parts["scaler"].transform(features.numbers), -_CLIP, _CLIP) * weights
         weighted = features.phrases * np.repeat(_PHRASE_WEIGHTS, len(phrases()))
-        return hstack([features.text, csr_matrix(scaled * _LAYOUT_WEIGHT), csr_matrix(weighted)]).tocsr()
+        return hstack([features.text, csr_matrix(scaled), csr_matrix(weighted)]).tocsr()
 
     def _tree_input(self, features: _Features) -> Array:
-        blocks = [features.layout, features.phrases]
+        blocks = [features.numbers, features.phrases]
         if "topics" in self._parts:
             blocks.append(self._parts["topics"].transform(features.text))
         return np.hstack(blocks)
 
-    def _names(self) -> list[str]:
-        """A name for each column of the linear model's input."""
+    def _names(self, features: _Features) -> list[str]:
+        """A name for each column of the linear model's input, as one reading's features fill it."""
         names = []
         for zone, vectorizer in self._parts["vectorizers"].items():
             prefix = "" if zone == "all" else f"{zone}: "
             names += [f"{prefix}{piece}" for piece in vectorizer.get_feature_names_out()]
         names += [f"layout {name}" for name in layout_names()]
+        names += 3 * group_words(features.phrases[0])
         return names + [f"{kind} {phrase}" for kind in ("phrase", "count", "place") for phrase in phrases()]

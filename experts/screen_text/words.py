@@ -1,12 +1,19 @@
 """The words of a screen as columns: fitting them, and telling which of them decided."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from experts.screen_text.features import ZONES, Array, zone_texts
+from experts.screen_text.features import ZONES, Array, phrase_groups, phrases, zone_texts
 from experts.screen_text.reader import Reading
+
+_KIND = re.compile(r"^(?:about )?\S+: |^(?:layout|phrase|count|place) ")
+"""What stands before the words in a column's name."""
+
+_MOST_SHOWN = 5
+"""Phrases of a group that an explanation names."""
 
 
 def fit_vectorizers(readings: Sequence[Reading]) -> dict[str, Any]:
@@ -26,6 +33,19 @@ def fit_vectorizers(readings: Sequence[Reading]) -> dict[str, Any]:
     return fitted
 
 
+def group_words(found: Array) -> list[str]:
+    """For each phrase group its name and its phrases that a screen shows, the longest first; blank without one.
+
+    ``found`` is the screen's phrase features, flat: shape (3 * len(phrases()),).
+    """
+    shown = {place for place, share in enumerate(found[: len(phrases())]) if share > 0}
+    words: list[str] = []
+    for name, places in phrase_groups().items():
+        inside = sorted((phrases()[place] for place in places if place in shown), key=len, reverse=True)
+        words.append(f"about {name}: {', '.join(inside[:_MOST_SHOWN])}" if inside else "")
+    return words
+
+
 def coefficients_of(model: Any, label: int) -> Array | None:
     """What each column adds to the label's logit; None for a label that was not learnt."""
     if label not in model.classes_:
@@ -40,7 +60,7 @@ def without_pieces(ranked: list[tuple[str, float]], n: int) -> list[tuple[str, f
     """The first n whose words are not a part of words that rank higher; single characters are left out."""
     kept: list[tuple[str, float]] = []
     for name, value in ranked:
-        words = name.split(": ")[-1].split(" ", 1)[-1]
+        words = _KIND.sub("", name)
         if len(words) > 1 and not any(words in other for other, _ in kept):
             kept.append((name, value))
         if len(kept) == n:

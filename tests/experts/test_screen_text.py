@@ -8,10 +8,12 @@ from PIL import Image, ImageDraw, ImageFont
 from records import image_instruction
 
 from experts.screen_text.features import (
+    group_features,
     layout,
     layout_names,
     normalise,
     phrase_features,
+    phrase_groups,
     phrases,
     zone_texts,
 )
@@ -87,6 +89,17 @@ def test_phrase_features_by_hand() -> None:
     assert found[:, place].tolist() == [1.0, 3.0, 1.0]
 
 
+def test_group_features_by_hand() -> None:
+    found = phrase_features(reading(line("退款成功", 0.08)))
+    place = list(phrase_groups()).index("退款")
+    inside = [phrase for phrase in ("退款", "退款成功") if phrases().index(phrase) in phrase_groups()["退款"]]
+    assert len(inside) == 2
+    share, count, best = group_features(found)[:, place]
+    # 退款 fills half of the line, 退款成功 all of it, in the title bar.
+    assert (share, best) == (1.5, 1.0)
+    assert count == pytest.approx(2 / len(phrase_groups()["退款"]) ** 0.5)
+
+
 def test_pixels_of_a_plain_picture() -> None:
     values = dict(zip(pixel_names(), pixel_features(Image.new("RGB", (640, 1280), "white")), strict=True))
     assert (values["tallness"], values["width"], values["white"], values["flat rows"]) == (2.0, 0.5, 1.0, 1.0)
@@ -116,7 +129,8 @@ def test_screens_without_any_text_are_told_apart_by_their_looks() -> None:
 
 def test_explanations_are_words() -> None:
     words = dict(trained().explain(reading(line("购物车", 0.08), line("结算", 0.93))))
-    assert any("购物" in word or "物车" in word for word in words)
+    assert any(word.startswith("about 购物车: 购物车") for word in words)
+    assert not any(word.startswith("about 退款") for word in words)
     assert min(words.values()) > 0
 
 
