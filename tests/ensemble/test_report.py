@@ -1,0 +1,82 @@
+import html.parser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from ensemble.report import render
+
+
+def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:
+    figures = dict.fromkeys(("macro_f1", "accuracy", "precision", "recall"), 0.25)
+    return {
+        "voters": list(voters),
+        "n": 4,
+        "f1": f1,
+        "low": 0.125,
+        "high": 0.75,
+        "calls": 1,
+        "output_tokens": 9,
+    } | figures
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> dict[str, Any]:
+    Image.new("RGB", (400, 900), "red").save(tmp_path / "a.png")
+    mistake = {
+        "id": "x1", "label": "店铺页面", "predict": "退款页面", "probability": 0.9,
+        "images": [str(tmp_path / "a.png"), str(tmp_path / "gone.png")],
+        "turns": [["user", "<script>alert(1)</script>"], ["agent", ""]],
+        "votes": {"a": [["退款页面", 0.9]], "b": []},
+    }  # fmt: skip
+    ballots = [{"voters": {n: {"weight": w, "temperature": 2.0} for n, w in pair}} for pair in
+               ([("a", 0.2), ("b", 0.8)], [("a", 0.4), ("b", 0.6)])]  # fmt: skip
+    task = {
+        "n": 4, "votes": "fresh", "systems": [system("a", f1=0.625), system("b"), system("a", "b", f1=0.6875)],
+        "weights": ballots, "labels": [{"name": n, "gloss": "g", "n": 2, "f1": 0.5} for n in ("店铺页面", "退款页面")],
+        "confusion": [[1, 1], [0, 2]], "mistakes": [mistake],
+    }  # fmt: skip
+    mean = [{"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}]
+    return {"configuration": "nano", "mean": mean, "tasks": {"image": task}}
+
+
+def test_the_figures_are_there(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert page.startswith("<!DOCTYPE html>")
+    for text in ("0.438", "a + b (panel)", "0.688", "+0.062", "weight 0.30", "weight 0.70", "id x1", "abstained"):
+        assert text in page
+
+
+def test_what_customers_wrote_is_escaped(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_nothing_is_fetched_and_no_folder_is_told(result: dict[str, Any], tmp_path: Path) -> None:
+    page = render(result)
+    assert "http:" not in page and "https:" not in page
+    assert str(tmp_path) not in page
+    assert page.count("data:image/jpeg;base64,") == 1
+
+
+def test_the_page_is_well_formed(result: dict[str, Any]) -> None:
+    class Balance(html.parser.HTMLParser):
+        open: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in {"meta", "link", "img"}:
+                self.open.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert self.open.pop() == tag
+
+    parser = Balance()
+    parser.feed(render(result))
+    assert not parser.open
+
+
+def test_one_task_alone(result: dict[str, Any]) -> None:
+    page = render(result | {"mean": []})
+    assert "weighted F1, image task only" in page and "0.688" in page
