@@ -44,9 +44,9 @@ class _Purse:
 def _headline(result: dict[str, Any]) -> dict[str, Any]:
     """The panel's figures: the mean of both tasks, or those of the only one."""
     if result["mean"]:
-        return result["mean"][0] | {"what": "mean weighted F1 of both tasks"}
+        return {**result["mean"][0], "what": "mean weighted F1 of both tasks"}
     ((name, task),) = result["tasks"].items()
-    return task["systems"][-1] | {"what": f"weighted F1, {name} task only"}
+    return {**task["systems"][-1], "what": f"weighted F1, {name} task only"}
 
 
 def _shown(task: dict[str, Any]) -> dict[str, Any]:

@@ -49,9 +49,7 @@ def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print how sure and how right the classifier is at each threshold, and the choice."""
-    cli.parser("python -m router.calibrate", "choose the router's threshold on held-out phrases").parse_args(
-        argv
-    )
+    cli.parser("python -m router.calibrate", "choose the router's threshold on held-out phrases").parse_args(argv)
     confidence, right = held_out()
     print(f"n = {len(right)}, accuracy {right.mean():.3f}\nthreshold  share sure  accuracy of these")
     for threshold in GRID:

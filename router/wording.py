@@ -4,9 +4,7 @@ import re
 import unicodedata
 
 # Where pictures stand says nothing about what is asked: some frames list a dialogue's pictures up front.
-_PICTURE_SLOT = re.compile(
-    r"(?:(?:picture|image|图片?|图像)[ \t]*\d*[ \t]*[:\uff1a]?[ \t]*)?<image>", re.IGNORECASE
-)
+_PICTURE_SLOT = re.compile(r"(?:(?:picture|image|图片?|图像)[ \t]*\d*[ \t]*[:\uff1a]?[ \t]*)?<image>", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,15 +150,6 @@ class Reader:
                 engine + "enable_cpu_mem_arena": True,
             }
         )
-
-
-def n_parameters() -> int:
-    """Neural parameters of RapidOCR's two models, from the size of their 32-bit files: a little too many."""
-    found = find_spec("rapidocr")
-    if found is None or found.origin is None:
-        return 0
-    folder = Path(found.origin).parent / "models"
-    return sum(path.stat().st_size // 4 for path in folder.glob("*.onnx") if "_cls_" not in path.name)
 
 
 def _batches(items: list[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:

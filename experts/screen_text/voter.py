@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experts.screen_text.model import ScreenTextModel
-from experts.screen_text.reader import Reader, n_parameters
+from experts.screen_text.reader import Reader
 from mire.budget import Cost, answer_tokens
 from mire.errors import PanelError
 from mire.labels import Taxonomy
+from mire.parameters import count_ocr
 from mire.samples import Sample
 from mire.votes import Vote
 
@@ -61,7 +62,7 @@ class ScreenTextVoter:
 
     @property
     def parameters(self) -> dict[str, int]:
-        return {"rapidocr": n_parameters()}
+        return {"ocr rapidocr": count_ocr()}
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
         """None where the sample has no readable picture."""

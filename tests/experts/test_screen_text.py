@@ -19,12 +19,13 @@ from experts.screen_text.features import (
 )
 from experts.screen_text.model import ScreenTextModel
 from experts.screen_text.pixels import pixel_features, pixel_names
-from experts.screen_text.reader import Box, Reader, ReaderSettings, Reading, n_parameters
+from experts.screen_text.reader import Box, Reader, ReaderSettings, Reading
 from experts.screen_text.voter import ScreenTextVoter
 from mire.cache import BlobCache
 from mire.errors import PanelError
 from mire.images import content_hash
 from mire.labels import Label, Taxonomy, builtin_taxonomy
+from mire.parameters import count_ocr
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 
@@ -238,4 +239,4 @@ def test_rapidocr_reads_a_drawn_picture(tmp_path: Path) -> None:
     (box,) = Reader().read([tmp_path / "drawn.png"])[tmp_path / "drawn.png"].boxes
     assert box.text.replace(" ", "") == "ORDER2468"
     assert (box.x0, box.y) == (pytest.approx(0.1, abs=0.03), pytest.approx(0.74, abs=0.05))
-    assert 1_000_000 < n_parameters() < 50_000_000
+    assert 1_000_000 < count_ocr() < 50_000_000
