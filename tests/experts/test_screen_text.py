@@ -219,7 +219,7 @@ def test_the_voter_abstains_without_a_readable_picture(tmp_path: Path) -> None:
     assert votes[0] is None
     assert votes[1] is not None
     assert (votes[1].sample_id, len(votes[1].probabilities)) == ("0", 3)
-    assert (voter.cost.calls, list(voter.parameters)) == (1, ["rapidocr"])
+    assert (voter.cost.calls, list(voter.parameters)) == (1, ["ocr rapidocr"])
     voter.save(tmp_path / "v")
     assert ScreenTextVoter.load(tmp_path / "v", taxonomy=taxonomy).model.labels == LABELS
     with pytest.raises(PanelError, match="trained for other labels"):
