@@ -3,6 +3,7 @@
 python -m ensemble.train all --data train.json --images images --panel runs/p --config cpu
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,10 @@ def _train_qwen2vl(
     The one split serves early stopping too, which flatters these votes a little: the weights' fit is
     regularised towards equal ones, and no reported figure rests on them.
     """
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--num_processes", str(_n_devices())]
+    n_devices = _n_devices()
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--num_processes", str(n_devices)]
+    # accelerate gives a process one thread unless it is told otherwise.
+    command += ["--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // n_devices))]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["-m", "experts.qwen2vl.train", "--task", task, "--panel", str(panel.root)]
     command += ["--data", str(data), "--images", str(images)]
