@@ -1,6 +1,7 @@
 """Picture embeddings by open_clip, computed once per picture and kept."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,6 +99,8 @@ def create_model(settings: Clip) -> Any:
     import torch
 
     weights = None if settings.weights == "random" or Path(settings.model).is_dir() else settings.weights
+    # open_clip warns of random weights, which here are asked for by name.
+    logging.disable(logging.WARNING if weights is None else logging.NOTSET)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(RANDOM_SEED)
@@ -109,6 +112,8 @@ def create_model(settings: Clip) -> Any:
             f"the CLIP model {settings.model!r} with weights {settings.weights!r} cannot be loaded: "
             f"{str(error).splitlines()[0]}; name a file or a folder as clip.weights or clip.model in the settings"
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _transform(image_size: Any) -> "Callable[[Image], Any]":
