@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,11 @@ def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[st
     labels = [str(sample.label) for sample in samples]
     splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
     folds: dict[str, int] = {}
-    for fold, (_, held_out) in enumerate(splitter.split(labels, labels, _groups(samples))):
+    with warnings.catch_warnings():
+        # It warns of labels with fewer samples than folds: that is said above, and meant.
+        warnings.simplefilter("ignore", UserWarning)
+        splits = list(splitter.split(labels, labels, _groups(samples)))
+    for fold, (_, held_out) in enumerate(splits):
         folds.update({samples[index].id: fold for index in held_out})
     return folds
 
