@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from experts.qwen2vl.pictures import Patches
+from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.tune import _claim, label_loss
+from experts.qwen2vl.voter import fill_batches
+from mire.errors import PanelError
+
+
+def test_both_losses_by_hand() -> None:
+    # two samples, three labels of 1, 2 and 4 tokens
+    likelihoods = torch.tensor([[-1.0, -2.0, -3.0], [-4.0, -6.0, -4.0]])
+    gold, lengths = torch.tensor([0, 1]), torch.tensor([1, 2, 4])
+    # sft: (1 + 6) / (1 + 2) tokens
+    assert float(label_loss(likelihoods, gold, "sft", lengths)) == pytest.approx(7 / 3)
+    # label_set: log(1 + e^-1 + e^-2) = 0.40761, log(1 + 2 e^2) = 2.75866
+    assert float(label_loss(likelihoods, gold, "label_set", lengths)) == pytest.approx(
+        (0.407606 + 2.758660) / 2, abs=1e-5
+    )
+
+
+def test_a_cut_off_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    assert _claim(folder, {"settings": 1}) is None
+    assert _claim(folder, {"settings": 1}) is None
+    for step in (9, 12):
+        (folder / f"checkpoint-{step}").mkdir()
+    assert _claim(folder, {"settings": 1}) == str(folder / "checkpoint-12")
+
+
+def test_checkpoints_of_other_settings_are_refused(tmp_path: Path) -> None:
+    _claim(tmp_path, {"settings": 1})
+    with pytest.raises(PanelError, match="holds checkpoints of other settings or samples; delete it to start afresh"):
+        _claim(tmp_path, {"settings": 2})
+
+
+def prompt(length: int) -> EncodedPrompt:
+    return EncodedPrompt(str(length), tuple(range(length)), tuple[Patches, ...](), ())
+
+
+def test_batches_stay_within_the_budget_of_padded_tokens() -> None:
+    # two inner nodes a row: 3 x (4 + 2) = 18; a fourth row of 5 would make 4 x 7 = 28
+    batches = list(fill_batches([prompt(n) for n in (3, 4, 4, 5, 30)], budget=20, n_inner=2))
+    assert [[len(p) for p in batch] for batch in batches] == [[3, 4, 4], [5], [30]]
