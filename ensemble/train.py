@@ -72,29 +72,46 @@ def _train_in_folds(
 def _train_qwen2vl(
     task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
 ) -> tuple[Voter, list[Vote | None]]:
-    """Train the adapter through accelerate; its votes on the validation fold.
+    """Train the adapter through accelerate; its votes on the validation fold; then train it on everything.
 
     The one split serves early stopping too, which flatters these votes a little: the weights' fit is
     regularised towards equal ones, and no reported figure rests on them.
     """
+    from experts.qwen2vl.train import VALIDATION_FOLD, best_epoch
+
+    folder = panel.voter(task, "qwen2vl")
+    arguments = ["--task", task, "--panel", str(panel.root), "--data", str(data), "--images", str(images)]
+    folds = read_folds(panel.folds(task))
+    _launch(task, arguments)
+    voter = _load_qwen2vl(task, panel, settings)
+    votes = voter.vote([sample for sample in samples if folds[sample.id] == VALIDATION_FOLD])
+    if settings.qwen2vl.refit:
+        _launch(task, [*arguments, "--epochs", str(best_epoch(folder))])
+        voter = _load_qwen2vl(task, panel, settings)
+    return voter, votes
+
+
+def _launch(task: Task, arguments: Sequence[str]) -> None:
     n_devices = _n_devices()
     command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--num_processes", str(n_devices)]
     # accelerate gives a process one thread unless it is told otherwise.
     command += ["--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // n_devices))]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["-m", "experts.qwen2vl.train", "--task", task, "--panel", str(panel.root)]
-    command += ["--data", str(data), "--images", str(images)]
+    command += ["-m", "experts.qwen2vl.train", *arguments]
     if subprocess.run(command, check=False).returncode != 0:
         raise PanelError(f"training the {task} adapter failed; its message stands above, the checkpoints are kept")
-    from experts.qwen2vl.base import load_base
-    from experts.qwen2vl.train import VALIDATION_FOLD
 
-    base = load_base(settings.qwen2vl)
-    voter = load_voter(
-        "qwen2vl", panel.voter(task, "qwen2vl"), taxonomy=panel.taxonomy(task), settings=settings, base=base
+
+def _load_qwen2vl(task: Task, panel: PanelFolder, settings: Settings) -> Voter:
+    from experts.qwen2vl.base import load_base
+
+    return load_voter(
+        "qwen2vl",
+        panel.voter(task, "qwen2vl"),
+        taxonomy=panel.taxonomy(task),
+        settings=settings,
+        base=load_base(settings.qwen2vl),
     )
-    folds = read_folds(panel.folds(task))
-    return voter, voter.vote([sample for sample in samples if folds[sample.id] == VALIDATION_FOLD])
 
 
 def _n_devices() -> int:

@@ -55,7 +55,8 @@ class Qwen2VL(_Stage):
     """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
 
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included.
+    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included. With
+    ``refit`` an adapter is trained once more, on all samples, for as many epochs as were best.
     """
 
     base: str = "Qwen/Qwen2-VL-7B-Instruct"
@@ -65,6 +66,7 @@ class Qwen2VL(_Stage):
     max_tokens: int = Field(4096, ge=64)
     token_budget: int = Field(16_384, ge=64)
     lora: Lora = Lora()
+    refit: bool = True
     image: Training = Training()
     dialogue: Training = Training()
 

@@ -18,7 +18,7 @@ from experts.qwen2vl.base import Base
 from experts.qwen2vl.batch import Batch, collate
 from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.scoring import label_log_likelihoods
-from experts.qwen2vl.train import VALIDATION_FOLD
+from experts.qwen2vl.train import VALIDATION_FOLD, write_history
 from experts.qwen2vl.trie import LabelTrie
 from experts.qwen2vl.voter import manifest, prompt_encoder
 from mire.errors import PanelError
@@ -89,9 +89,11 @@ def train_adapter(
     taxonomy: Taxonomy,
     settings: Settings,
     folder: Path,
+    n_epochs: float | None = None,
 ) -> None:
-    """Train on every fold but the validation one and write a PEFT folder.
+    """Train on every fold but the validation one, keep the best epoch, and write a PEFT folder.
 
+    With ``n_epochs`` the adapter is trained on every fold for so long, without validation: the final one.
     A run that was cut off goes on from its last checkpoint; one of other settings is refused.
 
     Raises:
@@ -106,12 +108,14 @@ def train_adapter(
     trie = encoder.label_trie(taxonomy)
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
     checkpoints = folder / "checkpoints"
-    resume = _claim(checkpoints, {"settings": settings.model_dump(mode="json"), "samples": sorted(folds.items())})
+    made_of = {"settings": settings.model_dump(mode="json"), "samples": sorted(folds.items()), "n_epochs": n_epochs}
+    resume = _claim(checkpoints, made_of)
+    learned, held_out = _split(samples, folds, validate=n_epochs is None)
     trainer = _trainer(
         model,
-        _arguments(options, checkpoints, settings.seed),
-        train=PromptDataset([s for s in samples if folds[s.id] != VALIDATION_FOLD], encoder, taxonomy),
-        valid=PromptDataset([s for s in samples if folds[s.id] == VALIDATION_FOLD], encoder, taxonomy),
+        _arguments(options, checkpoints, settings.seed, n_epochs=n_epochs),
+        train=PromptDataset(learned, encoder, taxonomy),
+        valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
         collator=Collator(trie, base.image_pad, base.pad),
         trie=trie,
         options=options,
@@ -120,8 +124,19 @@ def train_adapter(
     if trainer.is_world_process_zero():
         model.save_pretrained(folder)
         write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
-        (folder / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
+        if held_out:
+            write_history(trainer.state.log_history, folder)
         shutil.rmtree(checkpoints)
+
+
+def _split(samples: Sequence[Sample], folds: dict[str, int], *, validate: bool) -> tuple[list[Sample], list[Sample]]:
+    """What is learned from, and what is validated on (nothing for a final adapter)."""
+    if not validate:
+        return list(samples), []
+    return (
+        [sample for sample in samples if folds[sample.id] != VALIDATION_FOLD],
+        [sample for sample in samples if folds[sample.id] == VALIDATION_FOLD],
+    )
 
 
 def _lora_config(kind: Any, lora: Lora) -> Any:
@@ -149,7 +164,7 @@ def _claim(checkpoints: Path, made_of: dict[str, Any]) -> str | None:
     return None
 
 
-def _arguments(options: Training, checkpoints: Path, seed: int) -> Any:
+def _arguments(options: Training, checkpoints: Path, seed: int, *, n_epochs: float | None) -> Any:
     from transformers import TrainingArguments
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
@@ -158,7 +173,7 @@ def _arguments(options: Training, checkpoints: Path, seed: int) -> Any:
     return TrainingArguments(
         output_dir=str(checkpoints),
         seed=seed,
-        num_train_epochs=options.epochs,
+        num_train_epochs=n_epochs or options.epochs,
         learning_rate=options.learning_rate,
         lr_scheduler_type=options.schedule,
         warmup_steps=options.warmup,
@@ -170,10 +185,10 @@ def _arguments(options: Training, checkpoints: Path, seed: int) -> Any:
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         bf16=gpu,
         use_cpu=not gpu,
-        eval_strategy="epoch",
+        eval_strategy="epoch" if n_epochs is None else "no",
         save_strategy="epoch",
         save_total_limit=1,
-        load_best_model_at_end=True,
+        load_best_model_at_end=n_epochs is None,
         metric_for_best_model="f1",
         greater_is_better=True,
         logging_strategy="epoch",
@@ -192,7 +207,7 @@ def _trainer(
     arguments: Any,
     *,
     train: PromptDataset,
-    valid: PromptDataset,
+    valid: PromptDataset | None,
     collator: Collator,
     trie: LabelTrie,
     options: Training,
@@ -225,7 +240,7 @@ def _trainer(
         eval_dataset=valid,
         data_collator=collator,
         compute_metrics=_weighted_f1,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=options.patience)],
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=options.patience)] if valid else [],
     )
 
 

@@ -5,6 +5,7 @@ import torch
 
 from experts.qwen2vl.pictures import Patches
 from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.train import best_epoch, write_history
 from experts.qwen2vl.tune import _claim, label_loss
 from experts.qwen2vl.voter import fill_batches
 from mire.errors import PanelError
@@ -35,6 +36,14 @@ def test_checkpoints_of_other_settings_are_refused(tmp_path: Path) -> None:
     _claim(tmp_path, {"settings": 1})
     with pytest.raises(PanelError, match="holds checkpoints of other settings or samples; delete it to start afresh"):
         _claim(tmp_path, {"settings": 2})
+
+
+def test_the_best_epoch_is_the_first_of_equal_ones(tmp_path: Path) -> None:
+    log = [{"epoch": 1.0, "loss": 3.0}] + [
+        {"epoch": e, "eval_f1": f1} for e, f1 in ((1.0, 0.2), (2.0, 0.6), (3.0, 0.6))
+    ]
+    write_history(log, tmp_path)
+    assert best_epoch(tmp_path) == 2.0
 
 
 def prompt(length: int) -> EncodedPrompt:
