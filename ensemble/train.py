@@ -3,22 +3,19 @@
 python -m ensemble.train all --data train.json --images images --panel runs/p --config cpu
 """
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ensemble.adapters import train_adapters
 from ensemble.ballots import write_votes
 from ensemble.fit import fit_panel
 from ensemble.panel import by_task
-from ensemble.voters import load_voter, train_voter
-from experts.voter import Voter
+from ensemble.voters import train_voter
 from mire.cli import add_data, parser, run, say
-from mire.errors import DataError, PanelError
-from mire.folds import make_folds, read_folds, write_folds
+from mire.errors import DataError
+from mire.folds import make_folds, write_folds
 from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, read_samples
@@ -39,13 +36,14 @@ def train_task(
     for name in settings.panel.voters(task):
         started = time.monotonic()
         if name == "qwen2vl":
-            voter, votes = _train_qwen2vl(task, samples, data=data, images=images, panel=panel, settings=settings)
+            votes, cost = train_adapters(task, samples, data=data, images=images, panel=panel, settings=settings)
         else:
             votes = _train_in_folds(name, samples, folds, taxonomy=taxonomy, settings=settings)
             voter = train_voter(name, samples, taxonomy=taxonomy, settings=settings)
             shutil.rmtree(panel.voter(task, name), ignore_errors=True)
             voter.save(panel.voter(task, name))
-        write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=voter.cost)
+            cost = voter.cost
+        write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
     weights = fit_panel(panel, task)
     shares = ", ".join(f"{name} {ballot.weight:.1f}" for name, ballot in weights.voters.items())
@@ -67,57 +65,6 @@ def _train_in_folds(
         outside = [sample for sample in samples if folds[sample.id] == fold]
         votes += train_voter(name, inside, taxonomy=taxonomy, settings=settings).vote(outside)
     return votes
-
-
-def _train_qwen2vl(
-    task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
-) -> tuple[Voter, list[Vote | None]]:
-    """Train the adapter through accelerate; its votes on the validation fold; then train it on everything.
-
-    The one split serves early stopping too, which flatters these votes a little: the weights' fit is
-    regularised towards equal ones, and no reported figure rests on them.
-    """
-    from experts.qwen2vl.train import VALIDATION_FOLD, best_epoch
-
-    folder = panel.voter(task, "qwen2vl")
-    arguments = ["--task", task, "--panel", str(panel.root), "--data", str(data), "--images", str(images)]
-    folds = read_folds(panel.folds(task))
-    _launch(task, arguments)
-    voter = _load_qwen2vl(task, panel, settings)
-    votes = voter.vote([sample for sample in samples if folds[sample.id] == VALIDATION_FOLD])
-    if settings.qwen2vl.refit:
-        _launch(task, [*arguments, "--epochs", str(best_epoch(folder))])
-        voter = _load_qwen2vl(task, panel, settings)
-    return voter, votes
-
-
-def _launch(task: Task, arguments: Sequence[str]) -> None:
-    n_devices = _n_devices()
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--num_processes", str(n_devices)]
-    # accelerate gives a process one thread unless it is told otherwise.
-    command += ["--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // n_devices))]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["-m", "experts.qwen2vl.train", *arguments]
-    if subprocess.run(command, check=False).returncode != 0:
-        raise PanelError(f"training the {task} adapter failed; its message stands above, the checkpoints are kept")
-
-
-def _load_qwen2vl(task: Task, panel: PanelFolder, settings: Settings) -> Voter:
-    from experts.qwen2vl.base import load_base
-
-    return load_voter(
-        "qwen2vl",
-        panel.voter(task, "qwen2vl"),
-        taxonomy=panel.taxonomy(task),
-        settings=settings,
-        base=load_base(settings.qwen2vl),
-    )
-
-
-def _n_devices() -> int:
-    import torch
-
-    return max(int(torch.cuda.device_count()), 1)
 
 
 def _check_labels(samples: Sequence[Sample], taxonomy: Taxonomy, data: Path) -> None:

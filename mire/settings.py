@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.errors import SettingsError
 from mire.labels import Task, Taxonomy, builtin_taxonomy, load_taxonomy
@@ -55,8 +55,11 @@ class Qwen2VL(_Stage):
     """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
 
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included. With
-    ``refit`` an adapter is trained once more, on all samples, for as many epochs as were best.
+    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included.
+
+    ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
+    ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
+    folds (``refit``), or the average of the folds' adapters (``merge``).
     """
 
     base: str = "Qwen/Qwen2-VL-7B-Instruct"
@@ -66,7 +69,8 @@ class Qwen2VL(_Stage):
     max_tokens: int = Field(4096, ge=64)
     token_budget: int = Field(16_384, ge=64)
     lora: Lora = Lora()
-    refit: bool = True
+    vote_folds: int = Field(1, ge=1)
+    final: Literal["refit", "merge"] = "refit"
     image: Training = Training()
     dialogue: Training = Training()
 
@@ -121,6 +125,12 @@ class Settings(_Stage):
     vote: Literal["log_linear", "majority"] = "log_linear"
     weights: dict[Task, dict[VoterName, float]] = {}
     taxonomies: TaxonomyFiles = TaxonomyFiles()
+
+    @model_validator(mode="after")
+    def _enough_folds(self) -> "Settings":
+        if self.qwen2vl.vote_folds > self.folds:
+            raise ValueError(f"qwen2vl.vote_folds ({self.qwen2vl.vote_folds}) must not exceed folds ({self.folds})")
+        return self
 
     def taxonomy(self, task: Task) -> Taxonomy:
         """The task's labels: the file that the settings name, or the challenge's.

@@ -11,6 +11,7 @@ from mire.errors import PanelError
 from mire.labels import Task
 
 MANIFEST = "mire.json"
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 class Manifest(BaseModel):
@@ -72,7 +73,7 @@ def check_adapter(model: Any, name: str, folder: Path) -> None:
     from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
-    weights = folder / "adapter_model.safetensors"
+    weights = folder / WEIGHTS
     if not weights.is_file():
         raise PanelError(f"{folder} holds no {weights.name}; adapters are only read as safetensors")
     with safe_open(weights, framework="pt") as file:

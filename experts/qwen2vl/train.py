@@ -1,10 +1,11 @@
-"""Train one task's LoRA adapter.
+"""Train one task's LoRA adapter: one that leaves a fold out, or the final one.
 
-    accelerate launch -m experts.qwen2vl.train --panel runs/p --task image --data train.json --images images
+    accelerate launch -m experts.qwen2vl.train --panel runs/p --task image --data train.json --images images \\
+        --out FOLDER --fold 0
 
-The panel folder must hold the settings, the labels and the folds (``ensemble.train`` writes them). Fold 0
-validates: it decides when to stop, and its votes are the expert's out-of-fold votes. With ``--epochs`` the
-adapter is trained on all folds for so long: the final one.
+The panel folder must hold the settings, the labels and the folds (``ensemble.train`` writes them). With
+``--fold`` that fold validates: it decides when to stop, and is voted on. With ``--epochs`` the adapter is
+trained on all folds for so long.
 """
 
 import json
@@ -15,7 +16,6 @@ from typing import Any
 from mire.cli import add_data, parser, run
 from mire.labels import TASKS
 
-VALIDATION_FOLD = 0
 _HISTORY = "history.json"
 
 
@@ -25,7 +25,7 @@ def write_history(log: list[dict[str, Any]], folder: Path) -> None:
 
 
 def best_epoch(folder: Path) -> float:
-    """The epoch with the highest F1 on the validation fold; of equal ones the first."""
+    """The epoch with the highest F1 on the fold that was left out; of equal ones the first."""
     log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
     judged = [entry for entry in log if "eval_f1" in entry]
     return float(max(judged, key=lambda entry: (entry["eval_f1"], -entry["epoch"]))["epoch"])
@@ -37,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_data(options)
     options.add_argument("--panel", type=Path, required=True, help="panel folder with settings and folds")
     options.add_argument("--task", choices=TASKS, required=True)
-    options.add_argument("--epochs", type=float, help="train on all folds for so many epochs, without validation")
+    options.add_argument("--out", type=Path, required=True, help="folder of the adapter")
+    what = options.add_mutually_exclusive_group(required=True)
+    what.add_argument("--fold", type=int, help="leave this fold out, and validate on it")
+    what.add_argument("--epochs", type=float, help="train on all folds for so many epochs")
     chosen = options.parse_args(argv)
     from mire.folds import read_folds
     from mire.panel_folder import PanelFolder
@@ -52,11 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     train_adapter(
         load_base(settings.qwen2vl),
-        samples,
-        folds,
+        [sample for sample in samples if folds[sample.id] != chosen.fold],
+        [sample for sample in samples if folds[sample.id] == chosen.fold],
         taxonomy=panel.taxonomy(chosen.task),
         settings=settings,
-        folder=panel.voter(chosen.task, "qwen2vl"),
+        folder=chosen.out,
         n_epochs=chosen.epochs,
     )
 

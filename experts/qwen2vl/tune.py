@@ -18,7 +18,7 @@ from experts.qwen2vl.base import Base
 from experts.qwen2vl.batch import Batch, collate
 from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.scoring import label_log_likelihoods
-from experts.qwen2vl.train import VALIDATION_FOLD, write_history
+from experts.qwen2vl.train import write_history
 from experts.qwen2vl.trie import LabelTrie
 from experts.qwen2vl.voter import manifest, prompt_encoder
 from mire.errors import PanelError
@@ -84,16 +84,16 @@ def label_loss(log_likelihoods: Tensor, gold: Tensor, kind: str, path_lengths: T
 def train_adapter(
     base: Base,
     samples: Sequence[Sample],
-    folds: dict[str, int],
+    held_out: Sequence[Sample],
     *,
     taxonomy: Taxonomy,
     settings: Settings,
     folder: Path,
     n_epochs: float | None = None,
 ) -> None:
-    """Train on every fold but the validation one, keep the best epoch, and write a PEFT folder.
+    """Train on ``samples``, keep the epoch that does best on ``held_out``, and write a PEFT folder.
 
-    With ``n_epochs`` the adapter is trained on every fold for so long, without validation: the final one.
+    Where nothing is held out, the adapter is trained for ``n_epochs``.
     A run that was cut off goes on from its last checkpoint; one of other settings is refused.
 
     Raises:
@@ -108,13 +108,12 @@ def train_adapter(
     trie = encoder.label_trie(taxonomy)
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
     checkpoints = folder / "checkpoints"
-    made_of = {"settings": settings.model_dump(mode="json"), "samples": sorted(folds.items()), "n_epochs": n_epochs}
-    resume = _claim(checkpoints, made_of)
-    learned, held_out = _split(samples, folds, validate=n_epochs is None)
+    ids = {"samples": sorted(sample.id for sample in samples), "held_out": sorted(sample.id for sample in held_out)}
+    resume = _claim(checkpoints, {"settings": settings.model_dump(mode="json"), "n_epochs": n_epochs, **ids})
     trainer = _trainer(
         model,
         _arguments(options, checkpoints, settings.seed, n_epochs=n_epochs),
-        train=PromptDataset(learned, encoder, taxonomy),
+        train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
         collator=Collator(trie, base.image_pad, base.pad),
         trie=trie,
@@ -123,20 +122,10 @@ def train_adapter(
     trainer.train(resume_from_checkpoint=resume)
     if trainer.is_world_process_zero():
         model.save_pretrained(folder)
-        write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
-        if held_out:
-            write_history(trainer.state.log_history, folder)
+        write_history(trainer.state.log_history, folder)
         shutil.rmtree(checkpoints)
-
-
-def _split(samples: Sequence[Sample], folds: dict[str, int], *, validate: bool) -> tuple[list[Sample], list[Sample]]:
-    """What is learned from, and what is validated on (nothing for a final adapter)."""
-    if not validate:
-        return list(samples), []
-    return (
-        [sample for sample in samples if folds[sample.id] != VALIDATION_FOLD],
-        [sample for sample in samples if folds[sample.id] == VALIDATION_FOLD],
-    )
+        # Last, so that a folder with a manifest is a finished adapter.
+        write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
 
 
 def _lora_config(kind: Any, lora: Lora) -> Any:

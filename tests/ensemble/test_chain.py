@@ -143,7 +143,8 @@ def test_wrong_paths_end_in_one_line(
 
 
 @pytest.mark.slow
-def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("final", ["vote_folds: 1, final: refit", "vote_folds: 2, final: merge"])
+def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Path, final: str) -> None:
     from experts.qwen2vl.nano import build_nano
 
     build_nano(tmp_path / "base", n_steps=0)
@@ -151,14 +152,16 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
     (tmp_path / "c.yaml").write_text(
         "name: tiny\nfolds: 2\npanel: {image: [qwen2vl], dialogue: [qwen2vl]}\n"
         f"qwen2vl: {{base: {tmp_path / 'base'}, layout: compact, max_pixels: 3136, image: {training}, "
-        f"dialogue: {training}}}\n"
+        f"dialogue: {training}, {final}}}\n"
     )
     panel, out = tmp_path / "p", tmp_path / "s.csv"
     arguments = ["all", *data(tiny_set), "--panel", str(panel), "--config", str(tmp_path / "c.yaml")]
     assert run(train.main, arguments) == 0
-    assert {"adapter_model.safetensors", "adapter_config.json", "mire.json", "history.json", "logs"} <= {
-        path.name for path in (panel / "image" / "qwen2vl").iterdir()
-    }
+    names = {path.name for path in (panel / "image" / "qwen2vl").iterdir()}
+    assert {"adapter_model.safetensors", "adapter_config.json", "mire.json"} <= names
+    assert "folds" not in names
+    votes = json.loads((panel / "image" / "votes" / "qwen2vl.json").read_text(encoding="utf-8"))["votes"]
+    assert len(votes) == (12 if "merge" in final else 6)
     assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0
     report = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
     assert report["rows"] == 24
