@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experts.qwen2vl.adapter import CONFIG, MANIFEST, WEIGHTS, read_manifest, write_manifest
+from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_manifest, write_manifest
 from mire.cli import parser, run, say
 from mire.errors import PanelError
 

@@ -11,9 +11,6 @@ LIMITS = {"min_pixels": 3136, "max_pixels": 50176}
 
 @pytest.mark.parametrize(("width", "height"), [(300, 650), (28, 28), (1080, 2400), (5, 5), (640, 480), (29, 1500)])
 def test_sizes_and_pixels_are_those_of_transformers(width: int, height: int) -> None:
-    from mire.compat import mend_torchvision
-
-    mend_torchvision()
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
