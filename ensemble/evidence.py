@@ -117,13 +117,15 @@ def _out_of_fold(task: Task, samples: Sequence[Sample], folder: PanelFolder, set
     )
 
 
+def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of rows: those to be judged, and all others, which may be learned from."""
+    parts = np.random.default_rng(SEED).permutation(n) % N_PARTS
+    return [(np.flatnonzero(parts == part), np.flatnonzero(parts != part)) for part in range(min(N_PARTS, n))]
+
+
 def _cross_fit(box: BallotBox, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
     """For each part of the samples, weights that were fitted on the other parts."""
-    parts = np.random.default_rng(SEED).permutation(len(box.ids)) % N_PARTS
-    return [
-        (np.flatnonzero(parts == part), weigh(box.rows(np.flatnonzero(parts != part)), settings, task))
-        for part in range(min(N_PARTS, len(box.ids)))
-    ]
+    return [(judged, weigh(box.rows(learned), settings, task)) for judged, learned in cross_fit_parts(len(box.ids))]
 
 
 def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:
