@@ -3,19 +3,10 @@
 No script, no font, no picture is fetched; the reader's own fonts show the Chinese text.
 """
 
-import base64
-import io
-from functools import partial
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from mire.errors import DataError
-from mire.images import load_image
-
-THUMBNAIL_PIXELS = (180, 240)
-MAX_THUMBNAIL_BYTES = 3_000_000
-"""All thumbnails together; pictures beyond are left out, so that the page stays light."""
+from ensemble.thumbnails import Thumbnails
 
 
 def render(result: dict[str, Any]) -> str:
@@ -30,15 +21,8 @@ def render(result: dict[str, Any]) -> str:
         headline=_headline(result),
         mean=result["mean"],
         tasks=tasks,
-        thumbnail=partial(_thumbnail, _Purse(MAX_THUMBNAIL_BYTES)),
+        thumbnail=Thumbnails(),
     )
-
-
-class _Purse:
-    """What is left of a number of bytes."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
 
 
 def _headline(result: dict[str, Any]) -> dict[str, Any]:
@@ -67,16 +51,3 @@ def _shown(task: dict[str, Any]) -> dict[str, Any]:
         "labels": sorted(task["labels"], key=lambda label: label["f1"]),
         "peak": max(max(row) for row in task["confusion"]) or 1,
     }
-
-
-def _thumbnail(purse: _Purse, path: str) -> str | None:
-    """A data URI of the picture, or None where it cannot be read or the page is heavy enough."""
-    try:
-        picture = load_image(Path(path))
-    except DataError:
-        return None
-    picture.thumbnail(THUMBNAIL_PIXELS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=70)
-    purse.left -= buffer.tell()
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}" if purse.left >= 0 else None

@@ -17,13 +17,17 @@ TASKS: tuple[Task, ...] = ("image", "dialogue")
 
 
 class Label(BaseModel):
-    """One label: its name as the challenge writes it, an English gloss, what it means, live or struck out."""
+    """One label: its name as the challenge writes it, an English gloss, what it means, live or struck out.
+
+    ``convention`` says where the label is given against what a reader would expect.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     gloss: str = ""
     description: str = ""
+    convention: str = ""
     live: bool = True
 
 
@@ -90,7 +94,7 @@ class Taxonomy:
 
 
 def load_taxonomy(path: Path) -> Taxonomy:
-    """Read a taxonomy file: ``{"task": ..., "labels": [{"name", "gloss", "description", "live"}]}``."""
+    """Read a taxonomy file: ``{"task": ..., "labels": [{"name", "gloss", "description", "convention", "live"}]}``."""
     return _parse(path.read_text(encoding="utf-8-sig"), str(path))
 
 
@@ -103,7 +107,7 @@ def builtin_taxonomy(task: Task) -> Taxonomy:
 
 def save_taxonomy(taxonomy: Taxonomy, path: Path) -> None:
     """Write the file that ``load_taxonomy`` reads."""
-    labels = [entry.model_dump() for entry in taxonomy.entries]
+    labels = [entry.model_dump(exclude_defaults=True) for entry in taxonomy.entries]
     body = json.dumps({"task": taxonomy.task, "labels": labels}, ensure_ascii=False, indent=1)
     path.write_text(body + "\n", encoding="utf-8")
 

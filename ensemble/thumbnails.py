@@ -1,0 +1,31 @@
+"""Small pictures inside a page, as data URIs."""
+
+import base64
+import io
+from pathlib import Path
+
+from mire.errors import DataError
+from mire.images import load_image
+
+SIZE_PIXELS = (180, 240)
+MAX_BYTES = 3_000_000
+"""All thumbnails of a page together; pictures beyond are left out, so that the page stays light."""
+
+
+class Thumbnails:
+    """Turns paths of pictures into data URIs until the page is heavy enough."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._left = max_bytes
+
+    def __call__(self, path: str) -> str | None:
+        """A data URI of the picture, or None where it cannot be read or no room is left."""
+        try:
+            picture = load_image(Path(path))
+        except DataError:
+            return None
+        picture.thumbnail(SIZE_PIXELS)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=70)
+        self._left -= buffer.tell()
+        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}" if self._left >= 0 else None
