@@ -26,20 +26,27 @@ from mire.votes import Vote
 def train_task(
     task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
 ) -> None:
-    """Train every voter of a task and fit its vote; the panel folder then answers this task."""
+    """Train every voter of a task and fit its vote; the panel folder then answers this task.
+
+    Where the folder holds pseudo-labelled samples, every voter learns from them too; none is voted on.
+    """
     taxonomy = settings.taxonomy(task)
     panel.write_taxonomy(taxonomy)
     folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
     write_folds(folds, samples, panel.folds(task))
     labels = {sample.id: str(sample.label) for sample in samples}
-    say(f"{task}: {len(samples)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels")
+    pseudo = read_samples(panel.pseudo(task), images) if panel.pseudo(task).is_file() else []
+    say(
+        f"{task}: {len(samples)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels"
+        + (f", {len(pseudo)} pseudo-labelled samples" if pseudo else "")
+    )
     for name in settings.panel.voters(task):
         started = time.monotonic()
         if name == "qwen2vl":
             votes, cost = train_adapters(task, samples, data=data, images=images, panel=panel, settings=settings)
         else:
-            votes = _train_in_folds(name, samples, folds, taxonomy=taxonomy, settings=settings)
-            voter = train_voter(name, samples, taxonomy=taxonomy, settings=settings)
+            votes = _train_in_folds(name, samples, pseudo, folds, taxonomy=taxonomy, settings=settings)
+            voter = train_voter(name, [*samples, *pseudo], taxonomy=taxonomy, settings=settings)
             shutil.rmtree(panel.voter(task, name), ignore_errors=True)
             voter.save(panel.voter(task, name))
             cost = voter.cost
@@ -53,6 +60,7 @@ def train_task(
 def _train_in_folds(
     name: VoterName,
     samples: Sequence[Sample],
+    pseudo: Sequence[Sample],
     folds: dict[str, int],
     *,
     taxonomy: Taxonomy,
@@ -61,7 +69,7 @@ def _train_in_folds(
     """Each fold's votes by a voter that was trained on the others."""
     votes: list[Vote | None] = []
     for fold in sorted(set(folds.values())):
-        inside = [sample for sample in samples if folds[sample.id] != fold]
+        inside = [*(sample for sample in samples if folds[sample.id] != fold), *pseudo]
         outside = [sample for sample in samples if folds[sample.id] == fold]
         votes += train_voter(name, inside, taxonomy=taxonomy, settings=settings).vote(outside)
     return votes
@@ -82,6 +90,23 @@ def _check_labels(samples: Sequence[Sample], taxonomy: Taxonomy, data: Path) -> 
         )
 
 
+def train_panel(tasks: Sequence[Task], *, data: Path, images: Path, panel: PanelFolder, settings: Settings) -> None:
+    """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
+
+    Raises:
+        DataError: the file breaks the format, lacks a task's samples, or holds unknown labels.
+        PanelError: the folder is another configuration's panel, or training failed.
+    """
+    groups = by_task(read_samples(data, images))
+    for task in tasks:
+        if task not in groups:
+            raise DataError(f"{data} holds no {task} sample")
+        _check_labels(groups[task], settings.taxonomy(task), data)
+    panel.claim(settings)
+    for task in tasks:
+        train_task(task, groups[task], data=data, images=images, panel=panel, settings=settings)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("scripts/train_experts.sh", "Train experts, cast out-of-fold votes, fit the vote.")
@@ -90,17 +115,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
     options.add_argument("--config", default="qwen2-vl-7b", help="nano, cpu, qwen2-vl-7b, or a YAML file")
     chosen = options.parse_args(argv)
-    settings = load_settings(chosen.config)
-    groups = by_task(read_samples(chosen.data, chosen.images))
-    tasks = TASKS if chosen.task == "all" else (chosen.task,)
-    panel = PanelFolder(chosen.panel)
-    for task in tasks:
-        if task not in groups:
-            raise DataError(f"{chosen.data} holds no {task} sample")
-        _check_labels(groups[task], settings.taxonomy(task), chosen.data)
-    panel.claim(settings)
-    for task in tasks:
-        train_task(task, groups[task], data=chosen.data, images=chosen.images, panel=panel, settings=settings)
+    train_panel(
+        TASKS if chosen.task == "all" else (chosen.task,),
+        data=chosen.data,
+        images=chosen.images,
+        panel=PanelFolder(chosen.panel),
+        settings=load_settings(chosen.config),
+    )
 
 
 if __name__ == "__main__":

@@ -65,6 +65,10 @@ class PanelFolder:
     def folds(self, task: Task) -> Path:
         return self.task(task) / "folds.json"
 
+    def pseudo(self, task: Task) -> Path:
+        """Samples with guessed labels that the task's voters learn from besides; may be missing."""
+        return self.task(task) / "pseudo.json"
+
     def votes(self, task: Task, voter: str) -> Path:
         return self.task(task) / "votes" / f"{voter}.json"
 

@@ -50,12 +50,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = panel.settings()
     folds = read_folds(panel.folds(chosen.task))
     samples = [sample for sample in read_samples(chosen.data, chosen.images) if sample.id in folds]
+    pseudo = panel.pseudo(chosen.task)
+    learned = [sample for sample in samples if folds[sample.id] != chosen.fold]
+    learned += read_samples(pseudo, chosen.images) if pseudo.is_file() else []
     from experts.qwen2vl.base import load_base
     from experts.qwen2vl.tune import train_adapter
 
     train_adapter(
         load_base(settings.qwen2vl),
-        [sample for sample in samples if folds[sample.id] != chosen.fold],
+        learned,
         [sample for sample in samples if folds[sample.id] == chosen.fold],
         taxonomy=panel.taxonomy(chosen.task),
         settings=settings,
