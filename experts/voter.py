@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from experts.linear import Words
 from mire.budget import Cost
 from mire.labels import Taxonomy
 from mire.samples import Sample
@@ -42,3 +43,14 @@ class SavedVoter(Voter, Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything that a later ``load`` needs, readable, without pickle."""
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """A voter that can say which words decided."""
+
+    def explain(self, samples: Sequence[Sample]) -> list[Words]:
+        """For each sample the words that speak most for the voter's own first label; empty where it abstains."""
+
+    def label_words(self) -> dict[str, Words]:
+        """For each label the words that speak most for it in general."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experts.dialogue_text.features import Parts, take_apart
 from experts.dialogue_text.lexicon import Lexicon, Side
+from experts.linear import Words, deciding_words, typical_words
 from mire.samples import Sample
 
 if TYPE_CHECKING:
@@ -68,22 +69,20 @@ class DialogueTextModel:
         rows[:, model.classes_] = model.predict_proba(self._input([take_apart(sample.turns) for sample in samples]))
         return rows
 
-    def explain(self, sample: Sample, *, n: int = 8) -> list[tuple[str, float]]:
+    def explain(self, sample: Sample, *, n: int = 8) -> Words:
         """The words that speak most for the top label, with what each adds to its logit.
 
         Words of the question stand as they are, others with their part: ``answer: 上市``. A lexicon entry
         names its intent and the phrases that were found: ``是否会生锈: 生锈, 锈迹``.
         """
         label = int(self.probabilities([sample])[0].argmax())
-        coefficients = _coefficients(self._parts["linear"], label)
         parts = take_apart(sample.turns)
-        names = self._names(parts)
-        values = self._input([parts]).tocoo()
-        added = [
-            (names[column].strip(), float(value * coefficients[column]))
-            for column, value in zip(values.col, values.data, strict=True)
-        ]
-        return _without_pieces(sorted((pair for pair in added if pair[1] > 0), key=lambda pair: -pair[1]), n)
+        return deciding_words(self._parts["linear"], label, self._input([parts]), self._names(parts), n)
+
+    def label_words(self, *, n: int = 8) -> dict[str, Words]:
+        """The pieces of text that speak most for each label, with their part of the dialogue."""
+        names = self._piece_names()
+        return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
         """scikit-learn parts as skops, the lexicon and the labels as JSON."""
@@ -132,34 +131,20 @@ class DialogueTextModel:
 
     def _names(self, parts: Parts) -> list[str]:
         """A name for each column of the input, as this dialogue fills it."""
-        names: list[str] = []
-        for name, vectorizer in self._parts["vectorizers"].items():
-            prefix = "" if name == "question" else f"{name}: "
-            names += [f"{prefix}{piece}" for piece in vectorizer.get_feature_names_out()]
+        names = self._piece_names()
         for name, (side, _) in _PHRASES.items():
             for label in self.labels:
                 found = self.lexicon.phrases_in(getattr(parts, name), label=label, side=side)
                 names.append(f"{label}: {', '.join(found)}")
         return names
 
-
-def _coefficients(model: Any, label: int) -> Array:
-    """What each column adds to the logit of a label that was learnt."""
-    row = int(np.flatnonzero(model.classes_ == label)[0])
-    if len(model.classes_) == 2:  # scikit-learn keeps the second class's coefficients only
-        return np.asarray(model.coef_[0]) * (1 if row else -1)
-    return np.asarray(model.coef_[row])
-
-
-def _without_pieces(ranked: list[tuple[str, float]], n: int) -> list[tuple[str, float]]:
-    """The first n that are not a part of what ranks higher; single characters are left out."""
-    kept: list[tuple[str, float]] = []
-    for name, value in ranked:
-        if len(name) > 1 and not any(name in other for other, _ in kept):
-            kept.append((name, value))
-        if len(kept) == n:
-            break
-    return kept
+    def _piece_names(self) -> list[str]:
+        """A name for each n-gram's column, with its part of the dialogue."""
+        return [
+            piece if name == "question" else f"{name}: {piece}"
+            for name, vectorizer in self._parts["vectorizers"].items()
+            for piece in vectorizer.get_feature_names_out()
+        ]
 
 
 def _fit_vectorizers(parts: Sequence[Parts]) -> dict[str, Any]:

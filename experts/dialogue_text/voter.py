@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experts.dialogue_text.features import clean
 from experts.dialogue_text.model import DialogueTextModel
+from experts.linear import Words
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Taxonomy
@@ -67,3 +68,10 @@ class DialogueTextVoter:
 
     def save(self, folder: Path) -> None:
         self.model.save(folder)
+
+    def explain(self, samples: Sequence[Sample]) -> list[Words]:
+        """The words that speak most for the voter's own first label, for each sample."""
+        return [self.model.explain(sample) for sample in samples]
+
+    def label_words(self) -> dict[str, Words]:
+        return self.model.label_words()

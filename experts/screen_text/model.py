@@ -9,6 +9,7 @@ from zipfile import ZIP_DEFLATED
 
 import numpy as np
 
+from experts.linear import Words, deciding_words, typical_words
 from experts.screen_text.features import (
     ZONES,
     Array,
@@ -20,7 +21,7 @@ from experts.screen_text.features import (
     zone_texts,
 )
 from experts.screen_text.reader import Reading
-from experts.screen_text.words import coefficients_of, fit_vectorizers, group_words, without_pieces
+from experts.screen_text.words import fit_vectorizers, group_words
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -115,24 +116,20 @@ class ScreenTextModel:
         mixed /= mixed.sum(axis=1, keepdims=True)
         return mixed
 
-    def explain(self, reading: Reading, *, n: int = 8) -> list[tuple[str, float]]:
+    def explain(self, reading: Reading, *, n: int = 8) -> Words:
         """The words that speak most for the top label, with what each adds to its logit.
 
         Pieces of text stand as they are read, with their zone, other features in words: ``title: 退款``,
         ``layout prices``, ``phrase 实付款``, ``about 退款: 退款成功, 退款金额`` (a group and what was found of it).
         """
         label = int(self.probabilities([reading])[0].argmax())
-        coefficients = coefficients_of(self._parts["linear"], label)
-        if coefficients is None:
-            return []
         features = self._features([reading])
-        names = self._names(features)
-        values = self._linear_input(features).tocoo()
-        added = [
-            (names[column].strip(), float(value * coefficients[column]))
-            for column, value in zip(values.col, values.data, strict=True)
-        ]
-        return without_pieces(sorted((pair for pair in added if pair[1] > 0), key=lambda pair: -pair[1]), n)
+        return deciding_words(self._parts["linear"], label, self._linear_input(features), self._names(features), n)
+
+    def label_words(self, *, n: int = 8) -> dict[str, Words]:
+        """The pieces of text that speak most for each label, with their zone."""
+        names = self._piece_names()
+        return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
         """scikit-learn parts as skops, trees as LightGBM's text, the rest as JSON."""
@@ -188,10 +185,14 @@ class ScreenTextModel:
 
     def _names(self, features: _Features) -> list[str]:
         """A name for each column of the linear model's input, as one reading's features fill it."""
-        names = []
-        for zone, vectorizer in self._parts["vectorizers"].items():
-            prefix = "" if zone == "all" else f"{zone}: "
-            names += [f"{prefix}{piece}" for piece in vectorizer.get_feature_names_out()]
-        names += [f"layout {name}" for name in layout_names()]
+        names = self._piece_names() + [f"layout {name}" for name in layout_names()]
         names += 3 * group_words(features.phrases[0])
         return names + [f"{kind} {phrase}" for kind in ("phrase", "count", "place") for phrase in phrases()]
+
+    def _piece_names(self) -> list[str]:
+        """A name for each n-gram's column, with its zone."""
+        return [
+            piece if zone == "all" else f"{zone}: {piece}"
+            for zone, vectorizer in self._parts["vectorizers"].items()
+            for piece in vectorizer.get_feature_names_out()
+        ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from experts.linear import Words
 from experts.screen_text.model import ScreenTextModel
 from experts.screen_text.reader import Reader
 from mire.budget import Cost, answer_tokens
@@ -79,3 +80,14 @@ class ScreenTextVoter:
 
     def save(self, folder: Path) -> None:
         self.model.save(folder)
+
+    def explain(self, samples: Sequence[Sample]) -> list[Words]:
+        """The words that speak most for the voter's own first label, for each sample; empty where it abstains."""
+        readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
+        return [
+            self.model.explain(readings[sample.images[0]]) if sample.images and sample.images[0] in readings else []
+            for sample in samples
+        ]
+
+    def label_words(self) -> dict[str, Words]:
+        return self.model.label_words()

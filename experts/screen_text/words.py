@@ -1,16 +1,10 @@
-"""The words of a screen as columns: fitting them, and telling which of them decided."""
+"""The words of a screen as columns: fitting them, and naming them."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from experts.screen_text.features import ZONES, Array, phrase_groups, phrases, zone_texts
 from experts.screen_text.reader import Reading
-
-_KIND = re.compile(r"^(?:about )?\S+: |^(?:layout|phrase|count|place) ")
-"""What stands before the words in a column's name."""
 
 _MOST_SHOWN = 5
 """Phrases of a group that an explanation names."""
@@ -44,25 +38,3 @@ def group_words(found: Array) -> list[str]:
         inside = sorted((phrases()[place] for place in places if place in shown), key=len, reverse=True)
         words.append(f"about {name}: {', '.join(inside[:_MOST_SHOWN])}" if inside else "")
     return words
-
-
-def coefficients_of(model: Any, label: int) -> Array | None:
-    """What each column adds to the label's logit; None for a label that was not learnt."""
-    if label not in model.classes_:
-        return None
-    row = int(np.flatnonzero(model.classes_ == label)[0])
-    if len(model.classes_) == 2:  # scikit-learn keeps the second class's coefficients only
-        return np.asarray(model.coef_[0]) * (1 if row else -1)
-    return np.asarray(model.coef_[row])
-
-
-def without_pieces(ranked: list[tuple[str, float]], n: int) -> list[tuple[str, float]]:
-    """The first n whose words are not a part of words that rank higher; single characters are left out."""
-    kept: list[tuple[str, float]] = []
-    for name, value in ranked:
-        words = _KIND.sub("", name)
-        if len(words) > 1 and not any(words in other for other, _ in kept):
-            kept.append((name, value))
-        if len(kept) == n:
-            break
-    return kept
