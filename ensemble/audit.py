@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mire.cli import add_data, parser, run, say
 from mire.errors import MireError
-from mire.labels import Task
+from mire.labels import TASKS, Task
 
 if TYPE_CHECKING:
     from ensemble.evidence import Evidence
@@ -111,7 +111,7 @@ def write_audit(samples: "Sequence[Sample]", panel: Path, out: Path) -> dict[Tas
     """
     from ensemble.evidence import gather
 
-    evidence = gather(samples, panel)
+    evidence = sorted(gather(samples, panel), key=lambda part: TASKS.index(part.task))
     doubts = {part.task: audit(part) for part in evidence}
     page = render(doubts, {part.task: len(part.samples) for part in evidence})
     listed = [asdict(doubt) for found in doubts.values() for doubt in found]
