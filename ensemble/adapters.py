@@ -1,64 +1,62 @@
 """The Qwen2-VL adapters of one task: one for each fold that is voted on, then the final one."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
 
+from ensemble.training_set import TrainingSet
 from ensemble.voters import load_voter
-from experts.qwen2vl.adapter import MANIFEST
 from experts.qwen2vl.merge import merge_adapters
 from experts.qwen2vl.train import best_epoch
+from experts.voter import Voter
 from mire.budget import Cost
 from mire.errors import PanelError
-from mire.folds import read_folds
 from mire.labels import Task
-from mire.panel_folder import PanelFolder
-from mire.samples import Sample
-from mire.settings import Settings
 from mire.votes import Vote
 
 
-def train_adapters(
-    task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
-) -> tuple[list[Vote | None], Cost]:
+def train_adapters(known: TrainingSet) -> tuple[list[Vote | None], Cost]:
     """Train through accelerate; give the out-of-fold votes and what a vote costs.
 
-    Finished fold adapters of a run that was cut off are used again. The fold that is voted on also decided
-    when to stop, which flatters its votes a little.
+    The fold that is voted on also decided when to stop, which flatters its votes a little. Fold adapters are
+    kept: they can guess labels without knowing their fold.
     """
+    task, panel, settings = known.task, known.panel, known.settings.qwen2vl
     folder = panel.voter(task, "qwen2vl")
-    fold_of = read_folds(panel.folds(task))
-    arguments = ["--task", task, "--panel", str(panel.root), "--data", str(data), "--images", str(images)]
-    adapters = [folder / "folds" / str(fold) for fold in range(settings.qwen2vl.vote_folds)]
+    arguments = ["--task", task, "--panel", str(panel.root), "--data", str(known.data), "--images", str(known.images)]
+    adapters = [panel.fold_adapter(task, fold) for fold in range(settings.vote_folds)]
     votes: list[Vote | None] = []
     for fold, adapter in enumerate(adapters):
-        if not (adapter / MANIFEST).is_file():
-            _launch(task, [*arguments, "--out", str(adapter), "--fold", str(fold)])
-        outside = [sample for sample in samples if fold_of[sample.id] == fold]
-        cast, cost = _cast(task, adapter, outside, panel, settings)
+        _launch(task, [*arguments, "--out", str(adapter), "--fold", str(fold)])
+        cast, cost = _cast(known, fold)
         votes += cast
-    if settings.qwen2vl.final == "merge":
+    if settings.final == "merge":
         merge_adapters(adapters, folder)
     else:
         n_epochs = mean(best_epoch(adapter) for adapter in adapters)
         _launch(task, [*arguments, "--out", str(folder), "--epochs", str(n_epochs)])
-    shutil.rmtree(folder / "folds")
     return votes, cost
 
 
-def _cast(
-    task: Task, adapter: Path, samples: Sequence[Sample], panel: PanelFolder, settings: Settings
-) -> tuple[list[Vote | None], Cost]:
-    """Votes of one adapter; its base is let go afterwards, the next training needs the memory."""
+def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
+    """The expert that one fold was kept from, with a base of its own."""
     from experts.qwen2vl.base import load_base
 
-    base = load_base(settings.qwen2vl)
-    voter = load_voter("qwen2vl", adapter, taxonomy=panel.taxonomy(task), settings=settings, base=base)
-    return voter.vote(samples), voter.cost
+    return load_voter(
+        "qwen2vl",
+        known.panel.fold_adapter(known.task, fold),
+        taxonomy=known.panel.taxonomy(known.task),
+        settings=known.settings,
+        base=load_base(known.settings.qwen2vl),
+    )
+
+
+def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
+    """A fold's votes; the expert is let go afterwards, the next training needs the memory."""
+    voter = load_fold_voter(known, fold)
+    return voter.vote(known.outside(fold)), voter.cost
 
 
 def _launch(task: Task, arguments: Sequence[str]) -> None:

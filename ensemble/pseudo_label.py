@@ -3,9 +3,9 @@
     python -m ensemble.pseudo_label --data train.json --unlabelled test.json --images images --panel runs/p \\
         --out runs/p2
 
-A task whose out-of-fold F1 falls keeps its old experts, so the new panel is never the worse one on the labelled
-folds. The guesses come from voters that knew all labels, which flatters the new figure a little: a rise within
-its interval is no proof.
+What a fold's voters learn from is guessed by voters that did not know this fold either, so that out-of-fold
+votes stay honest. (Guesses of voters that knew all labels raised the out-of-fold F1 of real pictures by 0.03, and
+lowered it on new ones.) A task whose out-of-fold F1 falls keeps its old experts.
 """
 
 import json
@@ -15,14 +15,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ensemble.ablate import judge
+from ensemble.adapters import load_fold_voter
 from ensemble.evidence import gather
-from ensemble.panel import Panel, by_task
+from ensemble.panel import Panel, TaskPanel, by_task
 from ensemble.train import train_panel
-from mire.budget import Ledger
+from ensemble.training_set import TrainingSet
+from ensemble.voters import train_voter
+from ensemble.weights import read_weights
+from experts.voter import Voter
+from mire.budget import Ledger, ParameterCount
 from mire.cli import add_data, parser, run, say
 from mire.errors import DataError
 from mire.folds import trained_on
-from mire.labels import Task
+from mire.labels import TASKS, Task
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, read_samples
 from mire.votes import Prediction
@@ -70,20 +75,40 @@ def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: P
     if out.exists():
         raise DataError(f"{out} is already there; a new panel needs a new folder")
     old, new = PanelFolder(panel), PanelFolder(out)
-    groups = by_task(read_samples(unlabelled, images))
-    guessing = Panel.load(panel, tuple(groups))
+    new_samples = by_task(read_samples(unlabelled, images))
+    labelled = by_task(read_samples(data, images))
+    tasks: tuple[Task, ...] = tuple(task for task in TASKS if task in new_samples)
     new.claim(old.settings())
-    for task, members in groups.items():
-        known = trained_on(old.folds(task), members)
-        fresh = [sample for sample in members if sample.id not in known]
-        guesses = confident(guessing.predict(fresh, Ledger()), share) if fresh else []
-        write_pseudo_labels(new.pseudo(task), fresh, guesses, images)
-        say(f"{task}: {len(guesses)} of {len(fresh)} unlabelled samples get a label")
-    tasks: tuple[Task, ...] = tuple(groups)
-    train_panel(tasks, data=data, images=images, panel=new, settings=old.settings())
-    samples = by_task(read_samples(data, images))
     for task in tasks:
-        keep_the_better(task, samples[task], old, new)
+        known = TrainingSet.known(task, labelled[task], data=data, images=images, panel=old)
+        seen = trained_on(old.folds(task), new_samples[task])
+        _guess(known, [sample for sample in new_samples[task] if sample.id not in seen], new, share)
+    train_panel(tasks, data=data, images=images, panel=new, settings=old.settings())
+    for task in tasks:
+        keep_the_better(task, labelled[task], old, new)
+
+
+def _guess(known: TrainingSet, fresh: Sequence[Sample], new: PanelFolder, share: float) -> None:
+    """Write the guesses of the final voters, and those of voters that each fold was kept from."""
+    for fold in (None, *range(known.settings.folds)):
+        panel = Panel.load(known.panel.root, (known.task,)) if fold is None else _panel_without(fold, known)
+        guesses = confident(panel.predict(fresh, Ledger()), share) if fresh else []
+        write_pseudo_labels(new.pseudo(known.task, fold), fresh, guesses, known.images)
+        if fold is None:
+            say(f"{known.task}: {len(guesses)} of {len(fresh)} unlabelled samples get a label")
+
+
+def _panel_without(fold: int, known: TrainingSet) -> Panel:
+    """A panel that knows nothing of one fold but the vote's weights; voters without such an expert are left out."""
+    taxonomy, settings, task = known.panel.taxonomy(known.task), known.settings, known.task
+    voters: list[Voter] = []
+    for name in settings.panel.voters(task):
+        if name != "qwen2vl":
+            voters.append(train_voter(name, known.inside(fold), taxonomy=taxonomy, settings=settings))
+        elif fold < settings.qwen2vl.vote_folds:
+            voters.append(load_fold_voter(known, fold))
+    part = TaskPanel(taxonomy, tuple(voters), read_weights(known.panel.weights(task)))
+    return Panel(settings, {task: part}, ParameterCount({}))
 
 
 def keep_the_better(task: Task, samples: Sequence[Sample], old: PanelFolder, new: PanelFolder) -> None:

@@ -12,10 +12,11 @@ from ensemble.adapters import train_adapters
 from ensemble.ballots import write_votes
 from ensemble.fit import fit_panel
 from ensemble.panel import by_task
+from ensemble.training_set import TrainingSet
 from ensemble.voters import train_voter
+from mire.budget import Cost
 from mire.cli import add_data, parser, run, say
 from mire.errors import DataError
-from mire.folds import make_folds, write_folds
 from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, read_samples
@@ -23,33 +24,19 @@ from mire.settings import Settings, VoterName, load_settings
 from mire.votes import Vote
 
 
-def train_task(
-    task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder, settings: Settings
-) -> None:
-    """Train every voter of a task and fit its vote; the panel folder then answers this task.
-
-    Where the folder holds pseudo-labelled samples, every voter learns from them too; none is voted on.
-    """
-    taxonomy = settings.taxonomy(task)
-    panel.write_taxonomy(taxonomy)
-    folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
-    write_folds(folds, samples, panel.folds(task))
-    labels = {sample.id: str(sample.label) for sample in samples}
-    pseudo = read_samples(panel.pseudo(task), images) if panel.pseudo(task).is_file() else []
+def train_task(known: TrainingSet) -> None:
+    """Train every voter of a task and fit its vote; the panel folder then answers this task."""
+    task, panel = known.task, known.panel
+    taxonomy = known.settings.taxonomy(task)
+    labels = {sample.id: str(sample.label) for sample in known.samples}
+    n_guessed = len(known.inside(None)) - len(known.samples)
     say(
-        f"{task}: {len(samples)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels"
-        + (f", {len(pseudo)} pseudo-labelled samples" if pseudo else "")
+        f"{task}: {len(labels)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels"
+        + (f", {n_guessed} pseudo-labelled samples" if n_guessed else "")
     )
-    for name in settings.panel.voters(task):
+    for name in known.settings.panel.voters(task):
         started = time.monotonic()
-        if name == "qwen2vl":
-            votes, cost = train_adapters(task, samples, data=data, images=images, panel=panel, settings=settings)
-        else:
-            votes = _train_in_folds(name, samples, pseudo, folds, taxonomy=taxonomy, settings=settings)
-            voter = train_voter(name, [*samples, *pseudo], taxonomy=taxonomy, settings=settings)
-            shutil.rmtree(panel.voter(task, name), ignore_errors=True)
-            voter.save(panel.voter(task, name))
-            cost = voter.cost
+        votes, cost = train_adapters(known) if name == "qwen2vl" else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
     weights = fit_panel(panel, task)
@@ -57,22 +44,17 @@ def train_task(
     say(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
 
 
-def _train_in_folds(
-    name: VoterName,
-    samples: Sequence[Sample],
-    pseudo: Sequence[Sample],
-    folds: dict[str, int],
-    *,
-    taxonomy: Taxonomy,
-    settings: Settings,
-) -> list[Vote | None]:
-    """Each fold's votes by a voter that was trained on the others."""
+def _train_in_folds(name: VoterName, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
+    """Each fold's votes by a voter that was trained on the others; then the final voter, on everything."""
+    taxonomy, settings = known.settings.taxonomy(known.task), known.settings
     votes: list[Vote | None] = []
-    for fold in sorted(set(folds.values())):
-        inside = [*(sample for sample in samples if folds[sample.id] != fold), *pseudo]
-        outside = [sample for sample in samples if folds[sample.id] == fold]
-        votes += train_voter(name, inside, taxonomy=taxonomy, settings=settings).vote(outside)
-    return votes
+    for fold in range(settings.folds):
+        votes += train_voter(name, known.inside(fold), taxonomy=taxonomy, settings=settings).vote(known.outside(fold))
+    voter = train_voter(name, known.inside(None), taxonomy=taxonomy, settings=settings)
+    folder = known.panel.voter(known.task, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    voter.save(folder)
+    return votes, voter.cost
 
 
 def _check_labels(samples: Sequence[Sample], taxonomy: Taxonomy, data: Path) -> None:
@@ -104,7 +86,7 @@ def train_panel(tasks: Sequence[Task], *, data: Path, images: Path, panel: Panel
         _check_labels(groups[task], settings.taxonomy(task), data)
     panel.claim(settings)
     for task in tasks:
-        train_task(task, groups[task], data=data, images=images, panel=panel, settings=settings)
+        train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -65,9 +65,13 @@ class PanelFolder:
     def folds(self, task: Task) -> Path:
         return self.task(task) / "folds.json"
 
-    def pseudo(self, task: Task) -> Path:
-        """Samples with guessed labels that the task's voters learn from besides; may be missing."""
-        return self.task(task) / "pseudo.json"
+    def pseudo(self, task: Task, fold: int | None) -> Path:
+        """Samples with guessed labels that voters learn from besides; may be missing.
+
+        Voters that a fold is kept from learn from guesses that this fold was kept from too; the final ones
+        (None) from the whole panel's.
+        """
+        return self.task(task) / "pseudo" / ("all.json" if fold is None else f"without-fold-{fold}.json")
 
     def votes(self, task: Task, voter: str) -> Path:
         return self.task(task) / "votes" / f"{voter}.json"
@@ -77,3 +81,7 @@ class PanelFolder:
 
     def voter(self, task: Task, name: str) -> Path:
         return self.task(task) / name
+
+    def fold_adapter(self, task: Task, fold: int) -> Path:
+        """The Qwen2-VL adapter that was trained without one fold."""
+        return self.voter(task, "qwen2vl") / "folds" / str(fold)

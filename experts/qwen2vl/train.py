@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = panel.settings()
     folds = read_folds(panel.folds(chosen.task))
     samples = [sample for sample in read_samples(chosen.data, chosen.images) if sample.id in folds]
-    pseudo = panel.pseudo(chosen.task)
+    pseudo = panel.pseudo(chosen.task, chosen.fold)
     learned = [sample for sample in samples if folds[sample.id] != chosen.fold]
     learned += read_samples(pseudo, chosen.images) if pseudo.is_file() else []
     from experts.qwen2vl.base import load_base

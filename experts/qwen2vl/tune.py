@@ -1,5 +1,6 @@
 """LoRA tuning with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,10 +23,13 @@ from experts.qwen2vl.train import write_history
 from experts.qwen2vl.trie import LabelTrie
 from experts.qwen2vl.voter import manifest, prompt_encoder
 from mire.errors import PanelError
+from mire.folds import digest
 from mire.labels import Taxonomy
 from mire.metrics import scores
 from mire.samples import Sample
 from mire.settings import Lora, Settings, Training
+
+CHECKPOINTS, MADE_OF = "checkpoints", "made_of.sha256"
 
 CACHED_BYTES = 2 << 30
 """Encoded pictures are kept between epochs up to this size; beyond it they are decoded again."""
@@ -93,26 +97,27 @@ def train_adapter(
 ) -> None:
     """Train on ``samples``, keep the epoch that does best on ``held_out``, and write a PEFT folder.
 
-    Where nothing is held out, the adapter is trained for ``n_epochs``.
-    A run that was cut off goes on from its last checkpoint; one of other settings is refused.
+    Where nothing is held out, the adapter is trained for ``n_epochs``. A finished adapter of the same settings
+    and samples is left as it is; a run that was cut off goes on from its last checkpoint.
 
     Raises:
-        PanelError: ``folder`` holds checkpoints of other settings.
+        PanelError: ``folder`` holds checkpoints of other settings or samples.
     """
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
+    made_of = _made_of(settings, samples, held_out, n_epochs)
+    if _is_made_of(folder, made_of):
+        return
+    resume = _claim(folder / CHECKPOINTS, made_of)
     set_seed(settings.seed)
     options = settings.qwen2vl.training(taxonomy.task)
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
-    checkpoints = folder / "checkpoints"
-    ids = {"samples": sorted(sample.id for sample in samples), "held_out": sorted(sample.id for sample in held_out)}
-    resume = _claim(checkpoints, {"settings": settings.model_dump(mode="json"), "n_epochs": n_epochs, **ids})
     trainer = _trainer(
         model,
-        _arguments(options, checkpoints, settings.seed, n_epochs=n_epochs),
+        _arguments(options, folder / CHECKPOINTS, settings.seed, n_epochs=n_epochs),
         train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
         collator=Collator(trie, base.image_pad, base.pad),
@@ -123,9 +128,10 @@ def train_adapter(
     if trainer.is_world_process_zero():
         model.save_pretrained(folder)
         write_history(trainer.state.log_history, folder)
-        shutil.rmtree(checkpoints)
-        # Last, so that a folder with a manifest is a finished adapter.
         write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
+        # Last, so that a folder that has it holds a finished adapter.
+        (folder / CHECKPOINTS / MADE_OF).replace(folder / MADE_OF)
+        shutil.rmtree(folder / CHECKPOINTS)
 
 
 def _lora_config(kind: Any, lora: Lora) -> Any:
@@ -138,19 +144,31 @@ def _lora_config(kind: Any, lora: Lora) -> Any:
     )
 
 
-def _claim(checkpoints: Path, made_of: dict[str, Any]) -> str | None:
+def _made_of(settings: Settings, samples: Sequence[Sample], held_out: Sequence[Sample], n_epochs: float | None) -> str:
+    """A digest (hex) of everything that decides an adapter."""
+    body = {
+        "settings": settings.model_dump(mode="json"),
+        "samples": sorted((sample.id, digest(sample), sample.label) for sample in samples),
+        "held_out": sorted((sample.id, digest(sample), sample.label) for sample in held_out),
+        "n_epochs": n_epochs,
+    }
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _is_made_of(folder: Path, made_of: str) -> bool:
+    mark = folder / MADE_OF
+    return mark.is_file() and mark.read_text(encoding="utf-8") == made_of
+
+
+def _claim(checkpoints: Path, made_of: str) -> str | None:
     """Mark the checkpoint folder as this run's; the checkpoint to go on from, if there is one."""
     from transformers.trainer_utils import get_last_checkpoint
 
-    mark = checkpoints / "made_of.json"
-    text = json.dumps(made_of, ensure_ascii=False, sort_keys=True)
-    if mark.is_file():
-        if mark.read_text(encoding="utf-8") != text:
-            raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
-        return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
+    if (checkpoints / MADE_OF).is_file() and not _is_made_of(checkpoints, made_of):
+        raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
     checkpoints.mkdir(parents=True, exist_ok=True)
-    mark.write_text(text, encoding="utf-8")
-    return None
+    (checkpoints / MADE_OF).write_text(made_of, encoding="utf-8")
+    return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
 
 
 def _arguments(options: Training, checkpoints: Path, seed: int, *, n_epochs: float | None) -> Any:

@@ -25,17 +25,17 @@ def test_both_losses_by_hand() -> None:
 
 def test_a_cut_off_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
-    assert _claim(folder, {"settings": 1}) is None
-    assert _claim(folder, {"settings": 1}) is None
+    assert _claim(folder, "settings 1") is None
+    assert _claim(folder, "settings 1") is None
     for step in (9, 12):
         (folder / f"checkpoint-{step}").mkdir()
-    assert _claim(folder, {"settings": 1}) == str(folder / "checkpoint-12")
+    assert _claim(folder, "settings 1") == str(folder / "checkpoint-12")
 
 
 def test_checkpoints_of_other_settings_are_refused(tmp_path: Path) -> None:
-    _claim(tmp_path, {"settings": 1})
+    _claim(tmp_path, "settings 1")
     with pytest.raises(PanelError, match="holds checkpoints of other settings or samples; delete it to start afresh"):
-        _claim(tmp_path, {"settings": 2})
+        _claim(tmp_path, "settings 2")
 
 
 def test_the_best_epoch_is_the_first_of_equal_ones(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""The labelled samples of one task, what is learned from in each fold, and what is judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mire.folds import make_folds, read_folds, write_folds
+from mire.labels import Task
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample, read_samples
+from mire.settings import Settings
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Samples of a file, their folds (0 to settings.folds - 1, by id), and the panel that is trained on them."""
+
+    task: Task
+    samples: Sequence[Sample]
+    folds: Mapping[str, int]
+    data: Path
+    images: Path
+    panel: PanelFolder
+    settings: Settings
+
+    @classmethod
+    def divide(
+        cls, task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder
+    ) -> "TrainingSet":
+        """Make the folds, and write them and the labels into the panel folder."""
+        settings = panel.settings()
+        panel.write_taxonomy(settings.taxonomy(task))
+        folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
+        write_folds(folds, samples, panel.folds(task))
+        return cls(task, samples, folds, data, images, panel, settings)
+
+    @classmethod
+    def known(
+        cls, task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder
+    ) -> "TrainingSet":
+        """The samples and folds that a panel was trained on."""
+        folds = read_folds(panel.folds(task))
+        members = [sample for sample in samples if sample.id in folds]
+        return cls(task, members, folds, data, images, panel, panel.settings())
+
+    def inside(self, fold: int | None) -> list[Sample]:
+        """What is learned from where a fold is kept out (None: nothing is): labelled samples, then guessed ones."""
+        path = self.panel.pseudo(self.task, fold)
+        guessed = read_samples(path, self.images) if path.is_file() else []
+        return [sample for sample in self.samples if self.folds[sample.id] != fold] + guessed
+
+    def outside(self, fold: int) -> list[Sample]:
+        """The samples of a fold."""
+        return [sample for sample in self.samples if self.folds[sample.id] == fold]
