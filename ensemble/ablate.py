@@ -25,9 +25,6 @@ N_MISTAKES = 24
 """The most confident mistakes of each task that the report shows."""
 
 
-_WIDTHS = (5, 6, 15, 6, 8, 5, 6)
-
-
 @dataclass(frozen=True)
 class System:
     """Some voters of one task, judged: the figures, and the bootstrap resamples behind the interval."""
@@ -105,6 +102,7 @@ def _task(evidence: "Evidence", systems: Sequence[System]) -> dict[str, Any]:
     from sklearn.metrics import confusion_matrix, f1_score
 
     from ensemble.vote import winners
+    from mire.metrics import interval
 
     labels, truth = evidence.taxonomy.labels, evidence.truth
     pooled = evidence.pooled(systems[-1].voters)
@@ -114,7 +112,15 @@ def _task(evidence: "Evidence", systems: Sequence[System]) -> dict[str, Any]:
     return {
         "n": len(truth),
         "votes": "out_of_fold" if evidence.out_of_fold else "fresh",
-        "systems": [{"voters": list(system.voters), **system.figures} for system in systems],
+        "systems": [
+            {
+                "voters": list(system.voters),
+                **system.figures,
+                "versus_panel": asdict(interval(system.resamples - systems[-1].resamples)),
+            }
+            for system in systems
+        ],
+        "calibration": _calibration(evidence, pooled, evidence.pooled(systems[-1].voters, calibrated=False)),
         "weights": [weights.model_dump() for _, weights in evidence.weights(systems[-1].voters)],
         "labels": [
             {
@@ -129,6 +135,20 @@ def _task(evidence: "Evidence", systems: Sequence[System]) -> dict[str, Any]:
         ],
         "confusion": confusion_matrix(truth, predicted, labels=places).tolist(),
         "mistakes": _mistakes(evidence, pooled, predicted),
+    }
+
+
+def _calibration(evidence: "Evidence", pooled: "NDArray[np.float64]", raw: "NDArray[np.float64]") -> dict[str, Any]:
+    """How far the panel's probabilities can be believed, before the temperatures and after."""
+    from ensemble.calibration import calibration_error, coverage, reliability
+
+    before, after = reliability(raw, evidence.truth), reliability(pooled, evidence.truth)
+    return {
+        "error_before": calibration_error(before),
+        "error_after": calibration_error(after),
+        "before": [asdict(part) for part in before],
+        "after": [asdict(part) for part in after],
+        "coverage": coverage(pooled, evidence.truth),
     }
 
 
@@ -159,28 +179,6 @@ def _top(probabilities: Sequence[float], labels: Sequence[str]) -> list[list[Any
     return [[labels[place], round(probabilities[place], 4)] for place in best]
 
 
-def table(result: dict[str, Any]) -> str:
-    """The figures as text, one system a line."""
-    lines = [_line("task", "voters", "n", "F1", "95 % interval", "macro", "accuracy", "calls", "tokens")]
-    for task, part in result["tasks"].items():
-        for system in part["systems"]:
-            more = (f"{system['macro_f1']:.3f}", f"{system['accuracy']:.3f}", system["calls"], system["output_tokens"])
-            lines.append(_line(task, " + ".join(system["voters"]), *_f1(system), *more))
-    lines += [_line("mean", mean["name"], *_f1(mean), "", "", "", "") for mean in result["mean"]]
-    return "\n".join(lines)
-
-
-def _f1(figures: dict[str, Any]) -> tuple[Any, ...]:
-    return figures["n"], f"{figures['f1']:.3f}", f"{figures['low']:.3f} - {figures['high']:.3f}"
-
-
-def _line(*cells: Any) -> str:
-    task, voters, *figures = map(str, cells)
-    return f"{task:<9} {voters:<38} " + " ".join(
-        f"{cell:>{width}}" for cell, width in zip(figures, _WIDTHS, strict=True)
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("ensemble.ablate", "Score every voter, every pair and the panel; write JSON and HTML.")
@@ -192,6 +190,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     samples = read_samples(chosen.data, chosen.images)
     from ensemble.report import render
+    from ensemble.table import table
 
     result = ablate(samples, chosen.panel)
     chosen.out.mkdir(parents=True, exist_ok=True)

@@ -44,11 +44,12 @@ class Evidence:
     out_of_fold: bool
     weights: Callable[[Sequence[str]], list[tuple[NDArray[np.int64], Weights]]]
 
-    def pooled(self, names: Sequence[str]) -> Array:
-        """The distribution that these voters agree on; (n, n_labels)."""
+    def pooled(self, names: Sequence[str], *, calibrated: bool = True) -> Array:
+        """The distribution that these voters agree on; (n, n_labels). Uncalibrated: all temperatures 1."""
         n_labels = len(self.taxonomy.labels)
         result = np.zeros((len(self.samples), n_labels))
-        for rows, weights in self.weights(names):
+        for rows, fitted in self.weights(names):
+            weights = fitted if calibrated else fitted.without_temperatures()
             result[rows] = pool({name: [self.votes[name][row] for row in rows] for name in names}, weights, n_labels)
         return result
 

@@ -43,6 +43,11 @@ class Weights(BaseModel):
             weights = [1.0] * len(weights)
         return (majority if self.method == "majority" else log_linear)(sharpened, weights)
 
+    def without_temperatures(self) -> "Weights":
+        """The same weights on the votes as they are."""
+        ballots = {name: ballot.model_copy(update={"temperature": 1.0}) for name, ballot in self.voters.items()}
+        return self.model_copy(update={"voters": ballots})
+
 
 def read_weights(path: Path) -> Weights:
     """Read ``weights.json``.

@@ -18,6 +18,7 @@ def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:
         "high": 0.75,
         "calls": 1,
         "output_tokens": 9,
+        "versus_panel": {"low": -0.0625, "high": 0.03125},
     } | figures
 
 
@@ -32,8 +33,12 @@ def result(tmp_path: Path) -> dict[str, Any]:
     }  # fmt: skip
     ballots = [{"voters": {n: {"weight": w, "temperature": 2.0} for n, w in pair}} for pair in
                ([("a", 0.2), ("b", 0.8)], [("a", 0.4), ("b", 0.6)])]  # fmt: skip
+    bins = [{"low": 0.8, "high": 0.9, "n": 4, "confidence": 0.875, "accuracy": 0.5}]
+    calibration = {"error_before": 0.4375, "error_after": 0.375, "before": bins, "after": bins}
+    calibration["coverage"] = [(0.5, 1.0), (1.0, 0.5)]
     task = {
-        "n": 4, "votes": "fresh", "systems": [system("a", f1=0.625), system("b"), system("a", "b", f1=0.6875)],
+        "calibration": calibration, "n": 4,
+        "votes": "fresh", "systems": [system("a", f1=0.625), system("b"), system("a", "b", f1=0.6875)],
         "weights": ballots, "labels": [{"name": n, "gloss": "g", "n": 2, "f1": 0.5} for n in ("店铺页面", "退款页面")],
         "confusion": [[1, 1], [0, 2]], "mistakes": [mistake],
     }  # fmt: skip
@@ -44,7 +49,8 @@ def result(tmp_path: Path) -> dict[str, Any]:
 def test_the_figures_are_there(result: dict[str, Any]) -> None:
     page = render(result)
     assert page.startswith("<!DOCTYPE html>")
-    for text in ("0.438", "a + b (panel)", "0.688", "+0.062", "weight 0.30", "weight 0.70", "id x1", "abstained"):
+    for text in ("0.438", "a + b (panel)", "0.688", "+0.062", "weight 0.30", "weight 0.70", "id x1", "abstained",
+                 "0.438 before the temperatures", "-0.062 – +0.031"):  # fmt: skip
         assert text in page
 
 
@@ -68,6 +74,9 @@ def test_the_page_is_well_formed(result: dict[str, Any]) -> None:
         def handle_starttag(self, tag: str, attrs: object) -> None:
             if tag not in {"meta", "link", "img"}:
                 self.open.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: object) -> None:
+            pass
 
         def handle_endtag(self, tag: str) -> None:
             assert self.open.pop() == tag
