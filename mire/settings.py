@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mire.errors import SettingsError
+from mire.images import MAX_DECODED_PIXELS
 from mire.labels import Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
 ImageVoter = Literal["qwen2vl", "clip_lightgbm", "screen_text"]
@@ -110,10 +111,12 @@ class Settings(_Stage):
     """Everything that decides how a panel is trained and how it answers.
 
     ``weights`` fixes a task's vote; a task that it does not name gets weights fitted on out-of-fold votes.
+    A picture of more than ``max_decoded_pixels`` is refused before it is decoded.
     """
 
     name: str
     seed: int = 7
+    max_decoded_pixels: int = Field(MAX_DECODED_PIXELS, ge=1, le=MAX_DECODED_PIXELS)
     folds: int = Field(5, ge=2, le=20)
     panel: Panel
     qwen2vl: Qwen2VL = Qwen2VL()

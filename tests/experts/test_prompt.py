@@ -83,7 +83,7 @@ def test_a_long_dialogue_loses_its_oldest_turns_and_their_pictures(base: Base, p
 def test_an_unreadable_picture_is_marked(base: Base, tmp_path: Path) -> None:
     prompt = encoder(base, "image").encode(sample(image_instruction(), tmp_path / "none.png"))
     assert len(prompt.pictures) == 1
-    assert "none.png cannot be read" in prompt.problems[0]
+    assert prompt.problems == ("picture 'none.png' is missing",)
 
 
 def test_every_live_label_is_a_path_of_the_trie(base: Base) -> None:
