@@ -78,8 +78,9 @@ def _quiet_libraries() -> None:
     ):
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    # Pillow's, about large pictures: mire.images has its own limit.
+    # Pillow's, about large pictures, and PEFT's, about foreign adapters: both are refused here, in one line.
     warnings.filterwarnings("ignore", message="Image size")
+    warnings.filterwarnings("ignore", message="Found missing adapter keys")
 
 
 def _print_anything() -> None:
