@@ -51,6 +51,7 @@ def error_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
