@@ -33,10 +33,14 @@ def write_submission(
         raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
     names = _columns(samples) if columns == "all" else ["id"]
     with whole_file(path, encoding=encoding) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*names, PREDICT])
+        plain, quoted = (
+            csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+        plain.writerow([*names, PREDICT])
         for sample in samples:
-            writer.writerow([*(_cell(sample, name) for name in names), labels[sample.id]])
+            cells = [*(_cell(sample, name) for name in names), labels[sample.id]]
+            # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
+            (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
 
 
 def read_submission(path: Path) -> dict[str, str]:

@@ -155,7 +155,7 @@ def load_settings(name_or_file: str) -> Settings:
     if name_or_file in builtin_names():
         text = resources.files("mire").joinpath("configs", f"{name_or_file}.yaml").read_text(encoding="utf-8")
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text(encoding="utf-8-sig")
+        text = Path(name_or_file).read_text(encoding="utf-8-sig", errors="replace")
     else:
         raise SettingsError(f"a configuration is one of {', '.join(builtin_names())} or a file, got {name_or_file!r}")
     return _parse(text, name_or_file)

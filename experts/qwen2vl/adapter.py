@@ -37,7 +37,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError as error:
         raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing") from error
     except ValidationError as error:
