@@ -1,9 +1,10 @@
 """A trained panel: one shared base, the voters of each task, the fitted vote, the budgets."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,12 @@ from ensemble.voters import load_voter
 from ensemble.weights import Weights, as_array, read_weights
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
-from mire.errors import PanelError
+from mire.errors import MireError, PanelError
+from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
-from mire.settings import Settings
+from mire.settings import Settings, VoterName
 from mire.votes import Prediction, Vote
 from router.route import route
 
@@ -75,11 +77,12 @@ class Panel:
         """Load the experts of ``tasks`` from a panel folder; the Qwen2-VL base is loaded at most once.
 
         Raises:
-            PanelError: the folder is no panel, or lacks a task's experts.
+            PanelError: the folder is no panel, lacks a task's experts, holds a pickle, or a file in it is damaged.
             BudgetError: the models together have too many parameters.
         """
         folder = PanelFolder(root)
         settings = folder.settings()
+        folder.check_no_pickle()
         base = None
         if any("qwen2vl" in settings.panel.voters(task) for task in tasks):
             from experts.qwen2vl.base import load_base
@@ -89,7 +92,7 @@ class Panel:
         for task in tasks:
             taxonomy = folder.taxonomy(task)
             voters = tuple(
-                load_voter(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=base)
+                _load(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=base)
                 for name in settings.panel.voters(task)
             )
             loaded[task] = TaskPanel(taxonomy, voters, read_weights(folder.weights(task)))
@@ -113,20 +116,30 @@ class Panel:
             votes = panel.cast(members, ledger)
             pooled = pool(votes, panel.weights, len(panel.taxonomy.labels))
             for row, (sample, place) in enumerate(zip(members, winners(pooled), strict=True)):
-                cast = tuple(vote for name in votes if (vote := votes[name][row]))
-                silent = tuple(f"{name} abstained" for name in votes if not votes[name][row])
+                cast = {name: vote for name in votes if (vote := votes[name][row])}
                 booked = ledger.booked(sample.id)
                 predictions[sample.id] = Prediction(
                     sample_id=sample.id,
                     task=task,
                     label=panel.taxonomy.labels[place],
                     probabilities=tuple(map(float, pooled[row])),
-                    votes=cast,
-                    problems=sample.problems + silent,
+                    votes=tuple(cast.values()),
+                    problems=_problems(sample, task, [name for name in votes if name not in cast], cast.values()),
                     n_calls=booked.calls,
                     n_output_tokens=booked.output_tokens,
                 )
         return [predictions[sample.id] for sample in samples]
+
+
+def _load(name: VoterName, folder: Path, **needs: Any) -> Voter:
+    """A voter; what its libraries make of a missing or damaged file becomes one line."""
+    try:
+        return load_voter(name, folder, **needs)
+    except (MireError, MemoryError):
+        raise
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise PanelError(f"{folder} cannot be read: {reason}; copy the panel again, or train {name!r} again") from error
 
 
 def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:
@@ -135,6 +148,23 @@ def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:
     for sample in samples:
         groups.setdefault(route(sample.prompt).task, []).append(sample)
     return groups
+
+
+def _problems(sample: Sample, task: Task, silent: Sequence[str], votes: Collection[Vote]) -> tuple[str, ...]:
+    """Why an answer is degraded, each reason once; empty where it is not."""
+    reasons = list(sample.problems)
+    if task == "image" and not sample.images:
+        reasons.append("there is no picture")
+    if task == "dialogue" and not any(turn.text.strip() for turn in sample.turns):
+        reasons.append("the dialogue is empty")
+    if silent:
+        # A voter that abstains does not say why; of its reasons only this one is not in the sample.
+        reasons += [problem for path in sample.images if (problem := load_or_fallback(path)[1]) and path != NO_PICTURE]
+        reasons += [f"{name} abstained" for name in silent]
+    reasons += [problem for vote in votes for problem in vote.problems]
+    if not votes:
+        reasons.append("nobody voted: the label is the first of the list")
+    return tuple(dict.fromkeys(reasons))
 
 
 def _stack(votes: Sequence[Vote | None], rows: Sequence[int]) -> Array:

@@ -2,12 +2,12 @@
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from mire.errors import DataError
+from mire.files import whole_file
 from mire.samples import Sample
 
 PREDICT = "predict"
@@ -26,23 +26,21 @@ def write_submission(
 
     Raises:
         DataError: the ids of samples and labels are not the same.
+        OSError: the disk is full or the folder cannot be written; the old file, if there is one, stays.
     """
     odd = {sample.id for sample in samples} ^ labels.keys()
     if odd:
         raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
     names = _columns(samples) if columns == "all" else ["id"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # A lone surrogate in a customer's text must not cost the whole file.
-        with temporary.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*names, PREDICT])
-            for sample in samples:
-                writer.writerow([*(_cell(sample, name) for name in names), labels[sample.id]])
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, encoding=encoding) as file:
+        plain, quoted = (
+            csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+        plain.writerow([*names, PREDICT])
+        for sample in samples:
+            cells = [*(_cell(sample, name) for name in names), labels[sample.id]]
+            # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
+            (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
 
 
 def read_submission(path: Path) -> dict[str, str]:

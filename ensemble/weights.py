@@ -56,7 +56,7 @@ def read_weights(path: Path) -> Weights:
         PanelError: it is missing or broken.
     """
     try:
-        return Weights.model_validate_json(path.read_text(encoding="utf-8"))
+        return Weights.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError as error:
         raise PanelError(f"{path} is missing: fit the vote with python -m ensemble.fit") from error
     except ValidationError as error:

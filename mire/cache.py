@@ -2,8 +2,11 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from mire.errors import JournalError
 
 
 def cache_root() -> Path:
@@ -15,6 +18,7 @@ class BlobCache:
     """Bytes by key in one SQLite file; a write is whole or absent.
 
     ``name`` must tell apart everything that changes the values (model, settings), keys the inputs.
+    Both methods raise JournalError where the file cannot be read or written.
     """
 
     def __init__(self, name: str) -> None:
@@ -25,7 +29,7 @@ class BlobCache:
         if not self._path.is_file():
             return {}
         found: dict[str, bytes] = {}
-        with closing(self._connect()) as connection:
+        with self._explained(), closing(self._connect()) as connection:
             for key in set(keys):
                 row = connection.execute("SELECT value FROM blobs WHERE key = ?", (key,)).fetchone()
                 if row:
@@ -35,10 +39,20 @@ class BlobCache:
     def put_many(self, values: dict[str, bytes]) -> None:
         """Keep values in one transaction; a key that is there already gets the new value."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as connection, connection:
+        with self._explained(), closing(self._connect()) as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", values.items())
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=60)
         connection.execute("CREATE TABLE IF NOT EXISTS blobs (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
         return connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            way_out = "make room, or name another folder as MIRE_CACHE"
+            if not isinstance(error, sqlite3.OperationalError):
+                way_out = "delete it: it is only a cache"
+            raise JournalError(f"the cache {self._path} cannot be used: {error}; {way_out}") from error

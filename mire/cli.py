@@ -1,31 +1,51 @@
 """The thin shell around every command: one line per error, the right exit code, quiet libraries."""
 
 import argparse
+import io
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from mire.errors import MireError
 
 Main = Callable[[Sequence[str] | None], None]
+_AGAIN = "run the same command again: what is finished is kept"
+
+
+class Stopped(BaseException):
+    """SIGTERM came: the process cleans up and ends, as after Ctrl-C."""
 
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Run a command's main; exit code 0 done, 1 failed, 130 stopped by Ctrl-C (argparse itself exits with 2)."""
+    """Run a command's main and turn its end into an exit code.
+
+    0 done, 1 failed, 130 stopped by Ctrl-C, 143 by SIGTERM (argparse itself exits with 2). Errors that a
+    person can mend are one line; anything else is a fault of ours and keeps its traceback.
+    """
     _quiet_libraries()
+    _print_anything()
     try:
-        main(argv)
+        with _sigterm_stops():
+            main(argv)
     except MireError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _fail(str(error))
     except OSError as error:
-        print(f"error: {_os_error_text(error)}", file=sys.stderr)
-        return 1
+        return _fail(_os_error_text(error))
     except KeyboardInterrupt:
-        print("error: stopped by the user", file=sys.stderr)
-        return 130
+        return _fail(f"stopped by the user; {_AGAIN}", code=130)
+    except Stopped:
+        return _fail(f"stopped by SIGTERM; {_AGAIN}", code=143)
+    except (MemoryError, RuntimeError) as error:
+        # torch's own error is a RuntimeError; the shell of every command does not import torch to catch it.
+        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+            raise
+        reason = str(error).split(". ")[0] or "the machine's memory is full"
+        return _fail(f"out of memory: {reason}; free some, or lower qwen2vl.token_budget in the settings; {_AGAIN}")
     return 0
 
 
@@ -58,6 +78,34 @@ def _quiet_libraries() -> None:
     ):
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # Pillow's, about large pictures, and PEFT's, about foreign adapters: both are refused here, in one line.
+    warnings.filterwarnings("ignore", message="Image size")
+    warnings.filterwarnings("ignore", message="Found missing adapter keys")
+
+
+def _print_anything() -> None:
+    """Let a terminal of any encoding show a line that quotes whatever a data file holds."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _fail(text: str, *, code: int = 1) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _sigterm_stops() -> Iterator[None]:
+    """SIGTERM raises ``Stopped``, so that files are closed and half-written ones removed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _os_error_text(error: OSError) -> str:

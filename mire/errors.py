@@ -19,3 +19,7 @@ class PanelError(MireError):
 
 class BudgetError(MireError):
     """A rule of the challenge (calls, output tokens, parameters) would be broken."""
+
+
+class JournalError(MireError):
+    """A journal or a cache is in another process's hands, cannot be written, or is damaged."""

@@ -1,6 +1,9 @@
 """One loader for every voter, so that training and prediction see the same pixels."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,24 +13,47 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_DECODED_PIXELS = 100_000_000
-"""Pictures with more pixels are refused before they are decoded (decompression bombs)."""
+"""Pictures with more pixels are refused before they are decoded (decompression bombs); settings may lower it."""
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""What phones and shops send. Pillow knows more, some of which starts other programs."""
 
 FALLBACK_SIZE_PIXELS = (56, 56)
 """Size of the grey picture that stands in for one that cannot be read."""
+
+NO_PICTURE = Path()
+"""Stands in a sample for a picture that was refused; loading it fails as loading a missing one does."""
 
 
 def resolve_image(root: Path, name: str) -> Path:
     """The path of picture ``name`` under ``root``.
 
     Raises:
-        DataError: the name leads out of ``root`` (absolute, ``..``, a link, a URL).
+        DataError: the name leads out of ``root`` (absolute, ``..``, a link, a URL), or no file can have it.
     """
-    if "\0" in name or "://" in name or name.startswith(("/", "\\")):
-        raise DataError(f"a picture must lie inside the picture folder, got {name!r}")
     path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError(f"a picture must lie inside the picture folder, got {name!r}")
+    try:
+        # On Windows a drive or a share makes the joined path absolute, which the second test sees.
+        relative = "://" not in name and not name.startswith(("/", "\\"))
+        inside = relative and path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL or a lone surrogate, a loop of links
+        inside = False
+    if not inside:
+        raise DataError(f"picture {_short(name)!r} does not lie inside the picture folder")
     return path
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:80]}..."
+
+
+def picture_problem(path: Path, *, max_decoded_pixels: int = MAX_DECODED_PIXELS) -> str | None:
+    """Why the picture cannot be used, as far as its first bytes tell; nothing is decoded."""
+    try:
+        with _opened(path, max_decoded_pixels):
+            return None
+    except DataError as error:
+        return str(error)
 
 
 def load_image(path: Path) -> "Image":
@@ -36,19 +62,11 @@ def load_image(path: Path) -> "Image":
     Raises:
         DataError: missing, not a picture, truncated, or over ``MAX_DECODED_PIXELS``.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            if width * height > MAX_DECODED_PIXELS:
-                raise DataError(f"{path}: {width}x{height} pixels exceed the limit of {MAX_DECODED_PIXELS}")
-            picture.seek(0)
-            return _rgb(ImageOps.exif_transpose(picture))
-    except DataError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}") from error
+    with _opened(path, MAX_DECODED_PIXELS) as picture:
+        picture.seek(0)
+        return _rgb(ImageOps.exif_transpose(picture))
 
 
 def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
@@ -64,9 +82,53 @@ def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
 def content_hash(path: Path) -> str:
     """SHA-256 of the file's bytes (hex); of its name where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return hashlib.sha256(f"missing:{path.name}".encode()).hexdigest()
+        with _regular(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, DataError):
+        return hashlib.sha256(f"missing:{path.name}".encode(errors="backslashreplace")).hexdigest()
+
+
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that this build of Pillow can read."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextmanager
+def _opened(path: Path, max_decoded_pixels: int) -> "Iterator[Image]":
+    """An opened picture of which only the head has been read."""
+    from PIL import Image
+
+    with _explained(path), Image.open(_regular(path), formats=_formats()) as picture:
+        width, height = picture.size
+        if width * height > max_decoded_pixels:
+            raise DataError(
+                f"picture {_short(path.name)!r}: {width}x{height} pixels exceed the limit of {max_decoded_pixels}"
+            )
+        yield picture
+
+
+def _regular(path: Path) -> Path:
+    """The path, if a file lies there: a pipe would keep its reader waiting for ever."""
+    if not path.is_file():
+        raise DataError(f"picture {_short(path.name)!r} is missing")
+    return path
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever Pillow makes of a stranger's bytes, as an error that names the picture."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
+        # Broken files raise anything in Pillow, IndexError and struct.error too. Its text may hold the path.
+        reason = str(error).replace(f" {str(path)!r}", "") or type(error).__name__
+        raise DataError(f"picture {_short(path.name)!r} cannot be read: {reason}") from error
 
 
 def _rgb(picture: "Image") -> "Image":

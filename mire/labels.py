@@ -95,7 +95,7 @@ class Taxonomy:
 
 def load_taxonomy(path: Path) -> Taxonomy:
     """Read a taxonomy file: ``{"task": ..., "labels": [{"name", "gloss", "description", "convention", "live"}]}``."""
-    return _parse(path.read_text(encoding="utf-8-sig"), str(path))
+    return _parse(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
 
 
 @lru_cache

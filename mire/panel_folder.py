@@ -7,6 +7,8 @@ from mire.errors import PanelError
 from mire.labels import Task, Taxonomy, load_taxonomy, save_taxonomy
 from mire.settings import Settings, load_settings, save_settings
 
+_PICKLES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".dill"}
+
 
 @dataclass(frozen=True)
 class PanelFolder:
@@ -41,6 +43,20 @@ class PanelFolder:
             )
         self.root.mkdir(parents=True, exist_ok=True)
         save_settings(settings, path)
+
+    def check_no_pickle(self) -> None:
+        """Refuse a panel with a file that only unpickling could read: that would run whatever code is in it.
+
+        Raises:
+            PanelError: names the first such file.
+        """
+        for path in sorted(self.root.rglob("*")):
+            # A training that was cut off leaves its own checkpoints, which no prediction reads.
+            if path.suffix.lower() in _PICKLES and "checkpoints" not in path.relative_to(self.root).parts:
+                raise PanelError(
+                    f"{path} may be a pickle, which can run any code when it is loaded; a panel holds safetensors, "
+                    "LightGBM text, skops and JSON: remove it"
+                )
 
     def taxonomy(self, task: Task) -> Taxonomy:
         """The labels that the task's voters were trained for."""

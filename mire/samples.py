@@ -1,26 +1,35 @@
 """Read samples: the official JSON, a JSONL of the same, and ShareGPT, into one frozen ``Sample``."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mire.errors import DataError
-from mire.images import resolve_image
+from mire.images import MAX_DECODED_PIXELS, NO_PICTURE, picture_problem, resolve_image
 from mire.prompts import IMAGE_TAG, Prompt, Turn, parse_prompt
 
 OFFICIAL_COLUMNS = ("id", "instruction", "input", "output", "image")
 _MAX_FAULTS_SHOWN = 20
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ODD_CHARACTERS = {
+    "control characters": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"),
+    "marks that turn the reading direction": re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]"),
+}
 
 
 @dataclass(frozen=True)
 class Sample:
     """One sample. It does not know its task: the router reads that from the prompt.
 
-    ``images`` are paths in the order of the prompt's ``<image>`` tags. ``label`` is None where unknown.
+    ``images`` are paths in the order of the prompt's ``<image>`` tags, ``NO_PICTURE`` for one that was
+    refused. ``label`` is None where unknown.
     ``problems`` names what was mended or is missing; a prediction for such a sample is marked as degraded.
-    ``row`` is the record as the file holds it, for the submission's columns.
+    ``row`` is the record as the file holds it, for the submission's columns; ``number`` is its place there,
+    from 1.
     """
 
     id: str
@@ -29,20 +38,38 @@ class Sample:
     label: str | None = None
     problems: tuple[str, ...] = ()
     row: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    number: int = field(default=0, repr=False, compare=False)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
         return self.prompt.turns
 
 
-def read_samples(path: Path, images: Path | None = None) -> list[Sample]:
+def read_samples(
+    path: Path, images: Path | None = None, *, max_decoded_pixels: int = MAX_DECODED_PIXELS
+) -> list[Sample]:
     """Read every sample of ``path``; pictures are looked for under ``images``.
 
-    Without ``images`` the samples carry no pictures (routing and scoring need none).
+    Without ``images`` the samples carry no pictures (routing and scoring need none). A picture that is
+    missing, no picture, too large or outside the folder is a problem of its sample, not an error.
 
     Raises:
         DataError: the file cannot be parsed, a record breaks the format, or two share an id; all
             faults are named at once.
+    """
+    samples, faults = scan(path, images, max_decoded_pixels=max_decoded_pixels)
+    if faults:
+        raise DataError(fault_text(path, faults))
+    return samples
+
+
+def scan(
+    path: Path, images: Path | None = None, *, max_decoded_pixels: int = MAX_DECODED_PIXELS
+) -> tuple[list[Sample], list[str]]:
+    """As ``read_samples``: the samples that can be read, and one line for each record that cannot.
+
+    Raises:
+        DataError: the file as a whole cannot be read: no UTF-8, no JSON, no sample, no picture folder.
     """
     if images is not None and not images.is_dir():
         raise DataError(f"the picture folder must be a folder: {images} is none; pass it with --images")
@@ -50,37 +77,47 @@ def read_samples(path: Path, images: Path | None = None) -> list[Sample]:
     faults: list[str] = []
     seen: dict[str, int] = {}
     for number, record in enumerate(_records(path), start=1):
+        if isinstance(record, DataError):
+            faults.append(str(record))
+            continue
         try:
-            sample = _sample(record, images)
+            sample = _sample(record, number, images, max_decoded_pixels)
         except DataError as error:
-            faults.append(f"record {number}: {error}")
+            faults.append(f"{_where(number, record)}: {error}")
             continue
         if sample.id in seen:
             faults.append(f"record {number}: ids must be unique, {sample.id!r} is also record {seen[sample.id]}")
         seen.setdefault(sample.id, number)
         samples.append(sample)
-    if faults:
-        raise DataError(_fault_text(path, faults))
-    if not samples:
+    if not samples and not faults:
         raise DataError(f"{path} holds no sample")
-    return samples
+    return samples, faults
 
 
-def _fault_text(path: Path, faults: Sequence[str]) -> str:
+def _where(number: int, record: Any) -> str:
+    name = record.get("id") if isinstance(record, dict) else None
+    return f"record {number}, id {name!r}" if isinstance(name, str) and name else f"record {number}"
+
+
+def fault_text(path: Path, faults: Sequence[str]) -> str:
+    """One error about many faults, the first of them listed."""
     shown = "\n  ".join(faults[:_MAX_FAULTS_SHOWN])
     more = f"\n  and {len(faults) - _MAX_FAULTS_SHOWN} more" if len(faults) > _MAX_FAULTS_SHOWN else ""
-    return f"{path}: {len(faults)} records break the format\n  {shown}{more}"
+    return f"{path}: {len(faults)} faults\n  {shown}{more}"
 
 
 def _records(path: Path) -> Iterator[Any]:
-    """The records of a JSON array, or of a file with one JSON object a line."""
+    """The records of a JSON array, or of a file with one JSON object a line; a broken line gives its error."""
     text = _text(path)
     if text.lstrip().startswith("["):
         yield from _json(text, path, line=None)
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield _json(line, path, line=number)
+            try:
+                yield _json(line, path, line=number)
+            except DataError as error:
+                yield error
 
 
 def _text(path: Path) -> str:
@@ -93,29 +130,28 @@ def _text(path: Path) -> str:
 def _json(text: str, path: Path, *, line: int | None) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        if isinstance(error, RecursionError):
-            raise DataError(f"{path} is nested too deeply for a data file") from error
+    except json.JSONDecodeError as error:
         at = line or error.lineno
         raise DataError(f"{path} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
+    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
+        raise DataError(f"{path} is no data file: {str(error).split(';')[0]} (line {line or 1})") from error
 
 
-def _sample(record: Any, images: Path | None) -> Sample:
+def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: int) -> Sample:
     if not isinstance(record, dict):
         raise DataError(f"a record must be an object, got {type(record).__name__}")
     if "messages" in record or "conversations" in record:
         text, label, names = _sharegpt_parts(record)
     else:
         text, label, names = _official_parts(record)
+    text, problems = _readable(text)
     prompt = parse_prompt(text)
     paths: list[Path] = []
-    problems: list[str] = []
     if images is not None:
         for name in names:
-            path = resolve_image(images, name)
+            path, problem = _picture(images, name, max_decoded_pixels)
             paths.append(path)
-            if not path.is_file():
-                problems.append(f"picture {name!r} is missing")
+            problems += [problem] if problem else []
         if prompt.n_images != len(names):
             problems.append(f"{prompt.n_images} <image> tags but {len(names)} pictures")
     return Sample(
@@ -125,7 +161,31 @@ def _sample(record: Any, images: Path | None) -> Sample:
         label=label or None,
         problems=tuple(problems),
         row=record,
+        number=number,
     )
+
+
+def _readable(text: str) -> tuple[str, list[str]]:
+    """The text with lone surrogates, which no tokenizer takes, replaced; what is odd about it is named.
+
+    Other odd characters stay: taking them out could join what a shopper kept apart into a tag or a mark.
+    """
+    mended, n_mended = _SURROGATE.subn("\ufffd", text)
+    problems = [f"{n_mended} lone surrogates were replaced"] if n_mended else []
+    for name, pattern in _ODD_CHARACTERS.items():
+        if n_odd := len(pattern.findall(text)):
+            problems.append(f"{n_odd} {name} in the text")
+    return mended, problems
+
+
+def _picture(images: Path, name: str, max_decoded_pixels: int) -> tuple[Path, str | None]:
+    """Where the picture lies, or ``NO_PICTURE`` and why it is refused."""
+    try:
+        path = resolve_image(images, name)
+    except DataError as error:
+        return NO_PICTURE, str(error)
+    problem = picture_problem(path, max_decoded_pixels=max_decoded_pixels)
+    return NO_PICTURE if problem else path, problem
 
 
 def _id(record: Mapping[str, Any]) -> str:
@@ -134,6 +194,8 @@ def _id(record: Mapping[str, Any]) -> str:
         return str(value)
     if not isinstance(value, str) or not value:
         raise DataError(f"'id' must be a non-empty string, got {value!r}")
+    if _SURROGATE.search(value) or _ODD_CHARACTERS["control characters"].search(value) or "\n" in value:
+        raise DataError(f"'id' must be text without control characters and lone surrogates, got {value!r}")
     return value
 
 

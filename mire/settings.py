@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.errors import SettingsError
+from mire.images import MAX_DECODED_PIXELS
 from mire.labels import Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
 ImageVoter = Literal["qwen2vl", "clip_lightgbm", "screen_text"]
@@ -114,10 +115,12 @@ class Settings(_Stage):
     """Everything that decides how a panel is trained and how it answers.
 
     ``weights`` fixes a task's vote; a task that it does not name gets weights fitted on out-of-fold votes.
+    A picture of more than ``max_decoded_pixels`` is refused before it is decoded.
     """
 
     name: str
     seed: int = 7
+    max_decoded_pixels: int = Field(MAX_DECODED_PIXELS, ge=1, le=MAX_DECODED_PIXELS)
     folds: int = Field(5, ge=2, le=20)
     panel: Panel
     qwen2vl: Qwen2VL = Qwen2VL()
@@ -162,7 +165,7 @@ def load_settings(name_or_file: str) -> Settings:
     if name_or_file in builtin_names():
         text = resources.files("mire").joinpath("configs", f"{name_or_file}.yaml").read_text(encoding="utf-8")
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text(encoding="utf-8-sig")
+        text = Path(name_or_file).read_text(encoding="utf-8-sig", errors="replace")
     else:
         raise SettingsError(f"a configuration is one of {', '.join(builtin_names())} or a file, got {name_or_file!r}")
     return _parse(text, name_or_file)

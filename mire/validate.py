@@ -9,46 +9,39 @@ from collections.abc import Iterator, Sequence
 
 from mire.cli import add_data, parser, run
 from mire.errors import DataError
-from mire.images import load_image
+from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS, builtin_taxonomy
-from mire.samples import Sample, read_samples
-
-MAX_SHOWN = 50
+from mire.samples import Sample, scan
 
 
 def faults(samples: Sequence[Sample]) -> Iterator[str]:
     """One line for each fault that lets a prediction run, but degrades it or breaks training."""
     known = {label for task in TASKS for label in builtin_taxonomy(task).labels}
-    for number, sample in enumerate(samples, start=1):
-        where = f"record {number}, id {sample.id!r}"
+    for sample in samples:
+        where = f"record {sample.number}, id {sample.id!r}"
         yield from (f"{where}: {problem}" for problem in sample.problems)
         if sample.label is not None and sample.label not in known:
             yield f"{where}: {sample.label!r} is no live label of the challenge"
         for path in sample.images:
-            if path.is_file():
-                try:
-                    load_image(path)
-                except DataError as error:
-                    yield f"{where}: {error}"
+            # A refused one is among the problems; decoding finds what the first bytes do not show.
+            if path != NO_PICTURE and (problem := load_or_fallback(path)[1]):
+                yield f"{where}: {problem}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
-    options = parser("mire.validate", "Check a data file and its pictures.")
+    options = parser("mire.validate", "Check a data file and its pictures; every fault is listed.")
     add_data(options)
     chosen = options.parse_args(argv)
-    samples = read_samples(chosen.data, chosen.images)
-    found = list(faults(samples))
+    samples, refused = scan(chosen.data, chosen.images)
+    found = [*refused, *faults(samples)]
     labels = Counter(sample.label or "(no label)" for sample in samples)
-    for line in found[:MAX_SHOWN]:
+    for line in found:
         sys.stdout.write(f"{line}\n")
     sys.stdout.write(f"{len(samples)} samples, {len(labels)} labels: ")
     sys.stdout.write(", ".join(f"{name} {count}" for name, count in labels.most_common()) + "\n")
     if found:
-        raise DataError(
-            f"{chosen.data}: {len(found)} faults, listed above"
-            + (f" (the first {MAX_SHOWN})" if len(found) > MAX_SHOWN else "")
-        )
+        raise DataError(f"{chosen.data}: {len(found)} faults, listed above; {len(refused)} of them stop a prediction")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ class Vote:
     """What one voter thinks of one sample.
 
     ``probabilities`` holds one number in [0, 1] for each live label of the task, in the taxonomy's order,
-    and sums to 1.
+    and sums to 1. ``problems`` says what the voter could not see as it was sent: a picture, old turns.
     """
 
     voter: str
     sample_id: str
     probabilities: tuple[float, ...]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

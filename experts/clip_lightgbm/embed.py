@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mire.cache import BlobCache
 from mire.compat import mend_torchvision
 from mire.errors import DataError, PanelError
+from mire.hub import unreachable
 from mire.images import content_hash, load_image
 from mire.parameters import add_clip_config
 from mire.settings import Clip
@@ -99,6 +100,11 @@ def create_model(settings: Clip) -> Any:
     import torch
 
     weights = None if settings.weights == "random" or Path(settings.model).is_dir() else settings.weights
+    if weights and Path(weights).is_file() and not weights.endswith(".safetensors"):
+        raise PanelError(
+            f"CLIP weights are only read as safetensors, and clip.weights names {weights}; convert it once"
+        )
+    offline = unreachable() if weights and not Path(weights).is_file() else None
     # open_clip warns of random weights, which here are asked for by name.
     logging.disable(logging.WARNING if weights is None else logging.NOTSET)
     try:
@@ -110,7 +116,8 @@ def create_model(settings: Clip) -> Any:
     except (RuntimeError, OSError, ValueError) as error:
         raise PanelError(
             f"the CLIP model {settings.model!r} with weights {settings.weights!r} cannot be loaded: "
-            f"{str(error).splitlines()[0]}; name a file or a folder as clip.weights or clip.model in the settings"
+            f"{offline or str(error).splitlines()[0]}; name a file or a folder as clip.weights or clip.model in the "
+            "settings"
         ) from error
     finally:
         logging.disable(logging.NOTSET)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experts.clip_lightgbm.embed import Embedder
+from experts.trees import load_trees
 from mire.budget import Cost, answer_tokens
 from mire.errors import PanelError
 from mire.labels import Taxonomy
@@ -73,14 +74,12 @@ class ClipLightgbmVoter:
         Raises:
             PanelError: trained for other labels or on another embedding.
         """
-        import lightgbm
-
         embedder = Embedder(settings)
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         want = {"taxonomy": taxonomy.fingerprint, "model": settings.model, "weights": settings.weights}
         if meta != want:
             raise PanelError(f"{folder} was trained with {meta}, but {want} is asked for; train it again")
-        return cls(embedder, lightgbm.Booster(model_file=folder / _MODEL_FILE), taxonomy)
+        return cls(embedder, load_trees(folder / _MODEL_FILE), taxonomy)
 
     @property
     def cost(self) -> Cost:

@@ -19,7 +19,8 @@ Side = Literal["user", "agent"]
 
 LEXICON_FILE = Path(__file__).with_name("lexicon.json")
 
-_NUMBER = r"(?:\d+(?:\.\d+)?|[零一二两三四五六七八九十百]+)"
+# Bounded: a line of nothing but digits would cost the square of its length.
+_NUMBER = r"(?:\d{1,12}(?:\.\d{1,6})?|[零一二两三四五六七八九十百]{1,12})"
 _GAP = r".{0,6}?"
 _WILDCARDS = {"#": _NUMBER, "…": _GAP}
 _CHOICE = re.compile(r"(\{[^{}]*\})")

@@ -30,18 +30,21 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read ``mire.json``.
+    """Read ``mire.json``, before anything else of an adapter is read.
 
     Raises:
-        PanelError: it is missing or broken.
+        PanelError: it is missing or broken, or the weights are no safetensors: PEFT would unpickle others.
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError as error:
         raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing") from error
     except ValidationError as error:
         raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}") from error
+    if not (folder / WEIGHTS).is_file():
+        raise PanelError(f"{folder} holds no {WEIGHTS}; adapters are only read as safetensors")
+    return manifest
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
@@ -62,7 +65,7 @@ def check_manifest(found: Manifest, wanted: Manifest, folder: Path) -> None:
 
 
 def check_adapter(model: Any, name: str, folder: Path) -> None:
-    """Refuse an adapter whose weights did not all arrive, or that changes nothing.
+    """Refuse an adapter whose weights did not all arrive, or that leaves the logits where they are.
 
     A folder saved under other module names loads without an error and has no effect
     (https://github.com/huggingface/peft/issues/2574), so the keys are compared on both sides.
@@ -73,17 +76,26 @@ def check_adapter(model: Any, name: str, folder: Path) -> None:
     from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise PanelError(f"{folder} holds no {weights.name}; adapters are only read as safetensors")
-    with safe_open(weights, framework="pt") as file:
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
         saved = set(file.keys())
     loaded: Mapping[str, Any] = get_peft_model_state_dict(model, adapter_name=name)
     missing, surplus = sorted(loaded.keys() - saved), sorted(saved - loaded.keys())
     if missing or surplus:
         raise PanelError(
             f"{folder}: the adapter's keys do not fit the base: {len(missing)} missing (first: "
-            f"{(missing or ['none'])[0]}), {len(surplus)} unknown (first: {(surplus or ['none'])[0]})"
+            f"{(missing or ['none'])[0]}), {len(surplus)} unknown (first: {(surplus or ['none'])[0]}); one that was "
+            "trained elsewhere is converted by python -m experts.qwen2vl.convert"
         )
-    if not any(bool(tensor.any()) for key, tensor in loaded.items() if "lora_B" in key):
-        raise PanelError(f"{folder}: every lora_B weight is zero, so the adapter changes nothing; train it")
+    if not all(bool(tensor.isfinite().all()) for tensor in loaded.values()):
+        raise PanelError(f"{folder}: the adapter holds numbers that are infinite or none; train it again")
+    if not any(_moves(module, name) for module in model.modules()):
+        raise PanelError(f"{folder}: the adapter changes nothing: its weights or their scaling are zero; train it")
+
+
+def _moves(module: Any, name: str) -> bool:
+    """Whether the adapter adds anything to what this module puts out: scaling * B A is not zero."""
+    if name not in getattr(module, "lora_A", ()):
+        return False
+    # Flat, for a convolution's weights (out, in, ...) too.
+    low, high = (part[name].weight.flatten(1) for part in (module.lora_A, module.lora_B))
+    return bool(module.scaling[name] and (high @ low).any())

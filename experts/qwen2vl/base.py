@@ -10,6 +10,7 @@ from typing import Any
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
+from mire.hub import unreachable
 from mire.labels import Task
 from mire.settings import Qwen2VL
 
@@ -90,15 +91,18 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
 
     logging.disable_progress_bar()
     source = base_source(settings.base)
+    offline = None if Path(source).is_dir() else unreachable()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = Qwen2VLForConditionalGeneration.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
+        model = Qwen2VLForConditionalGeneration.from_pretrained(
+            source, dtype=dtype, attn_implementation="sdpa", use_safetensors=True
+        )
     except (OSError, ValueError) as error:
         raise PanelError(
-            f"the base {settings.base!r} cannot be loaded: {str(error).splitlines()[0]}; download it once and name "
-            "its folder as qwen2vl.base in the settings"
+            f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
+            "and name its folder as qwen2vl.base in the settings"
         ) from error
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))

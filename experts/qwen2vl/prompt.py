@@ -1,14 +1,15 @@
 """Prompts as token ids: the chat frame, the two layouts, image slots that only we can open."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from experts.qwen2vl.pictures import Patches, to_patches
+from experts.qwen2vl.pieces import Pieces, Talk, cut_text, fill_slots
 from experts.qwen2vl.trie import LabelTrie
 from mire.images import load_or_fallback
 from mire.labels import Task, Taxonomy
-from mire.prompts import IMAGE_TAG, Prompt, Turn
+from mire.prompts import IMAGE_TAG, Prompt
 from mire.samples import Sample
 
 Layout = Literal["official", "compact"]
@@ -16,7 +17,6 @@ Layout = Literal["official", "compact"]
 SYSTEM = "You are a helpful assistant."
 END_OF_TURN = "<|im_end|>"
 COMPACT_QUESTION: dict[Task, str] = {"image": "这张图片是什么页面?", "dialogue": "用户的意图是什么?"}
-_SPEAKER_NAMES = {"user": "用户", "agent": "客服"}
 
 
 @dataclass(frozen=True)
@@ -52,22 +52,20 @@ class PromptEncoder:
     def encode(self, sample: Sample) -> EncodedPrompt:
         """Token ids and patches of one sample.
 
-        A picture that cannot be read becomes a grey one; a dialogue over ``max_tokens`` loses its oldest
-        turns, then the head of its last one, but never the instruction or half a picture. Both are marked.
+        A picture that cannot be read becomes a grey one. A dialogue over ``max_tokens`` loses its oldest
+        turns, then what followed the user's last turn, then the head of that; never half a picture. An
+        instruction that leaves no room even so is replaced by the compact one. All of it is marked.
         """
         pictures, problems = self._pictures(sample)
-        turns = sample.turns
-        ids = self._ids(sample.prompt, turns, pictures)
-        n_tokens = len(ids)
-        while len(ids) > self.max_tokens and (shorter := _shorten(turns)) is not None:
-            turns = shorter
-            ids = self._ids(sample.prompt, turns, pictures)
-        if len(ids) < n_tokens:
+        slots = fill_slots(sample.prompt, pictures)
+        pieces = self._pieces(sample.prompt, slots)
+        ids = self.frame(pieces)
+        if (n_tokens := len(ids)) > self.max_tokens:
+            pieces = self._shortened(sample.prompt, slots)
+            ids = self.frame(pieces)
             problems.append(f"prompt of {n_tokens} tokens cut to {len(ids)} (limit {self.max_tokens})")
-        elif n_tokens > self.max_tokens:
-            problems.append(f"prompt of {n_tokens} tokens is over the limit of {self.max_tokens}")
-        shown = pictures[len(pictures) - self._n_slots(ids) :]
-        return EncodedPrompt(sample.id, tuple(ids), tuple(shown), tuple(problems))
+        shown = tuple(piece for piece in pieces if not isinstance(piece, str))
+        return EncodedPrompt(sample.id, tuple(ids), shown, tuple(problems))
 
     def label_trie(self, taxonomy: Taxonomy) -> LabelTrie:
         """The live labels' token sequences, each with the end-of-turn token, as a trie."""
@@ -83,46 +81,65 @@ class PromptEncoder:
         patches = [to_patches(picture, min_pixels=self.min_pixels, max_pixels=self.max_pixels) for picture, _ in loaded]
         return patches, [problem for _, problem in loaded if problem]
 
-    def _ids(self, prompt: Prompt, turns: tuple[Turn, ...], pictures: Sequence[Patches]) -> list[int]:
-        """The whole chat about a sample: system, user, and the opening of the answer."""
-        body = self._body(prompt, turns)
-        # When old turns are dropped, their pictures go with them: the slots left belong to the last ones.
-        slots = min(body.count(IMAGE_TAG), len(pictures))
-        return self.frame(body, pictures[len(pictures) - slots :])
-
-    def frame(self, body: str, pictures: Sequence[Patches]) -> list[int]:
-        """The chat around a user message whose first ``<image>`` tags are the pictures' slots."""
+    def frame(self, pieces: Pieces) -> list[int]:
+        """The whole chat around a user message: system, user, and the opening of the answer."""
         return [
             *self._turn_start("system"),
             *self._plain(SYSTEM),
             *self._turn_end(),
             *self._turn_start("user"),
-            *self._content(body, pictures),
+            *self._content(pieces),
             *self._turn_end(),
             *self._turn_start("assistant"),
         ]
 
-    def _body(self, prompt: Prompt, turns: tuple[Turn, ...]) -> str:
-        """What the user message says; ``<image>`` stands where a picture goes."""
-        if self.layout == "official":
-            return prompt.text if turns == prompt.turns else prompt.head + _render(turns) + prompt.tail
-        if self.task == "image" or not turns:
-            return f"{IMAGE_TAG}{COMPACT_QUESTION[self.task]}"
-        return f"{_render(turns)}{COMPACT_QUESTION[self.task]}"
+    def _pieces(self, prompt: Prompt, slots: Sequence[Patches | None]) -> Pieces:
+        """What the user message says."""
+        return cut_text(prompt.text, iter(slots)) if self.layout == "official" else self._compact(prompt, slots).pieces
 
-    def _content(self, body: str, pictures: Sequence[Patches]) -> list[int]:
-        """Token ids of a body, its first tags opened as slots for the pictures; further tags stay text."""
-        parts = body.split(IMAGE_TAG, len(pictures))
-        ids = self._plain(parts[0])
-        for picture, text in zip(pictures, parts[1:], strict=True):
+    def _compact(self, prompt: Prompt, slots: Sequence[Patches | None]) -> Talk:
+        """The first picture, or the dialogue, and a short question; a prompt without turns counts as a user's."""
+        question = (COMPACT_QUESTION[self.task],)
+        if self.task == "image":
+            first = next((picture for picture in slots if picture is not None), IMAGE_TAG)
+            return Talk((first,), (), question, 0)
+        talk = Talk.of(prompt, slots)
+        turns = talk.turns or (cut_text(f"{prompt.text}\n", iter(slots)),)
+        return replace(talk, head=(), turns=turns, tail=question, last_question=max(talk.last_question, 0))
+
+    def _shortened(self, prompt: Prompt, slots: Sequence[Patches | None]) -> Pieces:
+        """The prompt within the limit of tokens, or as near to it as can be."""
+        compact = self._compact(prompt, slots)
+        talks = [compact] if self.layout == "compact" else [Talk.of(prompt, slots), compact]
+        for talk in talks:
+            pieces = self._within_limit(talk)
+            if len(self.frame(pieces)) <= self.max_tokens:
+                break
+        return pieces
+
+    def _within_limit(self, talk: Talk) -> Pieces:
+        while (excess := len(self.frame(talk.pieces)) - self.max_tokens) > 0:
+            costs = [len(self._content(turn)) for turn in talk.turns]
+            shorter = talk.without_turns(costs, excess) or talk.with_half_a_turn()
+            if shorter is None:
+                break
+            talk = shorter
+        return talk.pieces
+
+    def _content(self, pieces: Pieces) -> list[int]:
+        """Token ids of a message: text between the pictures' slots, tokenised in one go up to the next slot."""
+        ids: list[int] = []
+        words = ""
+        for piece in pieces:
+            if isinstance(piece, str):
+                words += piece
+                continue
+            ids += self._plain(words)
+            words = ""
             ids.append(self._special("<|vision_start|>"))
-            ids.extend([self._special("<|image_pad|>")] * picture.n_tokens)
+            ids.extend([self._special("<|image_pad|>")] * piece.n_tokens)
             ids.append(self._special("<|vision_end|>"))
-            ids.extend(self._plain(text))
-        return ids
-
-    def _n_slots(self, ids: Sequence[int]) -> int:
-        return ids.count(self._special("<|vision_start|>"))
+        return ids + self._plain(words)
 
     def _turn_start(self, role: str) -> list[int]:
         return [self._special("<|im_start|>"), *self._plain(f"{role}\n")]
@@ -136,17 +153,3 @@ class PromptEncoder:
     def _plain(self, text: str) -> list[int]:
         """Ids of text in which nothing is a special token, whatever it spells."""
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
-
-
-def _render(turns: Sequence[Turn]) -> str:
-    return "".join(f"{_SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
-
-
-def _shorten(turns: tuple[Turn, ...]) -> tuple[Turn, ...] | None:
-    """One step shorter: without the oldest turn; a lone turn loses the first half of its text."""
-    if len(turns) > 1:
-        return turns[1:]
-    if not turns or len(turns[0].text) < 2 or turns[0].text == IMAGE_TAG:
-        return None
-    text = turns[0].text
-    return (Turn(turns[0].speaker, text[len(text) // 2 :]),)

@@ -69,7 +69,7 @@ class Qwen2VLVoter:
                 batch = collate(prompts, self.trie, image_pad=self.base.image_pad, pad=self.base.pad)
                 scores = label_log_likelihoods(model, batch.to(model.device), self.trie)
                 for prompt, row in zip(prompts, scores.softmax(dim=-1).tolist(), strict=True):
-                    votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row))
+                    votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
         return [votes[sample.id] for sample in samples]
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[list[EncodedPrompt]]:

@@ -22,6 +22,7 @@ from experts.screen_text.features import (
 )
 from experts.screen_text.reader import Reading
 from experts.screen_text.words import fit_vectorizers, group_words
+from experts.trees import load_trees
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -145,13 +146,11 @@ class ScreenTextModel:
     @classmethod
     def load(cls, folder: Path) -> "ScreenTextModel":
         """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless."""
-        import lightgbm
         import skops.io
 
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
-        trees = lightgbm.Booster(model_file=folder / _TREES_FILE)
-        return cls(tuple(meta["labels"]), meta["seed"], parts, trees)
+        return cls(tuple(meta["labels"]), meta["seed"], parts, load_trees(folder / _TREES_FILE))
 
     def _features(self, readings: Sequence[Reading]) -> _Features:
         from scipy.sparse import csr_matrix, hstack

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from fakes import FakeVoter, image_panel
 from records import dialogue_instruction, image_instruction
@@ -8,10 +10,11 @@ from mire.prompts import parse_prompt
 from mire.samples import Sample
 
 CART, SHOP = "购物车页面", "店铺页面"
+PICTURE = next((Path(__file__).parents[2] / "samples" / "images").iterdir())
 
 
 def sample(name: str) -> Sample:
-    return Sample(id=name, prompt=parse_prompt(image_instruction()))
+    return Sample(id=name, prompt=parse_prompt(image_instruction()), images=(PICTURE,))
 
 
 def test_the_weightier_voter_wins_and_the_ledger_shows_the_cost() -> None:
@@ -31,7 +34,7 @@ def test_an_abstention_is_marked_and_leaves_its_weight_to_the_others() -> None:
 
 def test_without_any_vote_all_labels_are_equal_and_it_is_marked() -> None:
     (prediction,) = image_panel(FakeVoter("a", {})).predict([sample("s")], Ledger())
-    assert prediction.problems == ("a abstained",)
+    assert prediction.problems == ("a abstained", "nobody voted: the label is the first of the list")
     assert set(prediction.probabilities) == {1 / 23}
 
 

@@ -107,6 +107,28 @@ def test_an_adapter_that_does_nothing_is_refused(base: Base, nano_settings: Qwen
         load(folder, base, nano_settings)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"), [(0.0, "the adapter changes nothing"), (float("nan"), "are infinite or none")]
+)
+def test_an_adapter_of_nothing_or_of_no_numbers_is_refused(
+    base: Base, nano_settings: Qwen2VL, tmp_path: Path, value: float, message: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = make_adapter(tmp_path / "a", nano_settings, "image")
+    path = folder / "adapter_model.safetensors"
+    save_file({key: tensor * value if "lora_A" in key else tensor for key, tensor in load_file(path).items()}, path)
+    with pytest.raises(PanelError, match=message):
+        load(folder, base, nano_settings)
+
+
+def test_pickled_adapter_weights_are_not_read(base: Base, nano_settings: Qwen2VL, tmp_path: Path) -> None:
+    folder = make_adapter(tmp_path / "a", nano_settings, "image")
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    with pytest.raises(PanelError, match="holds no adapter_model.safetensors; adapters are only read as safetensors"):
+        load(folder, base, nano_settings)
+
+
 def test_a_folder_without_manifest_or_with_a_broken_one(tmp_path: Path) -> None:
     with pytest.raises(PanelError, match=r"is no adapter of this project: mire.json is missing"):
         read_manifest(tmp_path)

@@ -80,10 +80,49 @@ def test_a_long_dialogue_loses_its_oldest_turns_and_their_pictures(base: Base, p
     assert cut.problems == (f"prompt of {len(whole)} tokens cut to {len(cut)} (limit {len(whole) - 30})",)
 
 
+def test_a_typed_tag_takes_no_picture_slot(base: Base, picture: Path) -> None:
+    lines = ["用户: 我发了<image>你看", "用户: <image>", "客服: 好的"]
+    prompt = encoder(base, "dialogue").encode(sample(dialogue_instruction(*lines), picture))
+    text = base.tokenizer.decode(prompt.ids)
+    assert len(prompt.pictures) == 1
+    assert "我发了<image>你看\n用户: <|vision_start|>" in text
+
+
+def test_cutting_keeps_the_users_last_turn_and_drops_what_came_after_it(base: Base) -> None:
+    lines = ["客服: " + "早" * 300, "用户: 会生锈吗", "客服: " + "晚" * 300]
+    prompt = encoder(base, "dialogue", max_tokens=400).encode(sample(dialogue_instruction(*lines)))
+    text = base.tokenizer.decode(prompt.ids)
+    assert len(prompt) <= 400
+    assert "用户: 会生锈吗" in text and "早早" not in text and "晚晚" not in text and "分类标签" in text
+
+
+def test_fifty_thousand_tokens_and_forty_pictures_fit_without_half_a_picture(base: Base, picture: Path) -> None:
+    lines = [f"{('用户', '客服')[n % 2]}: 第{n}句话说得很长" for n in range(5000)]
+    lines += ["用户: <image>"] * 39 + ["用户: " + "会生锈吗" * 500 + "<image>最后"]
+    whole = sample(dialogue_instruction(*lines), *[picture] * 40)
+    prompt = encoder(base, "dialogue", max_tokens=700).encode(whole)
+    text = base.tokenizer.decode(prompt.ids)
+    assert len(prompt) <= 700
+    assert text.count("<|image_pad|>") == sum(patches.n_tokens for patches in prompt.pictures)
+    assert text.count("<|vision_start|>") == text.count("<|vision_end|>") == len(prompt.pictures) == 1
+    assert "最后\n" in text and "分类标签" in text
+    assert "(limit 700)" in prompt.problems[0]
+
+
+@pytest.mark.parametrize("task", ["image", "dialogue"])
+def test_an_instruction_without_end_is_replaced_by_the_compact_question(base: Base, picture: Path, task: Task) -> None:
+    prompt = encoder(base, task, max_tokens=256).encode(sample("<image>" + "请分类。" * 5000 + "是否生锈", picture))
+    assert len(prompt) <= 256
+    assert len(prompt.pictures) == (1 if task == "image" else 0)
+    assert ("这张图片是什么页面?" if task == "image" else "是否生锈\n用户的意图是什么?") in base.tokenizer.decode(
+        prompt.ids
+    )
+
+
 def test_an_unreadable_picture_is_marked(base: Base, tmp_path: Path) -> None:
     prompt = encoder(base, "image").encode(sample(image_instruction(), tmp_path / "none.png"))
     assert len(prompt.pictures) == 1
-    assert "none.png cannot be read" in prompt.problems[0]
+    assert prompt.problems == ("picture 'none.png' is missing",)
 
 
 def test_every_live_label_is_a_path_of_the_trie(base: Base) -> None:

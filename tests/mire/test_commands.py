@@ -26,7 +26,7 @@ def test_every_fault_is_listed(
     seen = capsys.readouterr()
     assert "record 1, id '1': picture 'a.png' is missing" in seen.out
     assert "record 1, id '1': '没有的' is no live label of the challenge" in seen.out
-    assert "b.png cannot be read as a picture" in seen.out
+    assert "record 2, id '2': picture 'b.png' cannot be read: " in seen.out
     assert seen.err.startswith("error: ") and "3 faults" in seen.err
 
 

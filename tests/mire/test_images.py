@@ -47,11 +47,11 @@ def test_broken_pictures_become_a_marked_grey_one(tmp_path: Path, content: bytes
     (tmp_path / "a.png").write_bytes(content)
     picture, problem = load_or_fallback(tmp_path / "a.png")
     assert picture.getpixel((0, 0)) == (127, 127, 127)
-    assert problem is not None and "a.png cannot be read as a picture" in problem
+    assert problem is not None and "picture 'a.png' cannot be read: " in problem
 
 
 def test_a_truncated_picture_is_an_error(tmp_path: Path) -> None:
     Image.effect_noise((80, 80), 50).save(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:900])
-    with pytest.raises(DataError, match="cannot be read as a picture"):
+    with pytest.raises(DataError, match="picture 'b.jpg' cannot be read: "):
         load_image(tmp_path / "b.jpg")

@@ -3,9 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from records import dialogue_instruction, image_instruction
 
 from mire.errors import DataError
+from mire.images import NO_PICTURE
 from mire.prompts import Turn
 from mire.samples import read_samples
 
@@ -23,7 +25,7 @@ def record(**changes: object) -> dict[str, object]:
 
 
 def test_official_json(write_json: Write, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"x")
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     (sample,) = read_samples(write_json([record()]), tmp_path)
     assert (sample.id, sample.label, sample.turns, sample.problems) == ("a1", "店铺页面", (), ())
     assert sample.images == (tmp_path / "a.png",)
@@ -90,7 +92,7 @@ def test_faults_name_the_record_and_the_rule(write_json: Write, value: object, m
 
 
 def test_all_faults_come_at_once(write_json: Write) -> None:
-    with pytest.raises(DataError, match=r"2 records break the format\n  record 1: .*\n  record 3: "):
+    with pytest.raises(DataError, match=r"2 faults\n  record 1: .*\n  record 3: "):
         read_samples(write_json([record(id=""), record(), record(id=None)]))
 
 
@@ -108,12 +110,26 @@ def test_wrong_encoding(tmp_path: Path) -> None:
         read_samples(path)
 
 
-@pytest.mark.parametrize("name", ["../a.png", "/etc/passwd", "http://x/a.png", "x/../../a.png", "a\0.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../a.png",
+        "/etc/passwd",
+        "http://x/a.png",
+        "\\\\host\\share\\a.png",
+        "x/../../a.png",
+        "a\0.png",
+        "link.png",
+    ],
+)
 def test_pictures_stay_inside_the_folder(write_json: Write, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
-    with pytest.raises(DataError, match="a picture must lie inside the picture folder"):
-        read_samples(write_json([record(image=[name])]), folder)
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    (folder / "link.png").symlink_to(tmp_path / "a.png")
+    (sample,) = read_samples(write_json([record(image=[name])]), folder)
+    assert sample.images == (NO_PICTURE,)
+    assert sample.problems[0].endswith("does not lie inside the picture folder")
 
 
 def test_a_missing_picture_folder(write_json: Write, tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.scoring import label_log_likelihoods, prompt_logits
 from experts.qwen2vl.trie import LabelTrie
 from mire.labels import builtin_taxonomy
-from mire.prompts import IMAGE_TAG
 
 BATCH = 32
 PEAK_LEARNING_RATE = 2e-3
@@ -91,7 +90,7 @@ def _screen_losses(model: Any, tokenizer: Any, rng: random.Random) -> Iterator[T
 
 def _with_answer(encoder: PromptEncoder, picture: Any, answer: Sequence[int]) -> EncodedPrompt:
     patches = to_patches(picture, min_pixels=encoder.min_pixels, max_pixels=encoder.max_pixels)
-    ids = encoder.frame(IMAGE_TAG, [patches])
+    ids = encoder.frame((patches,))
     return EncodedPrompt("lesson", (*ids, *answer), (patches,), ())
 
 

@@ -1,0 +1,79 @@
+"""A digest of everything that decides a panel's answer, so that no answer outlives its reasons."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+
+from mire.folds import digest
+from mire.labels import TASKS
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample
+from mire.settings import Settings
+
+_PACKAGES = ("mire", "router", "experts", "ensemble")
+_CODE = (".py", ".json", ".yaml")
+_LIBRARIES = (
+    "lightgbm", "numpy", "onnxruntime", "open_clip_torch", "peft", "pillow", "rapidocr", "scikit-learn", "tokenizers",
+    "torch", "transformers",
+)  # fmt: skip
+_DECIDES_NOTHING = ("logs", "checkpoints", "history.json")
+"""What training leaves in a voter's folder for people."""
+
+
+def fingerprints(samples: Sequence[Sample], folder: PanelFolder) -> dict[str, str]:
+    """For each sample's id 64 hex digits of the panel, the code, the libraries, the device, prompt and pictures.
+
+    The base's weights count through ``mire.json``: an adapter loads on no other base.
+    """
+    panel = hashlib.sha256("\n".join(_panel(folder, folder.settings())).encode()).hexdigest()
+    return {
+        sample.id: hashlib.sha256("\n".join((panel, digest(sample), *sample.problems)).encode()).hexdigest()
+        for sample in samples
+    }
+
+
+def _panel(folder: PanelFolder, settings: Settings) -> Iterator[str]:
+    """One line for each thing outside the sample that decides its answer."""
+    yield code_digest()
+    yield from (f"{name} {version(name)}" for name in _LIBRARIES)
+    yield from (f"{path.relative_to(folder.root)} {_digest(path)}" for path in _files(folder, settings))
+    voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
+    if "clip_lightgbm" in voters:
+        from experts.clip_lightgbm.embed import Embedder
+
+        yield f"clip {Embedder(settings.clip).fingerprint}"
+    if voters & {"clip_lightgbm", "qwen2vl"}:
+        import torch
+
+        # float32 on a CPU, bfloat16 on a GPU: a run that moves from one to the other starts afresh.
+        yield torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _files(folder: PanelFolder, settings: Settings) -> Iterator[Path]:
+    yield folder.root / "settings.json"
+    for task in TASKS:
+        yield from (path for path in (folder.task(task) / "taxonomy.json", folder.weights(task)) if path.is_file())
+        for voter in settings.panel.voters(task):
+            root = folder.voter(task, voter)
+            for path in sorted(root.rglob("*")):
+                if path.is_file() and path.relative_to(root).parts[0] not in _DECIDES_NOTHING:
+                    yield path
+
+
+@lru_cache
+def code_digest() -> str:
+    """64 hex digits of this project's own source and data files."""
+    whole = hashlib.sha256()
+    for package in _PACKAGES:
+        with resources.as_file(resources.files(package)) as root:
+            for path in sorted(path for path in root.rglob("*") if path.suffix in _CODE):
+                whole.update(f"{package}/{path.relative_to(root).as_posix()} {_digest(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,76 @@
+"""The real commands as processes of their own, on a small panel."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from records import dialogue_instruction, image_instruction
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A trained panel, its data and its cache."""
+
+    root: Path
+    data: Path
+    images: Path
+
+    @property
+    def panel(self) -> Path:
+        return self.root / "panel"
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        return {**os.environ, "MIRE_CACHE": str(self.root / "cache"), "OMP_NUM_THREADS": "1", **changes}
+
+    def command(self, out: Path, *, data: Path | None = None, panel: Path | None = None) -> list[str]:
+        """The prediction as a person types it."""
+        return [
+            sys.executable, "-m", "ensemble.predict", "--data", str(data or self.data), "--images", str(self.images),
+            "--panel", str(panel or self.panel), "--out", str(out),
+        ]  # fmt: skip
+
+    def predict(self, out: Path, *extra: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return finish([*self.command(out, **options), *extra], self.environment())
+
+
+def finish(command: Sequence[str], environment: dict[str, str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line in which a failed command says why; it must be the only one and no traceback."""
+    assert "Traceback" not in done.stderr, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def report(out: Path) -> dict[str, Any]:
+    return dict(json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8")))
+
+
+def write_many(path: Path, images: Path, n: int) -> Path:
+    """A data file of ``n`` samples, every fourth with a picture, no two alike."""
+    pictures = sorted(picture.name for picture in images.glob("*.png"))
+    words = ("会生锈吗", "什么时候有货", "冬天能穿吗")
+    records: list[dict[str, Any]] = []
+    for number in range(n):
+        if number % 4 == 0:
+            text, names = image_instruction(), [pictures[number % len(pictures)]]
+        else:
+            said = f"用户: 第{number}件{words[number % 3]}"
+            text, names = dialogue_instruction("客服: 您好", said), []
+        records.append({"id": f"s{number * 7919 % n:05d}", "instruction": text, "output": "", "image": names})
+    path.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    return path

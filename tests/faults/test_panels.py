@@ -1,0 +1,93 @@
+"""Panels that are damaged, or that somebody put code into: refused before anything is loaded."""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+from bench import Bench, error_line
+
+from ensemble.panel import Panel
+from mire.errors import PanelError
+
+
+@pytest.fixture
+def panel(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MIRE_CACHE", str(bench.root / "cache"))
+    return Path(shutil.copytree(bench.panel, tmp_path / "panel"))
+
+
+class Bomb:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_the_bomb_is_live(tmp_path: Path) -> None:
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "ran")))
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("image/clip_lightgbm/model.pkl", "may be a pickle, which can run any code"),
+        ("dialogue/dialogue_text/linear.joblib", "may be a pickle, which can run any code"),
+        ("image/qwen2vl/adapter_model.bin", "may be a pickle, which can run any code"),
+        ("votes.PT", "may be a pickle, which can run any code"),
+        ("dialogue/dialogue_text/linear.skops", "dialogue_text cannot be read: "),
+        ("dialogue/dialogue_text/meta.json", "dialogue_text cannot be read: "),
+        ("dialogue/dialogue_text/lexicon.json", "dialogue_text cannot be read: "),
+        ("image/clip_lightgbm/model.txt", "model.txt is no whole LightGBM text file"),
+        ("image/weights.json", "weights.json is broken"),
+        ("image/taxonomy.json", "taxonomy.json is not a taxonomy"),
+        ("settings.json", "settings.json"),
+    ],
+)
+def test_a_planted_pickle_is_refused_and_never_run(panel: Path, tmp_path: Path, place: str, message: str) -> None:
+    (panel / place).parent.mkdir(exist_ok=True)
+    (panel / place).write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
+    with pytest.raises(Exception, match=message) as caught:
+        Panel.load(panel)
+    assert type(caught.value).__module__ == "mire.errors"
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_skops_file_with_a_foreign_type_is_refused(panel: Path, tmp_path: Path) -> None:
+    import skops.io
+
+    skops.io.dump({"linear": Bomb(tmp_path / "ran")}, panel / "dialogue/dialogue_text/linear.skops")
+    with pytest.raises(PanelError, match="dialogue_text cannot be read: .*Bomb"):
+        Panel.load(panel)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["dialogue/dialogue_text/linear.skops", "image/clip_lightgbm/model.txt", "image/clip_lightgbm/meta.json",
+     "image/weights.json", "image/taxonomy.json", "settings.json"],
+)  # fmt: skip
+@pytest.mark.parametrize("damage", ["missing", "empty", "half"])
+def test_a_damaged_panel_is_one_line(panel: Path, place: str, damage: str) -> None:
+    whole = (panel / place).read_bytes()
+    (panel / place).unlink()
+    if damage != "missing":
+        (panel / place).write_bytes(whole[: len(whole) // 2] if damage == "half" else b"")
+    with pytest.raises(Exception, match=Path(place).parts[-1].split(".")[0] + "|cannot be read|holds no") as caught:
+        Panel.load(panel)
+    assert type(caught.value).__module__ == "mire.errors"
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_command_says_it_in_one_line(bench: Bench, panel: Path, tmp_path: Path) -> None:
+    (panel / "image" / "extra.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
+    done = bench.predict(tmp_path / "s.csv", panel=panel)
+    assert done.returncode == 1
+    assert error_line(done).startswith(f"error: {panel / 'image' / 'extra.pkl'} may be a pickle")
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "s.csv").exists()

@@ -1,0 +1,52 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+from huggingface_hub import constants
+
+from mire import hub
+from mire.errors import PanelError
+from mire.settings import Clip, Qwen2VL
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "TIMEOUT_SECONDS", 0.5)
+    hub.unreachable.cache_clear()
+    yield
+    hub.unreachable.cache_clear()
+
+
+@pytest.fixture(params=["refuses", "is silent"])
+def dead_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An address where nothing listens, or where somebody does and never says a word."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if request.param == "is silent":
+            server.listen()
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        yield endpoint
+
+
+def test_a_dead_hub_is_known_in_seconds_and_not_asked_again(dead_hub: str) -> None:
+    assert f"{dead_hub} does not answer" in str(hub.unreachable())
+    assert constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.slow
+def test_base_and_clip_name_the_way_out_when_the_hub_is_dead(dead_hub: str) -> None:
+    from experts.clip_lightgbm.embed import create_model
+    from experts.qwen2vl.base import load_base
+
+    with pytest.raises(PanelError, match=f"{dead_hub} does not answer .*name its folder as qwen2vl.base"):
+        load_base(Qwen2VL(base="no-such/model"))
+    with pytest.raises(PanelError, match=f"{dead_hub} does not answer .*name a file or a folder as clip.weights"):
+        create_model(Clip(model="ViT-B-32", weights="laion2b_s34b_b79k"))
+
+
+def test_what_the_environment_says_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert hub.unreachable() == "HF_HUB_OFFLINE is set"
