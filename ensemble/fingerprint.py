@@ -19,7 +19,7 @@ _LIBRARIES = (
     "lightgbm", "numpy", "onnxruntime", "open_clip_torch", "peft", "pillow", "rapidocr", "scikit-learn", "tokenizers",
     "torch", "transformers",
 )  # fmt: skip
-_DECIDES_NOTHING = ("logs", "checkpoints", "history.json")
+_DECIDES_NOTHING = ("logs", "checkpoints", "folds", "history.json", "made_of.sha256")
 """What training leaves in a voter's folder for people."""
 
 

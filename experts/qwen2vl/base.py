@@ -1,13 +1,12 @@
 """The one Qwen2-VL base that both experts share, and its two adapters."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
+from experts.qwen2vl.merged import MergedModel
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
 from mire.hub import unreachable
@@ -24,6 +23,7 @@ class Base:
     tokenizer: Any
     fingerprint: str
     _adapted: Any = field(default=None, repr=False)
+    _merged: MergedModel | None = field(default=None, repr=False)
 
     @property
     def n_parameters(self) -> int:
@@ -58,22 +58,21 @@ class Base:
             )
         if self._adapted is None:
             self._adapted = PeftModel.from_pretrained(self.model, folder, adapter_name=task)
+            self._merged = MergedModel(self._adapted)
         else:
             self._adapted.load_adapter(folder, adapter_name=task)
         check_adapter(self._adapted, task, folder)
         self._adapted.eval()
 
-    @contextmanager
-    def adapted(self, task: Task) -> Iterator[Any]:
-        """The model with the adapter of ``task`` active; the one before comes back afterwards."""
-        if self._adapted is None or task not in self._adapted.peft_config:
+    def adapted(self, task: Task) -> Any:
+        """The model with the adapter of ``task`` active, until another task's is asked for.
+
+        Raises:
+            PanelError: the adapter is not loaded.
+        """
+        if self._merged is None:
             raise PanelError(f"the {task} adapter is not loaded")
-        before = self._adapted.active_adapter
-        self._adapted.set_adapter(task, inference_mode=True)
-        try:
-            yield self._adapted
-        finally:
-            self._adapted.set_adapter(before, inference_mode=True)
+        return self._merged.use(task)
 
 
 def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:

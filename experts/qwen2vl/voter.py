@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from experts.qwen2vl.adapter import Manifest, check_manifest, read_manifest
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.trie import LabelTrie
 from mire.budget import Cost, answer_tokens
+from mire.cli import say
 from mire.labels import Taxonomy
 from mire.samples import Sample
 from mire.settings import Qwen2VL
 from mire.votes import Vote
+
+MAX_PADDING = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,36 +61,61 @@ class Qwen2VLVoter:
         return self.encoder.label_trie(self.taxonomy)
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        """Every sample gets a vote: an unreadable picture is shown to the model as a grey one."""
+        """Every sample gets a vote: an unreadable picture is shown to the model as a grey one.
+
+        None only where a sample alone does not fit into the device's memory.
+        """
+        import torch
+
+        model = self.base.adapted(self.taxonomy.task)
+        votes: dict[str, Vote] = {}
+        with torch.inference_mode():
+            for prompts in self._batches(samples):
+                for prompt, row in zip(prompts, self._score(model, prompts), strict=True):
+                    if row is not None:
+                        votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
+        return [votes.get(sample.id) for sample in samples]
+
+    def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[list[float] | None]:
+        """Label probabilities of each prompt; a batch that does not fit into memory is halved."""
         import torch
 
         from experts.qwen2vl.batch import collate
         from experts.qwen2vl.scoring import label_log_likelihoods
 
-        votes: dict[str, Vote] = {}
-        with self.base.adapted(self.taxonomy.task) as model, torch.inference_mode():
-            for prompts in self._batches(samples):
-                batch = collate(prompts, self.trie, image_pad=self.base.image_pad, pad=self.base.pad)
-                scores = label_log_likelihoods(model, batch.to(model.device), self.trie)
-                for prompt, row in zip(prompts, scores.softmax(dim=-1).tolist(), strict=True):
-                    votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
-        return [votes[sample.id] for sample in samples]
+        try:
+            batch = collate(prompts, self.trie, image_pad=self.base.image_pad, pad=self.base.pad)
+            scores = label_log_likelihoods(model, batch.to(model.device), self.trie)
+            return list(scores.softmax(dim=-1).tolist())
+        except torch.OutOfMemoryError:
+            pass  # the exception holds on to the pass's tensors; they are free from here on
+        torch.cuda.empty_cache()
+        middle = len(prompts) // 2
+        if not middle:
+            say(f"{self.name}: sample {prompts[0].sample_id!r} of {len(prompts[0])} tokens does not fit into memory")
+            return [None]
+        say(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
+        return self._score(model, prompts[:middle]) + self._score(model, prompts[middle:])
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[list[EncodedPrompt]]:
         """Prompts of like length together, each batch within the token budget, padding and trie counted."""
-        window = 512
-        for start in range(0, len(samples), window):
-            prompts = sorted(map(self.encoder.encode, samples[start : start + window]), key=len)
-            yield from fill_batches(prompts, self.settings.token_budget, len(self.trie.inner))
+        prompts = sorted(map(self.encoder.encode, samples), key=len)
+        return fill_batches(prompts, self.settings.token_budget, len(self.trie.inner))
 
 
 def fill_batches(prompts: Sequence[EncodedPrompt], budget: int, n_inner: int) -> Iterator[list[EncodedPrompt]]:
-    """Cut prompts, sorted by length, into batches of at most ``budget`` padded tokens (or one prompt)."""
+    """Cut prompts, sorted by length, into batches of at most ``budget`` tokens (or one prompt).
+
+    Padding and the trie's nodes count. A batch ends early where more than ``MAX_PADDING`` of it would be padding.
+    """
     batch: list[EncodedPrompt] = []
+    n_tokens = 0
     for prompt in prompts:
-        if batch and (len(batch) + 1) * (len(prompt) + n_inner) > budget:
+        width, size = len(prompt) + n_inner, len(batch) + 1
+        n_tokens += width
+        if batch and (size * width > budget or n_tokens < (1 - MAX_PADDING) * size * width):
             yield batch
-            batch = []
+            batch, n_tokens = [], width
         batch.append(prompt)
     if batch:
         yield batch

@@ -3,11 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experts.qwen2vl.pictures import Patches
-from experts.qwen2vl.prompt import EncodedPrompt
 from experts.qwen2vl.train import best_epoch, write_history
 from experts.qwen2vl.tune import _claim, label_loss
-from experts.qwen2vl.voter import fill_batches
 from mire.errors import PanelError
 
 
@@ -44,13 +41,3 @@ def test_the_best_epoch_is_the_first_of_equal_ones(tmp_path: Path) -> None:
     ]
     write_history(log, tmp_path)
     assert best_epoch(tmp_path) == 2.0
-
-
-def prompt(length: int) -> EncodedPrompt:
-    return EncodedPrompt(str(length), tuple(range(length)), tuple[Patches, ...](), ())
-
-
-def test_batches_stay_within_the_budget_of_padded_tokens() -> None:
-    # two inner nodes a row: 3 x (4 + 2) = 18; a fourth row of 5 would make 4 x 7 = 28
-    batches = list(fill_batches([prompt(n) for n in (3, 4, 4, 5, 30)], budget=20, n_inner=2))
-    assert [[len(p) for p in batch] for batch in batches] == [[3, 4, 4], [5], [30]]

@@ -1,0 +1,110 @@
+"""Batches of the Qwen2-VL voter: how they are filled, and what happens where memory ends."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from records import dialogue_instruction
+
+from experts.qwen2vl.base import Base
+from experts.qwen2vl.pictures import Patches
+from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.voter import Qwen2VLVoter, fill_batches
+from mire.labels import builtin_taxonomy
+from mire.prompts import parse_prompt
+from mire.samples import Sample
+from mire.settings import Qwen2VL
+
+
+def prompt(length: int) -> EncodedPrompt:
+    return EncodedPrompt(str(length), tuple(range(length)), tuple[Patches, ...](), ())
+
+
+def test_batches_stay_within_the_budget_of_padded_tokens() -> None:
+    # two inner nodes a row: 3 x (4 + 2) = 18; a fourth row of 5 would make 4 x 7 = 28
+    batches = list(fill_batches([prompt(n) for n in (3, 4, 4, 5, 30)], budget=20, n_inner=2))
+    assert [[len(p) for p in batch] for batch in batches] == [[3, 4, 4], [5], [30]]
+
+
+def test_a_batch_ends_before_a_tenth_of_it_is_padding() -> None:
+    # widths 10, 10, 13: 39 places for 33 tokens would be 15 % padding
+    batches = list(fill_batches([prompt(n) for n in (8, 8, 11)], budget=1000, n_inner=2))
+    assert [[len(p) for p in batch] for batch in batches] == [[8, 8], [11]]
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=200), st.integers(64, 20_000))
+def test_padding_budget_and_order_hold_for_any_lengths(lengths: list[int], budget: int) -> None:
+    ordered = sorted(lengths)
+    batches = [[len(p) for p in batch] for batch in fill_batches([prompt(n) for n in ordered], budget, 20)]
+    assert [length for batch in batches for length in batch] == ordered
+    for batch in batches:
+        places = len(batch) * (batch[-1] + 20)
+        assert len(batch) == 1 or places <= budget
+        assert sum(batch) + 20 * len(batch) >= 0.9 * places
+
+
+def test_screens_of_many_sizes_hardly_need_padding() -> None:
+    rng = np.random.default_rng(0)
+    lengths = sorted(rng.normal(950, 250, 512).clip(120, 3000).astype(int).tolist())
+    batches = list(fill_batches([prompt(n) for n in lengths], 16_384, 60))
+    padded = sum(len(batch) * (len(batch[-1]) + 60) for batch in batches)
+    assert 1 - (sum(lengths) + 60 * len(lengths)) / padded < 0.03
+
+
+def dialogues(n: int) -> list[Sample]:
+    texts = [dialogue_instruction("客服: 您好", f"用户: 会生锈吗{'吗' * row}") for row in range(n)]
+    return [Sample(id=str(row), prompt=parse_prompt(text)) for row, text in enumerate(texts)]
+
+
+@pytest.fixture
+def voter(base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch) -> Qwen2VLVoter:
+    monkeypatch.setattr(Base, "adapted", lambda self, task: self.model)
+    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), nano_settings)
+
+
+@pytest.mark.parametrize("fits", [1, 2, 3])
+def test_a_batch_beyond_memory_is_halved_and_nothing_is_lost_or_repeated(
+    voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fits: int
+) -> None:
+    import experts.qwen2vl.scoring as scoring
+
+    expected = [vote.probabilities for vote in voter.vote(dialogues(7)) if vote]
+    honest, scored = scoring.label_log_likelihoods, []
+
+    def small_memory(model: Any, batch: Any, trie: Any) -> torch.Tensor:
+        if len(batch.ids) > fits:
+            raise torch.OutOfMemoryError
+        scored.append(len(batch.ids))
+        return honest(model, batch, trie)
+
+    monkeypatch.setattr(scoring, "label_log_likelihoods", small_memory)
+    votes = voter.vote(dialogues(7))
+    assert [vote.sample_id for vote in votes if vote] == [str(row) for row in range(7)]
+    np.testing.assert_allclose([vote.probabilities for vote in votes if vote], expected, atol=1e-5)
+    assert sum(scored) == 7 and max(scored) <= fits
+    assert "a batch of 7 does not fit into memory, going on with halves" in capsys.readouterr().err
+
+
+def test_a_sample_that_never_fits_is_abstained_on(
+    voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_memory(model: Any, batch: Any, trie: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("experts.qwen2vl.scoring.label_log_likelihoods", no_memory)
+    assert voter.vote(dialogues(2)) == [None, None]
+    assert "sample '0' of" in capsys.readouterr().err
+
+
+def test_neither_order_nor_company_changes_a_vote(voter: Qwen2VLVoter) -> None:
+    samples = dialogues(6)
+    together = {vote.sample_id: vote.probabilities for vote in voter.vote(samples) if vote}
+    backwards = {vote.sample_id: vote.probabilities for vote in voter.vote(samples[::-1]) if vote}
+    for sample in samples:
+        (alone,) = voter.vote([sample])
+        assert alone is not None
+        np.testing.assert_allclose(together[sample.id], alone.probabilities, atol=1e-5)
+        np.testing.assert_allclose(backwards[sample.id], alone.probabilities, atol=1e-5)
