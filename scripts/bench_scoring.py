@@ -35,8 +35,8 @@ class Row:
     agreement: float | None = None
 
 
-def ways(samples: Sequence[Any]) -> tuple[list[Row], dict[str, float]]:
-    """Every way in this process, and what the machine gave."""
+def ways(samples: Sequence[Any]) -> tuple[list[Row], dict[str, float], int]:
+    """Every way in this process, what the machine gave, and the tokens of the longest label."""
     import torch
     from bench.generating import generate, separate_passes
 
@@ -82,7 +82,7 @@ def ways(samples: Sequence[Any]) -> tuple[list[Row], dict[str, float]]:
         Row("generate, batches of 8", n, n / eights.seconds),
     ]
     machine = {"gflops": flops / scoring.seconds / 1e9, "matmul_gflops": rate / 1e9, "mflop_a_sample": flops / n / 1e6}
-    return rows, machine
+    return rows, machine, n_new
 
 
 def bench_settings() -> Any:
@@ -92,7 +92,7 @@ def bench_settings() -> Any:
     return load_settings("nano").qwen2vl.model_copy(update={"layout": "official", "max_tokens": 1024})
 
 
-def llama_factory(records: Sequence[Any]) -> Row:
+def llama_factory(records: Sequence[Any], n_new: int) -> Row:
     """LLaMA-Factory on the same records, its own decoding of the pictures included."""
     from bench.llama_factory import samples_per_second
 
@@ -101,7 +101,7 @@ def llama_factory(records: Sequence[Any]) -> Row:
     with tempfile.TemporaryDirectory() as work:
         rate = samples_per_second(
             records, ROOT / "samples" / "images", Path(base_source("nano")), Path(work),
-            batch_size=8, n_new=8, max_pixels=bench_settings().max_pixels, n_threads=N_THREADS,
+            batch_size=8, n_new=n_new, max_pixels=bench_settings().max_pixels, n_threads=N_THREADS,
         )  # fmt: skip
     return Row("LLaMA-Factory 0.9.5 predict, batches of 8", len(records), rate)
 
@@ -118,9 +118,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     everything = read_samples(ROOT / "samples" / "test.json", ROOT / "samples" / "images")
     samples = [sample for sample in everything if sample.label in builtin_taxonomy("image")][: chosen.samples]
     records = [dict(sample.row) for sample in samples]
-    rows, machine = ways(samples)
+    rows, machine, n_new = ways(samples)
     if not chosen.without_llama_factory:
-        rows.append(llama_factory(records))
+        rows.append(llama_factory(records, n_new))
     print_table(rows, machine)
     print(json.dumps({"rows": [asdict(row) for row in rows], "machine": machine, "threads": N_THREADS}))
 

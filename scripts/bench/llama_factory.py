@@ -47,14 +47,14 @@ def samples_per_second(
         "per_device_eval_batch_size": batch_size, "max_new_tokens": n_new, "do_sample": False,
         "image_max_pixels": max_pixels, "report_to": "none",
     }  # fmt: skip
-    (work / "predict.json").write_text(json.dumps(options, default=str))
+    (work / "predict.yaml").write_text(json.dumps(options, default=str))
     environment = {
         **os.environ, "OMP_NUM_THREADS": str(n_threads), "USE_MODELSCOPE_HUB": "0", "HF_HUB_OFFLINE": "1",
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     environment.pop("PYTHONPATH", None)
     ran = subprocess.run(
-        [program, "train", work / "predict.json"],
+        [program, "train", work / "predict.yaml"],
         env=environment,
         cwd=work,
         capture_output=True,
