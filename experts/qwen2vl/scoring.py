@@ -47,9 +47,11 @@ def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
 @lru_cache(maxsize=16)
 def _tables(trie: LabelTrie, device: str) -> tuple[Tensor, Tensor, Tensor]:
     """For every node the position that predicts it and its token; and which nodes lie on each label's path."""
-    rows = torch.tensor([trie.rows[parent] for parent in trie.parents], device=device)
-    tokens = torch.tensor(trie.tokens, device=device)
-    paths = torch.zeros(len(trie.paths), len(trie.tokens), device=device)
-    for label, path in enumerate(trie.paths):
-        paths[label, list(path)] = 1.0
+    # Kept between calls, so they must not be inference tensors: training could not use them.
+    with torch.inference_mode(False):
+        rows = torch.tensor([trie.rows[parent] for parent in trie.parents], device=device)
+        tokens = torch.tensor(trie.tokens, device=device)
+        paths = torch.zeros(len(trie.paths), len(trie.tokens), device=device)
+        for label, path in enumerate(trie.paths):
+            paths[label, list(path)] = 1.0
     return rows, tokens, paths

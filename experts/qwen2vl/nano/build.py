@@ -5,6 +5,7 @@ Qwen2-VL-7B-Instruct, so that everything that loads the real model loads this on
 so the ids of the special tokens differ; nothing in this project writes an id down.
 """
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -16,8 +17,6 @@ from mire.cache import cache_root
 from mire.labels import TASKS, builtin_taxonomy
 from mire.parameters import base_shape
 
-VERSION = 1
-"""Part of the cache folder's name: raise it whenever what is built here changes."""
 SEED = 7
 N_STEPS = 640
 VOCABULARY = 5600
@@ -54,7 +53,7 @@ def nano_folder() -> Path:
     nothing behind: the folder appears whole or not at all.
     """
     cache = cache_root()
-    folder = cache / f"nano-{VERSION}"
+    folder = cache / f"nano-{_digest()}"
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
@@ -69,6 +68,13 @@ def nano_folder() -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder
+
+
+def _digest() -> str:
+    """8 hex digits of all that decides what is built here: this package's source and the shape."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    parts = [*(path.read_bytes() for path in sources), json.dumps(base_shape("nano")).encode()]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()[:8]
 
 
 def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:

@@ -1,0 +1,177 @@
+"""Speed and memory of the real 7B shape on a GPU, with random weights: nothing is downloaded.
+
+    python scripts/bench_gpu.py                   # Qwen2-VL-7B on the GPU
+    python scripts/bench_gpu.py --shape nano      # the same steps in a minute, on a CPU too
+
+Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8, our one pass with the
+adapter apart, merged, and compiled; then LoRA training steps. Prints one table and one JSON line.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.machine import best_of, count_flops, matmul_rate
+
+from mire.cli import run
+
+N_TEXT = 350
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way at one size: samples/s, TFLOP/s of the counted operations, peak memory, and agreement of labels."""
+
+    way: str
+    n_visual: int
+    samples_per_second: float
+    tflops: float
+    share: float
+    peak_gib: float
+    agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model with two adapters on a device, and how many samples each measurement takes."""
+
+    model: Any
+    device: str
+    n_samples: int
+    matmul: float
+
+    def row(self, way: str, n_visual: int, n: int, call: Callable[[], Any], flops: float, agreement: Any = None) -> Row:
+        """Measure a call over ``n`` samples that needs ``flops`` operations."""
+        import torch
+
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        seconds = best_of(2, call).seconds
+        peak = torch.cuda.max_memory_allocated() / 2**30 if self.device == "cuda" else 0.0
+        return Row(way, n_visual, n / seconds, flops / seconds / 1e12, flops / seconds / self.matmul, peak, agreement)
+
+
+def scoring_rows(bench: Bench, n_visual: int, token_budget: int, *, compiled: bool) -> list[Row]:
+    """Generating against one pass, at one size."""
+    import torch
+    from bench.generating import generate
+    from bench.synthetic import label_trie, prompts
+
+    from experts.qwen2vl.batch import collate
+    from experts.qwen2vl.merged import MergedModel
+    from experts.qwen2vl.scoring import label_log_likelihoods
+    from experts.qwen2vl.voter import fill_batches
+    from mire.labels import builtin_taxonomy
+
+    config = bench.model.config
+    trie = label_trie(builtin_taxonomy("image"))
+    size = {"image_pad": config.image_token_id, "pad": 0}
+    screens = prompts(bench.model, bench.n_samples, n_visual=n_visual, n_text=N_TEXT)
+    n_new = max(map(len, trie.paths))
+
+    def score(model: Any) -> list[int]:
+        best: list[int] = []
+        for batch in fill_batches(screens, token_budget, len(trie.inner)):
+            on_device = collate(batch, trie, **size).to(torch.device(bench.device))
+            best += label_log_likelihoods(model, on_device, trie).argmax(1).tolist()
+        return best
+
+    def agreement(labels: list[int]) -> float:
+        return sum(a == b for a, b in zip(labels, plain, strict=True)) / len(plain)
+
+    n = len(screens)
+    with torch.inference_mode():
+        plain, flops = score(bench.model), count_flops(lambda: score(bench.model))
+        eights = screens[: max(8, n // 8)]
+        given = lambda: generate(bench.model, eights, size=8, n_new=n_new, end=-1, **size)  # noqa: E731
+        rows = [bench.row("PEFT generate, batches of 8", n_visual, len(eights), given, count_flops(given))]
+        rows.append(bench.row("ours, adapter apart", n_visual, n, lambda: score(bench.model), flops, 1.0))
+        merged = MergedModel(bench.model).use("image")
+        rows.append(bench.row("ours, merged", n_visual, n, lambda: score(merged), flops, agreement(score(merged))))
+        if compiled:
+            fast = torch.compile(merged, dynamic=True)
+            rows.append(bench.row("ours, compiled", n_visual, n, lambda: score(fast), flops, agreement(score(fast))))
+        bench.model.base_model.enable_adapter_layers()
+    return rows
+
+
+def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -> Row:
+    """LoRA training steps with gradient checkpointing; a sample's forward pass takes ``forward`` operations."""
+    import torch
+    from bench.synthetic import label_trie, prompts
+
+    from experts.qwen2vl.batch import collate
+    from experts.qwen2vl.scoring import label_log_likelihoods
+    from experts.qwen2vl.tune import label_loss
+    from mire.labels import builtin_taxonomy
+
+    model, config = bench.model, bench.model.config
+    trie = label_trie(builtin_taxonomy("image"))
+    screens = prompts(model, batch_size, n_visual=n_visual, n_text=N_TEXT)
+    batch = collate(screens, trie, image_pad=config.image_token_id, pad=0).to(torch.device(bench.device))
+    gold = torch.zeros(batch_size, dtype=torch.long, device=bench.device)
+    lengths = torch.tensor([len(path) for path in trie.paths], device=bench.device)
+    model.set_adapter("image")
+    model.train()
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=1e-5)
+
+    def step() -> None:
+        label_loss(label_log_likelihoods(model, batch, trie), gold, "label_set", lengths).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    # Forward, forward again from the checkpoints, and the activations' gradients; frozen weights have none.
+    return bench.row("LoRA training steps", n_visual, batch_size, step, 3 * forward * batch_size)
+
+
+def print_table(rows: Sequence[Row], device: str, matmul: float) -> None:
+    """One way a line."""
+    print(f"{device}, plain matrix products {matmul / 1e12:.2f} TFLOP/s")
+    print(f"{'way':<30} {'visual':>7} {'samples/s':>10} {'TFLOP/s':>9} {'share':>6} {'GiB':>6} {'agrees':>7}")
+    for row in rows:
+        agrees = "" if row.agreement is None else f"{100 * row.agreement:.0f} %"
+        print(
+            f"{row.way:<30} {row.n_visual:>7} {row.samples_per_second:>10.2f} {row.tflops:>9.3f} "
+            f"{100 * row.share:>4.0f} % {row.peak_gib:>6.1f} {agrees:>7}"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line; see the module's docstring."""
+    options = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    options.add_argument("--shape", choices=("qwen2-vl-7b", "nano"), default="qwen2-vl-7b")
+    options.add_argument("--samples", type=int, help="samples of each measurement (default: 512, nano 16)")
+    options.add_argument("--compiled", action="store_true", help="also measure the pass under torch.compile")
+    chosen = options.parse_args(argv)
+    import torch
+    from bench.synthetic import random_model, with_adapters
+
+    from mire.settings import load_settings
+
+    nano = chosen.shape == "nano"
+    settings = load_settings(chosen.shape).qwen2vl
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    matmul = matmul_rate(8192 if device == "cuda" else 2048, dtype, device)
+    model = with_adapters(random_model(settings.base, device), settings.lora, ("image", "dialogue"))
+    bench = Bench(model, device, chosen.samples or (16 if nano else 512), matmul)
+    sizes = (64, 128) if nano else (600, 1280)
+    scored = {n: scoring_rows(bench, n, settings.token_budget, compiled=chosen.compiled) for n in sizes}
+    rows = [row for part in scored.values() for row in part]
+    # Last: what gradient checkpointing hooks into the model stays there.
+    for n_visual, (_, ours, *_) in scored.items():
+        forward = ours.tflops * 1e12 / ours.samples_per_second
+        rows.append(training_row(bench, n_visual, 4 if nano else settings.image.micro_batch_size, forward))
+    print_table(rows, name, matmul)
+    versions = {"torch": torch.__version__, "transformers": __import__("transformers").__version__}
+    print(json.dumps({"device": name, "shape": chosen.shape, "matmul_tflops": matmul / 1e12, **versions,
+                      "rows": [asdict(row) for row in rows]}))  # fmt: skip
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
