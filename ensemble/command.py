@@ -45,3 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def entry() -> int:
     """What the installed script runs."""
     return run(main)
+
+
+if __name__ == "__main__":
+    raise SystemExit(entry())
