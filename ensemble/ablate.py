@@ -8,75 +8,61 @@ out-of-fold votes, with weights fitted on other samples; all others by fresh vot
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import combinations
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mire.cli import add_data, parser, run, say
+from mire.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ensemble.evidence import Evidence
-
-N_MISTAKES = 24
-"""The most confident mistakes of each task that the report shows."""
-
-
-@dataclass(frozen=True)
-class System:
-    """Some voters of one task, judged: the figures, and the bootstrap resamples behind the interval."""
-
-    voters: tuple[str, ...]
-    figures: dict[str, Any]
-    resamples: "NDArray[np.float64]"
+    from ensemble.judge import System
+    from mire.samples import Sample
 
 
-def ablate(samples: Sequence[Any], root: Path) -> dict[str, Any]:
+def ablate(samples: "Sequence[Sample]", root: Path) -> dict[str, Any]:
     """Everything that ``ablation.json`` holds, and the report shows.
 
+    Samples that the router sent to the wrong task are counted under ``router`` and judged nowhere else.
+
     Raises:
-        DataError, PanelError: as ``ensemble.evidence.gather``.
+        DataError, PanelError: as ``ensemble.evidence.gather``; or every sample went to the wrong task.
     """
     from ensemble.evidence import gather
+    from ensemble.judge import contributions, judge, subsets
+    from ensemble.routing import routing
     from mire.labels import TASKS
     from mire.panel_folder import PanelFolder
 
-    evidence = sorted(gather(samples, root), key=lambda part: TASKS.index(part.task))
-    systems = {part.task: [judge(part, names) for names in _subsets(tuple(part.votes))] for part in evidence}
+    folder = PanelFolder(root)
+    routed = routing(samples, {task: folder.taxonomy(task) for task in TASKS if folder.has(task)})
+    if routed.misrouted:
+        say(f"{len(routed.misrouted)} samples went to the wrong task and are left out of the figures")
+    wrong = {sample.id for sample in routed.misrouted}
+    if len(wrong) == len(samples):
+        raise DataError("the router sent every sample to the other task than its label's: look at the instructions")
+    found = gather([sample for sample in samples if sample.id not in wrong], root)
+    evidence = sorted(found, key=lambda part: TASKS.index(part.task))
+    judges = {part.task: cache(partial(judge, part)) for part in evidence}
+    systems = {part.task: [judges[part.task](names) for names in subsets(tuple(part.votes))] for part in evidence}
     return {
-        "configuration": PanelFolder(root).settings().name,
+        "configuration": folder.settings().name,
+        "router": {"counts": routed.counts, "misrouted": sorted(wrong)},
         "mean": _means(systems),
-        "tasks": {part.task: _task(part, systems[part.task]) for part in evidence},
+        "tasks": {
+            part.task: _task(part, systems[part.task])
+            | {"contributions": contributions(tuple(part.votes), judges[part.task])}
+            for part in evidence
+        },
     }
 
 
-def judge(evidence: "Evidence", names: Sequence[str]) -> System:
-    """Score these voters' common answer."""
-    from ensemble.vote import winners
-    from mire.metrics import interval, resampled_f1, scores
-
-    labels = evidence.taxonomy.labels
-    truth = [labels[place] for place in evidence.truth]
-    predicted = [labels[place] for place in winners(evidence.pooled(names))]
-    resamples = resampled_f1(truth, predicted)
-    figures = {
-        **asdict(scores(truth, predicted)),
-        **asdict(interval(resamples)),
-        "calls": sum(evidence.costs[name].calls for name in names),
-        "output_tokens": sum(evidence.costs[name].output_tokens for name in names),
-    }
-    return System(tuple(names), figures, resamples)
-
-
-def _subsets(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Each voter, each pair, and the panel, once."""
-    return list(dict.fromkeys([*combinations(names, 1), *combinations(names, 2), names]))
-
-
-def _means(systems: dict[Any, list[System]]) -> list[dict[str, Any]]:
+def _means(systems: dict[Any, list["System"]]) -> list[dict[str, Any]]:
     """The mean of both tasks' F1, for the panel and for every voter that answers both."""
     from mire.metrics import interval
 
@@ -97,10 +83,11 @@ def _means(systems: dict[Any, list[System]]) -> list[dict[str, Any]]:
     ]
 
 
-def _task(evidence: "Evidence", systems: Sequence[System]) -> dict[str, Any]:
+def _task(evidence: "Evidence", systems: Sequence["System"]) -> dict[str, Any]:
     import numpy as np
     from sklearn.metrics import confusion_matrix, f1_score
 
+    from ensemble.mistakes import mistakes
     from ensemble.vote import winners
     from mire.metrics import interval
 
@@ -134,7 +121,7 @@ def _task(evidence: "Evidence", systems: Sequence[System]) -> dict[str, Any]:
             )
         ],
         "confusion": confusion_matrix(truth, predicted, labels=places).tolist(),
-        "mistakes": _mistakes(evidence, pooled, predicted),
+        "mistakes": mistakes(evidence, pooled, predicted),
     }
 
 
@@ -150,33 +137,6 @@ def _calibration(evidence: "Evidence", pooled: "NDArray[np.float64]", raw: "NDAr
         "after": [asdict(part) for part in after],
         "coverage": coverage(pooled, evidence.truth),
     }
-
-
-def _mistakes(evidence: "Evidence", pooled: "NDArray[np.float64]", predicted: "NDArray[np.int64]") -> list[Any]:
-    """The wrong answers that the panel was surest of."""
-    labels = evidence.taxonomy.labels
-    wrong = [row for row in range(len(predicted)) if predicted[row] != evidence.truth[row]]
-    wrong.sort(key=lambda row: -pooled[row].max())
-    return [
-        {
-            "id": evidence.samples[row].id,
-            "label": labels[evidence.truth[row]],
-            "predict": labels[predicted[row]],
-            "probability": float(pooled[row].max()),
-            "images": [str(path) for path in evidence.samples[row].images],
-            "turns": [[turn.speaker, turn.text] for turn in evidence.samples[row].turns],
-            "votes": {
-                name: _top(votes[row].probabilities, labels) if votes[row] else []  # type: ignore[union-attr]
-                for name, votes in evidence.votes.items()
-            },
-        }
-        for row in wrong[:N_MISTAKES]
-    ]
-
-
-def _top(probabilities: Sequence[float], labels: Sequence[str]) -> list[list[Any]]:
-    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:3]
-    return [[labels[place], round(probabilities[place], 4)] for place in best]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

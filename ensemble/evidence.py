@@ -12,6 +12,7 @@ from ensemble.fit import weigh
 from ensemble.panel import Panel, Votes, by_task, pool
 from ensemble.vote import Array
 from ensemble.weights import Weights
+from experts.voter import Voter
 from mire.budget import Cost, Ledger
 from mire.cli import say
 from mire.errors import DataError
@@ -32,7 +33,8 @@ class Evidence:
     """One task's votes on labelled samples, and how any of its voters would be pooled.
 
     ``truth`` (n,) holds the right labels' places. ``weights`` gives, for some voters' names, pairs of
-    rows and the weights that may be used on them: none was fitted on the rows that it serves.
+    rows and the weights that may be used on them: none was fitted on the rows that it serves. ``voters``
+    are those who cast the votes, loaded; of out-of-fold votes they are not kept.
     """
 
     task: Task
@@ -43,6 +45,7 @@ class Evidence:
     costs: dict[str, Cost]
     out_of_fold: bool
     weights: Callable[[Sequence[str]], list[tuple[NDArray[np.int64], Weights]]]
+    voters: tuple[Voter, ...] = ()
 
     def pooled(self, names: Sequence[str], *, calibrated: bool = True) -> Array:
         """The distribution that these voters agree on; (n, n_labels). Uncalibrated: all temperatures 1."""
@@ -95,6 +98,7 @@ def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFol
         costs={voter.name: voter.cost for voter in part.voters},
         out_of_fold=False,
         weights=lambda names: [(rows, weigh(box.of(names), panel.settings, task))],
+        voters=part.voters,
     )
 
 

@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from ensemble.ablate import judge
 from ensemble.adapters import load_fold_voter
 from ensemble.evidence import gather
+from ensemble.judge import judge
 from ensemble.panel import Panel, TaskPanel, by_task
 from ensemble.train import train_panel
 from ensemble.training_set import TrainingSet

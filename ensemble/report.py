@@ -3,23 +3,25 @@
 No script, no font, no picture is fetched; the reader's own fonts show the Chinese text.
 """
 
-from importlib import resources
 from typing import Any
 
 from ensemble.thumbnails import Thumbnails
 
+N_CONFUSED = 6
+
 
 def render(result: dict[str, Any]) -> str:
     """The page for the dictionary that ``ensemble.ablate.ablate`` returns; every text is escaped."""
-    from jinja2 import Environment
+    from jinja2 import Environment, PackageLoader
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    source = resources.files("ensemble").joinpath("report_template.html").read_text(encoding="utf-8")
+    loader = PackageLoader("ensemble", package_path="")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     tasks = {name: task | {"shown": _shown(task)} for name, task in result["tasks"].items()}
-    return environment.from_string(source).render(
+    return environment.get_template("report_template.html").render(
         configuration=result["configuration"],
         headline=_headline(result),
         mean=result["mean"],
+        router=result["router"],
         tasks=tasks,
         thumbnail=Thumbnails(),
     )
@@ -34,7 +36,7 @@ def _headline(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(task: dict[str, Any]) -> dict[str, Any]:
-    """What the template needs besides: the panel, its best voter, mean weights, the confusion's peak."""
+    """What the template needs besides: the panel, its best voter, mean weights, and the charts' scales."""
     panel = task["systems"][-1]
     alone = [system for system in task["systems"] if len(system["voters"]) == 1]
     best = max(alone, key=lambda system: system["f1"])
@@ -50,4 +52,24 @@ def _shown(task: dict[str, Any]) -> dict[str, Any]:
         "weights": weights,
         "labels": sorted(task["labels"], key=lambda label: label["f1"]),
         "peak": max(max(row) for row in task["confusion"]) or 1,
+        "confused": _confused(task),
+        "reach": _reach(task["contributions"]),
     }
+
+
+def _confused(task: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """The most frequent mistakes: right label, given label, how often."""
+    names = [label["name"] for label in task["labels"]]
+    pairs = [
+        (true, given, count)
+        for true, row in zip(names, task["confusion"], strict=True)
+        for given, count in zip(names, row, strict=True)
+        if count and true != given
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:N_CONFUSED]
+
+
+def _reach(contributions: dict[str, list[dict[str, Any]]]) -> float:
+    """Half the width of the charts of changes, in F1: all of them share one scale."""
+    changes = [*contributions["left_out"], *contributions["added"][1:]]
+    return max((abs(change[key]) for change in changes for key in ("low", "change", "high")), default=0.0) or 1.0

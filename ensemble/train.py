@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ensemble.adapters import train_adapters
 from ensemble.ballots import write_votes
+from ensemble.card import write_cards
 from ensemble.fit import fit_panel
 from ensemble.panel import by_task
 from ensemble.training_set import TrainingSet
@@ -41,6 +42,7 @@ def train_task(known: TrainingSet) -> None:
         say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
     weights = fit_panel(panel, task)
     shares = ", ".join(f"{name} {ballot.weight:.1f}" for name, ballot in weights.voters.items())
+    write_cards(known)
     say(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
 
 

@@ -95,6 +95,10 @@ class PanelFolder:
     def weights(self, task: Task) -> Path:
         return self.task(task) / "weights.json"
 
+    def card(self, task: Task) -> Path:
+        """What the task's experts were trained on, as ``mire.card`` reads it; may be missing."""
+        return self.task(task) / "card.json"
+
     def voter(self, task: Task, name: str) -> Path:
         return self.task(task) / name
 

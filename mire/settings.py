@@ -1,8 +1,9 @@
 """A configuration: one frozen model a stage, read from YAML, every fault reported together."""
 
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -184,5 +185,23 @@ def _parse(text: str, name: str) -> Settings:
     except yaml.YAMLError as error:
         raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{name}: {faults}") from error
+
+
+def _fault(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    """What is wrong with one entry; for an unknown key the known one that looks most like it."""
+    where = ".".join(map(str, place))
+    if kind != "extra_forbidden":
+        return f"{where}: {message}"
+    known = _keys(place[:-1])
+    like = get_close_matches(str(place[-1]), known, n=1)
+    return f"{where}: no such entry, " + (f"did you mean {like[0]!r}?" if like else f"known are {', '.join(known)}")
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """The keys of the stage at a place in the settings."""
+    stage: type[BaseModel] = Settings
+    for key in place:
+        stage = cast(type[BaseModel], stage.model_fields[str(key)].annotation)
+    return list(stage.model_fields)

@@ -17,6 +17,7 @@ MAY_IMPORT = {
 }
 COMMANDS = [
     "ensemble.predict", "ensemble.ablate", "ensemble.score", "ensemble.fit", "ensemble.train",
+    "ensemble.audit", "ensemble.command", "ensemble.explain", "ensemble.export",
     "experts.qwen2vl.train", "router.route", "mire.validate", "mire.doctor",
 ]  # fmt: skip
 

@@ -29,21 +29,28 @@ def result(tmp_path: Path) -> dict[str, Any]:
         "id": "x1", "label": "店铺页面", "predict": "退款页面", "probability": 0.9,
         "images": [str(tmp_path / "a.png"), str(tmp_path / "gone.png")],
         "turns": [["user", "<script>alert(1)</script>"], ["agent", ""]],
-        "votes": {"a": [["退款页面", 0.9]], "b": []},
+        "votes": {"a": [["退款页面", 0.9]], "b": []}, "words": {"a": [["极速退", 0.5]]}, "read": ["<b>同意退款</b>"],
     }  # fmt: skip
     ballots = [{"voters": {n: {"weight": w, "temperature": 2.0} for n, w in pair}} for pair in
                ([("a", 0.2), ("b", 0.8)], [("a", 0.4), ("b", 0.6)])]  # fmt: skip
     bins = [{"low": 0.8, "high": 0.9, "n": 4, "confidence": 0.875, "accuracy": 0.5}]
     calibration = {"error_before": 0.4375, "error_after": 0.375, "before": bins, "after": bins}
     calibration["coverage"] = [(0.5, 1.0), (1.0, 0.5)]
+    step = {"voter": "b", "f1": 0.6875, "change": 0.0625, "low": -0.125, "high": 0.25}
+    first = step | {"voter": "a"}
     task = {
+        "contributions": {"left_out": [first, step], "added": [first | {"f1": 0.625}, step]},
         "calibration": calibration, "n": 4,
         "votes": "fresh", "systems": [system("a", f1=0.625), system("b"), system("a", "b", f1=0.6875)],
         "weights": ballots, "labels": [{"name": n, "gloss": "g", "n": 2, "f1": 0.5} for n in ("店铺页面", "退款页面")],
         "confusion": [[1, 1], [0, 2]], "mistakes": [mistake],
     }  # fmt: skip
     mean = [{"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}]
-    return {"configuration": "nano", "mean": mean, "tasks": {"image": task}}
+    router = {
+        "counts": {"image": {"image": 4, "dialogue": 1}, "dialogue": {"image": 0, "dialogue": 4}},
+        "misrouted": ["x9"],
+    }
+    return {"configuration": "nano", "router": router, "mean": mean, "tasks": {"image": task}}
 
 
 def test_the_figures_are_there(result: dict[str, Any]) -> None:
@@ -89,3 +96,31 @@ def test_the_page_is_well_formed(result: dict[str, Any]) -> None:
 def test_one_task_alone(result: dict[str, Any]) -> None:
     page = render(result | {"mean": []})
     assert "weighted F1, image task only" in page and "0.688" in page
+
+
+def test_reasons_of_a_mistake_are_shown_escaped(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert "极速退" in page and "&lt;b&gt;同意退款" in page
+
+
+def test_changes_are_drawn_to_one_scale(result: dict[str, Any]) -> None:
+    page = render(result)
+    # 0.25 reaches the edge, so +0.0625 is a quarter of the half
+    assert page.count('x="0.0" y="3" width="25.0"') == 3
+    assert page.count("+0.062</b>") == 3 and "has\n0.625" in page
+
+
+def test_the_most_frequent_mistakes_are_named(result: dict[str, Any]) -> None:
+    assert '<span class="right">店铺页面</span> taken for\n<span class="wrong">退款页面</span> 1×' in render(result)
+
+
+def test_a_voter_alone_has_no_contributions(result: dict[str, Any]) -> None:
+    task = result["tasks"]["image"]
+    task["contributions"] = {"left_out": [], "added": task["contributions"]["added"][:1]}
+    assert "What would the panel lose?" not in render(result)
+
+
+def test_misrouted_samples_are_told(result: dict[str, Any]) -> None:
+    assert "1 samples went to the wrong task" in render(result)
+    router = result["router"] | {"misrouted": []}
+    assert "Every sample went to the task of its label" in render(result | {"router": router})
