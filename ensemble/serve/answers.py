@@ -1,0 +1,100 @@
+"""The answer to a request: label, route, votes, cost, and the text that was read."""
+
+from pydantic import BaseModel
+
+from ensemble.panel import TaskPanel
+from experts.screen_text.reader import Reading
+from mire.budget import MAX_CALLS, MAX_OUTPUT_TOKENS
+from mire.labels import Task
+from mire.votes import Prediction
+from router.route import Route
+
+N_TOP = 5
+
+
+class Chance(BaseModel):
+    """A label, what it means in English, and its probability (0 to 1)."""
+
+    label: str
+    gloss: str
+    probability: float
+
+
+class RouteOut(BaseModel):
+    """The task that the prompt asks for, how sure the router is (0 to 1), and why."""
+
+    task: Task
+    confidence: float
+    reason: str
+
+
+class VoterOut(BaseModel):
+    """One voter's first labels; empty where it had nothing to go by. `weight` is its share of the vote."""
+
+    voter: str
+    weight: float
+    top: list[Chance]
+
+
+class Booked(BaseModel):
+    """What the budget ledger booked for this sample, beside the challenge's limits."""
+
+    calls: int
+    max_calls: int = MAX_CALLS
+    output_tokens: int
+    max_output_tokens: int = MAX_OUTPUT_TOKENS
+
+
+class Line(BaseModel):
+    """A line of text in the first picture; the box's corners are shares of its width and height."""
+
+    text: str
+    score: float
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Answer(BaseModel):
+    """The panel's answer. `problems` says why it is degraded; empty if it is not."""
+
+    label: str
+    gloss: str
+    probability: float
+    route: RouteOut
+    top: list[Chance]
+    voters: list[VoterOut]
+    booked: Booked
+    problems: list[str]
+    text: list[Line]
+
+
+def answer(prediction: Prediction, route: Route, panel: TaskPanel, reading: Reading | None) -> Answer:
+    """Everything that a person or a program may want to know of a prediction."""
+    top = _top(prediction.probabilities, panel)
+    votes = {vote.voter: vote for vote in prediction.votes}
+    return Answer(
+        label=top[0].label,
+        gloss=top[0].gloss,
+        probability=top[0].probability,
+        route=RouteOut(task=route.task, confidence=route.confidence, reason=route.reason),
+        top=top,
+        voters=[
+            VoterOut(
+                voter=name,
+                weight=ballot.weight,
+                top=_top(votes[name].probabilities, panel) if name in votes else [],
+            )
+            for name, ballot in panel.weights.voters.items()
+        ],
+        booked=Booked(calls=prediction.n_calls, output_tokens=prediction.n_output_tokens),
+        problems=list(prediction.problems),
+        text=[Line(**vars(box)) for box in reading.boxes] if reading else [],
+    )
+
+
+def _top(probabilities: tuple[float, ...], panel: TaskPanel) -> list[Chance]:
+    live = [entry for entry in panel.taxonomy.entries if entry.live]
+    best = sorted(range(len(live)), key=lambda place: -probabilities[place])[:N_TOP]
+    return [Chance(label=live[p].name, gloss=live[p].gloss, probability=round(probabilities[p], 4)) for p in best]

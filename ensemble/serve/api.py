@@ -1,0 +1,180 @@
+"""``POST /v1/classify``, ``/healthz`` and ``/metrics``."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from ensemble.serve.answers import Answer
+from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.questions import Question, QuestionIn, ask
+from ensemble.serve.service import Service
+from mire import __version__
+
+_FORM = {
+    "type": "object",
+    "properties": {
+        "prompt": {"type": "string"},
+        "dialogue": {"type": "string", "description": "The turns as JSON, as in the JSON body."},
+        "images": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+class Health(BaseModel):
+    """The process answers; `panel` is the configuration's name, `tasks` are those with experts."""
+
+    status: str
+    version: str
+    panel: str
+    tasks: list[str]
+    parameters: int
+
+
+def add_api(app: FastAPI, service: Service) -> None:
+    """Add the routes and the handlers of refusals to an application."""
+    app.include_router(_routes(service))
+    app.exception_handler(RefusedError)(_refused)
+
+
+async def _refused(request: Request, error: RefusedError) -> Response:
+    headers = {"Retry-After": "1"} if error.status in (429, 503) else None
+    return JSONResponse({"detail": _printable(error.reason)}, status_code=error.status, headers=headers)
+
+
+def _routes(service: Service) -> APIRouter:
+    routes = APIRouter()
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem, "description": text}
+        for status, text in (
+            (400, "Not JSON, or not a form"),
+            (408, "The request came too slowly"),
+            (413, "Too large"),
+            (415, "Neither JSON nor a form"),
+            (422, "Breaks a rule, or a picture cannot be read"),
+            (429, "Busy"),
+            (503, "No answer in time"),
+        )
+    }
+    content = {
+        "application/json": {"schema": _question_schema()},
+        "multipart/form-data": {"schema": _FORM},
+    }
+
+    @routes.post(
+        "/v1/classify",
+        responses=refusals,
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+        summary="Classify a picture, a dialogue, or a whole prompt",
+    )
+    async def classify(request: Request) -> Answer:
+        """JSON with pictures in base64, or a form with pictures as files."""
+        started, status = time.monotonic(), 500
+        try:
+            question = await read_question(request, service.limits)
+            found = await run_in_threadpool(service.classify, question)
+            status = 200
+            return found
+        except RefusedError as error:
+            status = error.status
+            raise
+        finally:
+            service.metrics.requests.labels(str(status)).inc()
+            service.metrics.seconds.observe(time.monotonic() - started)
+
+    @routes.get("/healthz")
+    def healthz() -> Health:
+        """Whether the process is up, and what it answers."""
+        panel = service.panel
+        return Health(
+            status="ok",
+            version=__version__,
+            panel=panel.settings.name,
+            tasks=list(panel.tasks),
+            parameters=panel.parameters.total,
+        )
+
+    @routes.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=Response)
+    def metrics() -> Response:
+        """Counters in Prometheus' text format."""
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    return routes
+
+
+async def read_question(request: Request, limits: Limits) -> Question:
+    """The question in a request's body.
+
+    Raises:
+        RefusedError: too slow (408), neither JSON nor form (415), broken (400), or breaks a rule (422).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        async with asyncio.timeout(limits.timeout_seconds):
+            if kind == "application/json":
+                return ask(_checked(_json(await request.body())), (), limits)
+            if kind == "multipart/form-data":
+                return await _from_form(request, limits)
+    except TimeoutError as error:
+        raise RefusedError(408, f"the request did not arrive within {limits.timeout_seconds:g} s") from error
+    raise RefusedError(415, f"send application/json or multipart/form-data, got {kind!r}")
+
+
+async def _from_form(request: Request, limits: Limits) -> Question:
+    parts = request.form(
+        max_files=limits.max_pictures, max_fields=limits.max_pictures, max_part_size=4 * limits.max_characters
+    )
+    try:
+        async with parts as form:
+            unknown = sorted(set(form) - {"prompt", "dialogue", "images"})
+            if unknown:
+                raise RefusedError(422, f"unknown field {unknown[0]!r}: a form has prompt, dialogue and images")
+            files = [part for part in form.getlist("images") if isinstance(part, UploadFile)]
+            if len(files) < len(form.getlist("images")):
+                raise RefusedError(422, "'images' must be files; base64 belongs into a JSON body")
+            body: dict[str, Any] = {"prompt": form.get("prompt")}
+            if isinstance(form.get("dialogue"), str):
+                body["dialogue"] = _json(str(form.get("dialogue")).encode("utf-8", "replace"))
+            return ask(_checked(body), [await file.read() for file in files], limits)
+    except HTTPException as error:
+        raise RefusedError(400, f"not a form: {error.detail}") from error
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, f"the body is not JSON: {error}") from error
+
+
+def _checked(body: Any) -> QuestionIn:
+    """Pydantic's faults without the values: they may hold what no JSON answer can."""
+    try:
+        return QuestionIn.model_validate(body)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
+        raise RefusedError(422, "; ".join(faults[:5])) from error
+
+
+def _question_schema() -> dict[str, Any]:
+    """The body's schema with the turn's inside, for OpenAPI resolves no ``$defs`` of a part."""
+    schema = QuestionIn.model_json_schema()
+    turn = schema.pop("$defs")["TurnIn"]
+    return dict(json.loads(json.dumps(schema).replace(json.dumps({"$ref": "#/$defs/TurnIn"}), json.dumps(turn))))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

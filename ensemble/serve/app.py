@@ -1,0 +1,32 @@
+"""The application: interface, page, limits."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from ensemble.panel import Panel
+from ensemble.serve.api import add_api
+from ensemble.serve.body_limit import BodyLimit
+from ensemble.serve.limits import Limits
+from ensemble.serve.service import Service
+from mire import __version__
+
+
+def create_app(panel: Panel, limits: Limits = Limits(), *, page: bool = True) -> FastAPI:  # noqa: B008
+    """The whole application over a loaded panel; without ``page`` the HTTP interface only."""
+    service = Service(panel, limits)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan)
+    add_api(app, service)
+    if page:
+        from ensemble.serve.page import mount_page
+
+        app = mount_page(app, service)
+    app.add_middleware(BodyLimit, limits=limits)
+    return app

@@ -1,0 +1,109 @@
+"""One panel that answers questions, from the page and from HTTP alike."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.panel import Panel
+from ensemble.serve.answers import Answer, answer
+from ensemble.serve.batcher import Batcher, FullError
+from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.metrics import Metrics
+from ensemble.serve.questions import Question
+from experts.screen_text.reader import Reading
+from experts.screen_text.voter import ScreenTextVoter
+from mire.budget import Ledger
+from mire.errors import MireError
+from mire.samples import Sample
+from mire.votes import Prediction
+from router.route import route
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A prediction, and what was read in the sample's first picture."""
+
+    prediction: Prediction
+    reading: Reading | None
+
+
+class Service:
+    """Answers questions; those that come at the same time share one pass of the panel."""
+
+    def __init__(self, panel: Panel, limits: Limits) -> None:
+        self.panel, self.limits = panel, limits
+        self.metrics = Metrics()
+        self._batcher: Batcher[Outcome] = Batcher(
+            self._pass, max_batch=limits.max_batch, max_waiting=limits.max_waiting
+        )
+        self.metrics.waiting.set_function(lambda: self._batcher.n_waiting)
+
+    def classify(self, question: Question) -> Answer:
+        """Answer one question.
+
+        Raises:
+            RefusedError: unreadable picture or a task without experts (422), too many waiting (429), too slow (503).
+        """
+        way = route(question.prompt)
+        task = self.panel.tasks.get(way.task)
+        if task is None:
+            raise RefusedError(422, f"this panel has no {way.task} experts")
+        with tempfile.TemporaryDirectory(prefix="mire-") as folder:
+            sample = question.sample(Path(folder), self.limits)
+            (outcome,) = self._outcomes([sample])
+        return answer(outcome.prediction, way, task, outcome.reading)
+
+    def predict(self, samples: Sequence[Sample]) -> Iterator[tuple[str, Prediction]]:
+        """Id and prediction of many samples, a batch at a time.
+
+        Raises:
+            RefusedError: as ``classify``.
+        """
+        size = self.limits.max_batch
+        for start in range(0, len(samples), size):
+            chunk = samples[start : start + size]
+            for sample, outcome in zip(chunk, self._outcomes(chunk), strict=True):
+                yield sample.id, outcome.prediction
+
+    def close(self) -> None:
+        self._batcher.close()
+
+    def _outcomes(self, samples: Sequence[Sample]) -> list[Outcome]:
+        try:
+            futures = self._batcher.submit(samples)
+        except FullError as error:
+            raise RefusedError(429, f"busy: {error}; try again") from error
+        deadline = time.monotonic() + self.limits.timeout_seconds
+        try:
+            return [future.result(max(deadline - time.monotonic(), 0)) for future in futures]
+        except FutureTimeout as error:
+            _cancel(futures)
+            raise RefusedError(503, f"no answer within {self.limits.timeout_seconds:g} s") from error
+        except MireError as error:
+            raise RefusedError(422, str(error)) from error
+
+    def _pass(self, samples: Sequence[Sample]) -> list[Outcome]:
+        """One pass of the panel, made by the batcher's thread only."""
+        self.metrics.batch_size.observe(len(samples))
+        predictions = self.panel.predict(samples, Ledger())
+        readings = self._readings([s for s, p in zip(samples, predictions, strict=True) if p.task == "image"])
+        return [Outcome(prediction, readings.get(prediction.sample_id)) for prediction in predictions]
+
+    def _readings(self, samples: Sequence[Sample]) -> dict[str, Reading]:
+        """What the panel's reader has read; its cache answers, since the vote has just asked the same."""
+        task = self.panel.tasks.get("image")
+        reader = next((v.reader for v in task.voters if isinstance(v, ScreenTextVoter)), None) if task else None
+        first = {sample.id: sample.images[0] for sample in samples if sample.images}
+        if reader is None or not first:
+            return {}
+        readings = reader.read(list(first.values()))
+        return {name: readings[path] for name, path in first.items() if path in readings}
+
+
+def _cancel(futures: Sequence["Future[Outcome]"]) -> None:
+    for future in futures:
+        future.cancel()

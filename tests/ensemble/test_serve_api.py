@@ -1,0 +1,141 @@
+"""The HTTP interface over a panel whose voter says what it is told."""
+
+import base64
+import io
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes import FakeVoter, image_panel
+from PIL import Image
+
+pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
+from fastapi.testclient import TestClient
+
+from ensemble.serve.app import create_app
+from ensemble.serve.limits import Limits
+
+CART = "购物车页面"
+LIMITS = Limits(max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5)
+
+
+def png(width: int = 60, height: int = 40) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 30, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    # The batcher names samples by their place in the pass.
+    panel = image_panel(FakeVoter("a", {"0": CART}), FakeVoter("b", {}))
+    with TestClient(create_app(panel, LIMITS, page=False)) as opened:
+        yield opened
+
+
+def refusal(response: Any, status: int) -> str:
+    assert response.status_code == status, response.text
+    return str(response.json()["detail"])
+
+
+def test_a_picture_in_json(client: TestClient) -> None:
+    answer = client.post("/v1/classify", json={"images": [encoded(png())]}).json()
+    assert (answer["label"], answer["gloss"]) == (CART, "Shopping cart")
+    assert answer["route"] == {"task": "image", "confidence": 1.0, "reason": "official image frame"}
+    assert answer["booked"] == {"calls": 2, "max_calls": 3, "output_tokens": 20, "max_output_tokens": 100}
+    assert [(voter["voter"], len(voter["top"])) for voter in answer["voters"]] == [("a", 5), ("b", 0)]
+    assert answer["problems"] == ["b abstained"]
+
+
+def test_a_picture_as_a_file_gives_the_same_answer(client: TestClient) -> None:
+    as_json = client.post("/v1/classify", json={"images": [encoded(png())]})
+    as_file = client.post("/v1/classify", files={"images": ("../../etc/passwd", png())})
+    assert as_file.status_code == 200
+    assert as_file.json() == as_json.json()
+
+
+def test_a_data_uri_is_taken(client: TestClient) -> None:
+    body = {"images": [f"data:image/png;base64,{encoded(png())}"]}
+    assert client.post("/v1/classify", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "nothing to classify"),
+        ({"images": ["no base64!"]}, "picture 1 is not base64"),
+        ({"images": [encoded(b"no picture")]}, "picture 1 cannot be read; send a PNG"),
+        ({"images": [encoded(png()[:60])]}, "picture 1 cannot be read"),
+        ({"images": [encoded(png(200, 200))]}, "picture 1 has 200x200 pixels, at most 10000 are taken"),
+        ({"images": [encoded(png())] * 4}, "at most 3 pictures a request, got 4"),
+        ({"images": [encoded(png())] * 2}, "nothing to classify"),
+        ({"prompt": "什么页面 <image>"}, "every <image> needs its picture, got 1 tags and 0 pictures"),
+        ({"prompt": "x" * 501}, "at most 500 characters and 5 turns, got 501 and 0"),
+        ({"prompt": "a", "dialogue": [{"speaker": "user", "text": "b"}]}, "a prompt or a dialogue, not both"),
+        ({"dialogue": [{"speaker": "user", "text": "会生锈吗"}]}, "this panel has no dialogue experts"),
+        ({"dialogue": [{"speaker": "dog", "text": "b"}]}, "dialogue.0.speaker: Input should be 'user' or 'agent'"),
+        ({"image": []}, "image: Extra inputs are not permitted"),
+        ([], "body: Input should be"),
+    ],
+)
+def test_refusals_say_why(client: TestClient, body: Any, reason: str) -> None:
+    assert reason in refusal(client.post("/v1/classify", json=body), 422)
+
+
+def test_broken_bodies(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    assert "not JSON" in refusal(client.post("/v1/classify", content=b"{", headers=headers), 400)
+    assert "not JSON" in refusal(client.post("/v1/classify", content=b"[" * 100_000, headers=headers), 400)
+    assert "text must be Unicode" in refusal(
+        client.post("/v1/classify", content=b'{"prompt": "\\ud800"}', headers=headers), 422
+    )
+    assert "got 'text/plain'" in refusal(
+        client.post("/v1/classify", content=b"", headers={"content-type": "text/plain"}), 415
+    )
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    assert "not a form" in refusal(client.post("/v1/classify", content=b"--y\r\n", headers=form), 400)
+    assert "unknown field 'mode'" in refusal(
+        client.post("/v1/classify", data={"mode": "1"}, files={"images": ("a", png())}), 422
+    )
+
+
+def test_a_large_body_is_refused_announced_or_not(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    assert "200000 bytes" in refusal(client.post("/v1/classify", content=b" " * 200_001, headers=headers), 413)
+    pieces = (b" " * 1000 for _ in range(300))
+    assert "200000 bytes" in refusal(client.post("/v1/classify", content=pieces, headers=headers), 413)
+
+
+def test_200_malformed_requests_are_refused_and_the_server_lives_on(client: TestClient) -> None:
+    rng = random.Random(7)
+    good = json.dumps({"images": [encoded(png())]}).encode()
+    kinds = ("application/json", "multipart/form-data; boundary=x", "multipart/form-data", "application/json; q=\x7f")
+    for _ in range(200):
+        cut = bytearray(good[: rng.randrange(len(good) - 1)])
+        for _ in range(rng.randrange(5)):
+            cut.insert(rng.randrange(len(cut) + 1), rng.randrange(256))
+        response = client.post("/v1/classify", content=bytes(cut), headers={"content-type": rng.choice(kinds)})
+        assert 400 <= response.status_code < 500, (response.status_code, bytes(cut))
+        assert response.json()["detail"]
+    assert client.post("/v1/classify", content=good, headers={"content-type": kinds[0]}).status_code == 200
+
+
+def test_health_and_metrics(client: TestClient) -> None:
+    health = client.get("/healthz").json()
+    assert (health["status"], health["panel"], health["tasks"]) == ("ok", "nano", ["image"])
+    client.post("/v1/classify", json={"images": [encoded(png())]})
+    text = client.get("/metrics").text
+    assert 'mire_requests_total{status="200"}' in text
+    assert "mire_batch_size_count" in text
+
+
+def test_a_request_that_does_not_arrive_is_given_up() -> None:
+    panel = image_panel(FakeVoter("a", {"0": CART}))
+    with TestClient(create_app(panel, Limits(timeout_seconds=0.0), page=False)) as opened:
+        assert "did not arrive within 0 s" in refusal(opened.post("/v1/classify", json={}), 408)
