@@ -17,7 +17,7 @@ COMMANDS = {
     "ablate": ("ensemble.ablate", "show what each voter adds: JSON and a page"),
     "explain": ("ensemble.explain", "say which words decide"),
     "audit": ("ensemble.audit", "list the labels that a panel doubts"),
-    "serve": ("ensemble.serve", "open a page and an HTTP interface"),
+    "serve": ("ensemble.serve.__main__", "open a page and an HTTP interface"),
     "route": ("router.route", "pick the task of each prompt"),
     "validate": ("mire.validate", "say what is wrong with a data file"),
     "doctor": ("mire.doctor", "look at this machine, a configuration, a panel"),

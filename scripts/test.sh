@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
-install_mire train,dev
+install_mire train,audit,serve,dev
 
 ruff check .
 mypy
