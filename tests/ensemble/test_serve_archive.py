@@ -33,7 +33,7 @@ def test_files_keep_their_names_and_one_common_folder_is_left_out(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["../out.png", "/etc/out.png", "a/../../out.png"])
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RefusedError, match="must lie inside the picture folder"):
+    with pytest.raises(RefusedError, match="does not lie inside the picture folder"):
         unpack_pictures(zipped(tmp_path, **{name: b"1", "b.png": b""}), out(tmp_path), max_bytes=9)
     assert not (tmp_path / "out.png").exists()
 
