@@ -31,6 +31,11 @@ _DROP_HEIGHT = 170
 _PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请稍等"
 
 
+def _as_sent(payload: Any) -> str | None:
+    """A picture's file as it was sent: gradio's own opening fails on a broken one before we can say why."""
+    return str(payload.path) if payload and payload.path else None
+
+
 class Handlers:
     """What the page's buttons do; each returns HTML, a refusal included."""
 
@@ -125,12 +130,13 @@ def _picture_tab(handlers: Handlers, spoken: Any, pictures: list[str]) -> None:
         with gr.Column():
             picture = gr.Image(
                 type="filepath",
-                image_mode=None,
                 sources=["upload", "clipboard"],
                 label=spoken("picture"),
                 height=420,
                 elem_id="picture",
             )
+            # Not a subclass: gradio writes a stub file beside the module of one.
+            picture.preprocess = _as_sent  # type: ignore[method-assign]
             button = gr.Button(spoken("ask"), variant="primary", elem_id="ask-picture")
         with gr.Column():
             answer = gr.HTML(elem_id="picture-answer")

@@ -5,7 +5,8 @@ import base64
 import io
 import json
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from fastapi.testclient import TestClient
 from ensemble.serve.api import read_question
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits, RefusedError
+from mire.samples import Sample
+from mire.votes import Vote
 
 CART = "购物车页面"
 LIMITS = Limits(max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5)
@@ -136,6 +139,19 @@ def test_health_and_metrics(client: TestClient) -> None:
     text = client.get("/metrics").text
     assert 'mire_requests_total{status="200"}' in text
     assert "mire_batch_size_count" in text
+
+
+def test_a_panel_that_takes_too_long_is_given_up() -> None:
+    class SlowVoter(FakeVoter):
+        def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+            time.sleep(0.5)
+            return super().vote(samples)
+
+    panel = image_panel(SlowVoter("a", {"0": CART}))
+    with TestClient(create_app(panel, Limits(timeout_seconds=0.2), page=False)) as opened:
+        answered = opened.post("/v1/classify", json={"images": [encoded(png())]})
+    assert refusal(answered, 503) == "no answer within 0.2 s"
+    assert answered.headers["retry-after"] == "1"
 
 
 def test_a_request_that_does_not_arrive_is_given_up() -> None:
