@@ -18,7 +18,7 @@ def mend_torchvision() -> None:
     specification = importlib.util.find_spec("torchvision")
     if _KEPT or "torchvision" in sys.modules or specification is None or specification.origin is None:
         return
-    if _operators_load(Path(specification.origin).parent):
+    if operators_load(Path(specification.origin).parent):
         return
     import torch
 
@@ -28,13 +28,14 @@ def mend_torchvision() -> None:
     _KEPT.append(library)
 
 
-def _operators_load(folder: Path) -> bool:
-    import torch
-
+def operators_load(folder: Path) -> bool:
+    """Whether the compiled operators in torchvision's package folder fit the installed torch."""
     binaries = [*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dll")]
     try:
+        import torch
+
         for binary in binaries:
             torch.ops.load_library(str(binary))
-    except OSError:
+    except (ImportError, OSError):
         return False
     return bool(binaries)

@@ -4,6 +4,7 @@ Everything is built on torch's meta device by the same classes that later hold t
 """
 
 import json
+import logging
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,11 +84,15 @@ def count_clip(settings: Clip) -> int:
     import torch
 
     name = add_clip_config(settings.model)
+    # It warns that no weights are loaded: none are wanted.
+    logging.disable(logging.WARNING)
     try:
         with torch.device("meta"):
             model = open_clip.create_model(name, pretrained=None, device="meta")
     except RuntimeError as error:
         raise SettingsError(f"open_clip knows no model {settings.model!r}: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
     return sum(parameter.numel() for parameter in model.visual.parameters())
 
 
