@@ -162,7 +162,7 @@ def _dialogue_tab(handlers: Handlers, spoken: Any, dialogues: list[tuple[str, li
     button.click(handlers.dialogue, [text, pictures], [answer], api_visibility="private")
     if dialogues:
         rows = [[said, paths] for said, paths in dialogues]
-        _examples(rows, [text, pictures], answer, handlers.dialogue, spoken, [_last_question(s) for s, _ in dialogues])
+        _examples(rows, [text, pictures], answer, handlers.dialogue, spoken, [_longest_words(s) for s, _ in dialogues])
 
 
 def _batch_tab(handlers: Handlers, spoken: Any) -> None:
@@ -193,10 +193,9 @@ def _examples(
     )
 
 
-def _last_question(dialogue: str) -> str:
-    """The last words of the user's, which a person tells dialogues apart by."""
-    said = [turn.text for turn in parse_prompt(dialogue).turns if turn.speaker == "user" and turn.n_images == 0]
-    return said[-1] if said else dialogue[:20]
+def _longest_words(dialogue: str) -> str:
+    """What the user said at greatest length, by which a person tells dialogues apart."""
+    return max((turn.text for turn in parse_prompt(dialogue).turns if turn.speaker == "user"), key=len, default="")
 
 
 def _without_folders(text: str, *paths: str) -> str:
