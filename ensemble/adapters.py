@@ -1,6 +1,7 @@
 """The Qwen2-VL adapters of one task: one for each fold that is voted on, then the final one."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -66,8 +67,19 @@ def _launch(task: Task, arguments: Sequence[str]) -> None:
     command += ["--num_cpu_threads_per_process", str(max(1, (os.cpu_count() or 1) // n_devices))]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["-m", "experts.qwen2vl.train", *arguments]
-    if subprocess.run(command, check=False).returncode != 0:
-        raise PanelError(f"training the {task} adapter failed; its message stands above, the checkpoints are kept")
+    # A session of its own, because the launcher has children: they must not outlive this process.
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        code = process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if code != 0:
+        raise PanelError(
+            f"training the {task} adapter failed (exit code {code}); its message stands above if it left one; "
+            "its checkpoints are kept, and the same command goes on with them"
+        )
 
 
 def _n_devices() -> int:

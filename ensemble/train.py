@@ -81,7 +81,7 @@ def train_panel(tasks: Sequence[Task], *, data: Path, images: Path, panel: Panel
         DataError: the file breaks the format, lacks a task's samples, or holds unknown labels.
         PanelError: the folder is another configuration's panel, or training failed.
     """
-    groups = by_task(read_samples(data, images))
+    groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels))
     for task in tasks:
         if task not in groups:
             raise DataError(f"{data} holds no {task} sample")

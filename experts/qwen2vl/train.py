@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     panel = PanelFolder(chosen.panel)
     settings = panel.settings()
     folds = read_folds(panel.folds(chosen.task))
-    samples = [sample for sample in read_samples(chosen.data, chosen.images) if sample.id in folds]
+    every = read_samples(chosen.data, chosen.images, max_decoded_pixels=settings.max_decoded_pixels)
+    samples = [sample for sample in every if sample.id in folds]
     pseudo = panel.pseudo(chosen.task, chosen.fold)
     learned = [sample for sample in samples if folds[sample.id] != chosen.fold]
     learned += read_samples(pseudo, chosen.images) if pseudo.is_file() else []

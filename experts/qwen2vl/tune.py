@@ -1,76 +1,28 @@
 """LoRA tuning with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from experts.qwen2vl.adapter import write_manifest
 from experts.qwen2vl.base import Base
-from experts.qwen2vl.batch import Batch, collate
-from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
+from experts.qwen2vl.batch import Batch
+from experts.qwen2vl.checkpoints import CHECKPOINTS, MADE_OF, claim, is_made_of, made_of
+from experts.qwen2vl.prompt_dataset import Collator, PromptDataset
 from experts.qwen2vl.scoring import label_log_likelihoods
 from experts.qwen2vl.train import write_history
 from experts.qwen2vl.trie import LabelTrie
 from experts.qwen2vl.voter import manifest, prompt_encoder
-from mire.errors import PanelError
-from mire.folds import digest
 from mire.labels import Taxonomy
 from mire.metrics import scores
 from mire.samples import Sample
 from mire.settings import Lora, Settings, Training
-
-CHECKPOINTS, MADE_OF = "checkpoints", "made_of.sha256"
-
-CACHED_BYTES = 2 << 30
-"""Encoded pictures are kept between epochs up to this size; beyond it they are decoded again."""
-
-
-class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
-    """Samples as (prompt, place of the right label)."""
-
-    def __init__(self, samples: Sequence[Sample], encoder: PromptEncoder, taxonomy: Taxonomy) -> None:
-        self._samples = samples
-        self._encoder = encoder
-        self._gold = [taxonomy.index(str(sample.label)) for sample in samples]
-        self._kept: dict[int, EncodedPrompt] = {}
-        self._kept_bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: int) -> tuple[EncodedPrompt, int]:
-        prompt = self._kept.get(index) or self._encoder.encode(self._samples[index])
-        size = sum(picture.pixels.nbytes for picture in prompt.pictures)
-        if index not in self._kept and self._kept_bytes + size <= CACHED_BYTES:
-            self._kept[index] = prompt
-            self._kept_bytes += size
-        return prompt, self._gold[index]
-
-
-@dataclass(frozen=True)
-class Collator:
-    """Prompts and labels to what the trainer's step takes."""
-
-    trie: LabelTrie
-    image_pad: int
-    pad: int
-
-    def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
-        prompts = [prompt for prompt, _ in items]
-        return {
-            "gold": torch.tensor([gold for _, gold in items]),
-            "batch": collate(prompts, self.trie, image_pad=self.image_pad, pad=self.pad),
-        }
 
 
 def label_loss(log_likelihoods: Tensor, gold: Tensor, kind: str, path_lengths: Tensor) -> Tensor:
@@ -106,10 +58,10 @@ def train_adapter(
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
-    made_of = _made_of(settings, samples, held_out, n_epochs)
-    if _is_made_of(folder, made_of):
+    what = made_of(settings, samples, held_out, n_epochs)
+    if is_made_of(folder, what):
         return
-    resume = _claim(folder / CHECKPOINTS, made_of)
+    resume = claim(folder / CHECKPOINTS, what)
     set_seed(settings.seed)
     options = settings.qwen2vl.training(taxonomy.task)
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
@@ -142,33 +94,6 @@ def _lora_config(kind: Any, lora: Lora) -> Any:
         target_modules=lora.target_modules,
         task_type="CAUSAL_LM",
     )
-
-
-def _made_of(settings: Settings, samples: Sequence[Sample], held_out: Sequence[Sample], n_epochs: float | None) -> str:
-    """A digest (hex) of everything that decides an adapter."""
-    body = {
-        "settings": settings.model_dump(mode="json"),
-        "samples": sorted((sample.id, digest(sample), sample.label) for sample in samples),
-        "held_out": sorted((sample.id, digest(sample), sample.label) for sample in held_out),
-        "n_epochs": n_epochs,
-    }
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _is_made_of(folder: Path, made_of: str) -> bool:
-    mark = folder / MADE_OF
-    return mark.is_file() and mark.read_text(encoding="utf-8") == made_of
-
-
-def _claim(checkpoints: Path, made_of: str) -> str | None:
-    """Mark the checkpoint folder as this run's; the checkpoint to go on from, if there is one."""
-    from transformers.trainer_utils import get_last_checkpoint
-
-    if (checkpoints / MADE_OF).is_file() and not _is_made_of(checkpoints, made_of):
-        raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    (checkpoints / MADE_OF).write_text(made_of, encoding="utf-8")
-    return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
 
 
 def _arguments(options: Training, checkpoints: Path, seed: int, *, n_epochs: float | None) -> Any:

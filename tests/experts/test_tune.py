@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from experts.qwen2vl.checkpoints import claim
 from experts.qwen2vl.train import best_epoch, write_history
-from experts.qwen2vl.tune import _claim, label_loss
+from experts.qwen2vl.tune import label_loss
 from mire.errors import PanelError
 
 
@@ -22,17 +23,18 @@ def test_both_losses_by_hand() -> None:
 
 def test_a_cut_off_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
-    assert _claim(folder, "settings 1") is None
-    assert _claim(folder, "settings 1") is None
-    for step in (9, 12):
+    assert claim(folder, "settings 1") is None
+    assert claim(folder, "settings 1") is None
+    for step, state in ((9, "{}"), (12, "{}"), (15, "{half")):
         (folder / f"checkpoint-{step}").mkdir()
-    assert _claim(folder, "settings 1") == str(folder / "checkpoint-12")
+        (folder / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert claim(folder, "settings 1") == str(folder / "checkpoint-12"), "the last whole one"
 
 
 def test_checkpoints_of_other_settings_are_refused(tmp_path: Path) -> None:
-    _claim(tmp_path, "settings 1")
+    claim(tmp_path, "settings 1")
     with pytest.raises(PanelError, match="holds checkpoints of other settings or samples; delete it to start afresh"):
-        _claim(tmp_path, "settings 2")
+        claim(tmp_path, "settings 2")
 
 
 def test_the_best_epoch_is_the_first_of_equal_ones(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Labelled samples as the trainer takes them: encoded prompts, and batches with the label trie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from experts.qwen2vl.batch import collate
+from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
+from experts.qwen2vl.trie import LabelTrie
+from mire.labels import Taxonomy
+from mire.samples import Sample
+
+CACHED_BYTES = 2 << 30
+"""Encoded pictures are kept between epochs up to this size; beyond it they are decoded again."""
+
+
+class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
+    """Samples as (prompt, place of the right label)."""
+
+    def __init__(self, samples: Sequence[Sample], encoder: PromptEncoder, taxonomy: Taxonomy) -> None:
+        self._samples = samples
+        self._encoder = encoder
+        self._gold = [taxonomy.index(str(sample.label)) for sample in samples]
+        self._kept: dict[int, EncodedPrompt] = {}
+        self._kept_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> tuple[EncodedPrompt, int]:
+        prompt = self._kept.get(index) or self._encoder.encode(self._samples[index])
+        size = sum(picture.pixels.nbytes for picture in prompt.pictures)
+        if index not in self._kept and self._kept_bytes + size <= CACHED_BYTES:
+            self._kept[index] = prompt
+            self._kept_bytes += size
+        return prompt, self._gold[index]
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Prompts and labels to what the trainer's step takes."""
+
+    trie: LabelTrie
+    image_pad: int
+    pad: int
+
+    def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
+        prompts = [prompt for prompt, _ in items]
+        return {
+            "gold": torch.tensor([gold for _, gold in items]),
+            "batch": collate(prompts, self.trie, image_pad=self.image_pad, pad=self.pad),
+        }
