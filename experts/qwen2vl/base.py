@@ -7,6 +7,7 @@ from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from experts.qwen2vl.merged import MergedModel
+from experts.qwen2vl.patch_projection import project_patches_by_matrix
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
 from mire.hub import unreachable
@@ -103,6 +104,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
             f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
+    project_patches_by_matrix(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from experts.qwen2vl.patch_projection import project_patches_by_matrix
 from experts.qwen2vl.pictures import CELL, to_patches
 from experts.qwen2vl.prompt import EncodedPrompt
 from experts.qwen2vl.trie import LabelTrie
@@ -36,6 +37,7 @@ def random_model(base: str, device: str) -> Any:
         model = Qwen2VLForConditionalGeneration._from_config(
             Qwen2VLConfig(**shape), dtype=dtype, attn_implementation="sdpa"
         )
+    project_patches_by_matrix(model)
     return model.requires_grad_(False).eval()
 
 
