@@ -5,6 +5,7 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,6 +18,7 @@ from mire.card import Card, Figures, fingerprint, read_card
 from mire.files import whole_file
 from mire.labels import TASKS, Task
 from mire.panel_folder import PanelFolder
+from mire.settings import Settings
 
 LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
 _HOW_JUDGED = (
@@ -58,7 +60,7 @@ def panel_card(panel: PanelFolder) -> str:
         f"# MIRE panel `{settings.name}`",
         f"Fingerprint `{fingerprint(panel)}`. {_HOW_JUDGED}",
         *(f"## {card.task.capitalize()} task\n\n{_training(card)}\n\n{_table(card)}" for card in cards),
-        f"## Settings\n\n```yaml\n{_yaml(settings.model_dump(mode='json'))}```",
+        f"## Settings\n\n```yaml\n{_yaml(_used(settings))}```",
     ]
     return "\n\n".join(parts)
 
@@ -88,6 +90,13 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         f"```yaml\n{_yaml(training)}```",
     ]
     return "\n\n".join(parts)
+
+
+def _used(settings: Settings) -> dict[str, Any]:
+    """The settings without the stages of voters that are not on the panel."""
+    voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
+    stages = {"qwen2vl": "qwen2vl", "clip_lightgbm": "clip"}
+    return settings.model_dump(mode="json", exclude={stage for voter, stage in stages.items() if voter not in voters})
 
 
 def base_name(base: str) -> str:

@@ -68,7 +68,9 @@ def count_base(settings: Qwen2VL) -> tuple[int, int]:
     with torch.device("meta"):
         model = Qwen2VLForConditionalGeneration(config)
         n_base = model.num_parameters()
-        lora = LoraConfig(r=settings.lora.rank, target_modules=settings.lora.target_modules)
+        # A merged adapter stacks those of the folds.
+        rank = settings.lora.rank * (settings.vote_folds if settings.final == "merge" else 1)
+        lora = LoraConfig(r=rank, target_modules=settings.lora.target_modules)
         adapted = get_peft_model(model, lora)
     return n_base, sum(p.numel() for name, p in adapted.named_parameters() if "lora_" in name)
 

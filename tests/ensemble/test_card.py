@@ -50,6 +50,8 @@ def test_the_readme_is_the_card_in_words(panel: PanelFolder) -> None:
     assert f"| **panel** | {card.panel.f1:.3f} | {card.panel.low:.3f} to {card.panel.high:.3f} | 12 |" in text
     assert "12 labelled samples of 3 labels, in 2 folds" in text and card.data_digest in text
     assert "## Dialogue task" in text and "clip_lightgbm" in text
+    # the settings of voters that are not on the panel would only confuse
+    assert "mire-nano" in text and "learning_rate" not in text
 
 
 def test_the_fingerprint_follows_what_decides_only(panel: PanelFolder) -> None:

@@ -23,6 +23,12 @@ def test_an_adapter_of_the_vision_tower_costs_more() -> None:
     assert 0 < count_base(language_only)[1] < count_base(settings)[1]
 
 
+def test_a_merged_adapter_has_the_rank_of_all_folds_together() -> None:
+    settings = load_settings("nano").qwen2vl
+    merged = settings.model_copy(update={"final": "merge", "vote_folds": 3})
+    assert count_base(merged)[1] == 3 * count_base(settings)[1]
+
+
 def test_an_unknown_base_names_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="the shape of base 'none/such' is not known here.*Qwen/Qwen2-VL-7B"):
         count_base(Qwen2VL(base="none/such"))

@@ -1,0 +1,102 @@
+"""What the documentation tells people to type: every command is understood, every file that it shows is read."""
+
+import argparse
+import importlib
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ensemble.command import COMMANDS
+from mire.labels import load_taxonomy
+from mire.samples import read_samples
+from mire.settings import load_settings
+from router.route import route
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
+OTHERS = ("python3", "source", "pip", "pytest", "curl", "unzip", "cd", "git", "export")
+"""Programs of others, whose options are not checked."""
+SCRIPTS = {"scripts/train_experts.sh": "ensemble.train"}
+
+
+class Understood(BaseException):
+    """The command line was parsed; what it would do is not done."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Page and command line, for every line of every bash block."""
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if words := shlex.split(line, comments=True):
+                    yield page.name, shlex.join(words)
+
+
+def understand(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the module's own parser read the arguments, and stop there."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_only(self: argparse.ArgumentParser, args: object = None, namespace: object = None) -> None:
+        parse(self, args, namespace)  # type: ignore[call-overload]
+        raise Understood
+
+    entry = importlib.import_module(module)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
+    with pytest.raises(Understood):
+        entry.main(arguments)
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, *words = (word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word))
+    if program == "mire":
+        understand(COMMANDS[words[0]][0], words[1:], monkeypatch)
+    elif program == "python" and words[0] == "-m":
+        module = f"{words[1]}.__main__" if (ROOT / words[1].replace(".", "/")).is_dir() else words[1]
+        understand(module, words[2:], monkeypatch)
+    elif program == "bash":
+        assert (ROOT / words[0]).is_file(), f"{page}: {words[0]} is not there"
+        if words[0] in SCRIPTS:
+            understand(SCRIPTS[words[0]], words[1:], monkeypatch)
+    elif program == "python":
+        assert (ROOT / words[0]).is_file(), f"{page}: {words[0]} is not there"
+    else:
+        assert program in OTHERS, f"{page}: what is {program}?"
+
+
+def test_commands_are_found() -> None:
+    assert len(list(commands())) > 30
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_settings_that_are_shown_load(tmp_path: Path) -> None:
+    shown = [block for page in PAGES for block in blocks(page, "yaml") if "panel" in yaml.safe_load(block)]
+    assert len(shown) >= 2
+    for block in shown:
+        (tmp_path / "c.yaml").write_text(block, encoding="utf-8")
+        assert load_settings(str(tmp_path / "c.yaml")).name == yaml.safe_load(block)["name"]
+
+
+def test_data_that_is_shown_is_read(tmp_path: Path) -> None:
+    data, labels = (json.loads(block) for block in blocks(ROOT / "docs" / "YOUR-OWN-DATA.md", "json"))
+    (tmp_path / "data.json").write_text(json.dumps(data), encoding="utf-8")
+    (tmp_path / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    samples = read_samples(tmp_path / "data.json")
+    assert [route(sample.prompt).task for sample in samples] == ["image", "dialogue"]
+    taxonomy = load_taxonomy(tmp_path / "labels.json")
+    assert samples[1].label in taxonomy and len(taxonomy.labels) == 2
