@@ -14,11 +14,12 @@ from ensemble.evidence import gather
 from ensemble.judge import System, judge
 from ensemble.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
+from experts.qwen2vl.train import last_epoch
 from mire.card import Card, Figures, fingerprint, read_card
 from mire.files import whole_file
 from mire.labels import TASKS, Task
 from mire.panel_folder import PanelFolder
-from mire.settings import Settings
+from mire.settings import Qwen2VL, Settings
 
 LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
 _HOW_JUDGED = (
@@ -72,7 +73,8 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         PanelError: the panel has no such adapter.
     """
     settings = panel.settings().qwen2vl
-    made = read_manifest(panel.voter(task, "qwen2vl"))
+    folder = panel.voter(task, "qwen2vl")
+    made = read_manifest(folder)
     card = read_card(panel, task)
     base = base_name(made.base)
     training = settings.training(task).model_dump(mode="json") | {"lora": settings.lora.model_dump(mode="json")}
@@ -86,10 +88,20 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         f'base = Qwen2VLForConditionalGeneration.from_pretrained("{base}")\n'
         'model = PeftModel.from_pretrained(base, "path of this folder")\n```',
         *([f"## Training\n\n{_training(card)} {_HOW_JUDGED}\n\n{_table(card)}"] if card else []),
-        f"Out-of-fold votes: {settings.vote_folds} of the folds. Final adapter: `{settings.final}`.",
+        f"Out-of-fold votes on {settings.vote_folds} of {panel.settings().folds} folds. {_final(settings, folder)}",
         f"```yaml\n{_yaml(training)}```",
     ]
     return "\n\n".join(parts)
+
+
+def _final(settings: Qwen2VL, folder: Path) -> str:
+    """Where the adapter's weights come from."""
+    if settings.final == "merge":
+        return "This adapter is the average of theirs."
+    n_epochs = last_epoch(folder)
+    if n_epochs is None:
+        return "This adapter was trained elsewhere."
+    return f"This adapter was trained once more on all samples, for {n_epochs:.1f} epochs."
 
 
 def _used(settings: Settings) -> dict[str, Any]:

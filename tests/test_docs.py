@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 from ensemble.command import COMMANDS
+from ensemble.command import main as mire_command
+from ensemble.submission import read_submission
+from mire.cli import run
 from mire.labels import load_taxonomy
 from mire.samples import read_samples
 from mire.settings import load_settings
@@ -100,3 +103,40 @@ def test_data_that_is_shown_is_read(tmp_path: Path) -> None:
     assert [route(sample.prompt).task for sample in samples] == ["image", "dialogue"]
     taxonomy = load_taxonomy(tmp_path / "labels.json")
     assert samples[1].label in taxonomy and len(taxonomy.labels) == 2
+
+
+@pytest.mark.slow
+def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "YOUR-OWN-DATA.md"
+    example, labels = blocks(page, "json")
+    questions = {
+        "开发票": ("发票什么时候开", "要电子发票", "能开专票吗"),
+        "改地址": ("地址写错了", "换个地址", "电话改一下"),
+    }
+    form = json.loads(example)[1]
+    records = []
+    for number in range(20):
+        label, words = list(questions.items())[number % 2]
+        text = form["instruction"].replace("发票什么时候开", words[number % 3])
+        records.append(form | {"id": str(number), "output": label, "instruction": text})
+    monkeypatch.chdir(tmp_path)
+    Path("images").mkdir()
+    for name, text in (
+        ("train.json", json.dumps(records)),
+        ("new.json", json.dumps(records[:4])),
+        ("my-intents.json", labels),
+        ("invoices.yaml", blocks(page, "yaml")[0]),
+    ):
+        Path(name).write_text(text, encoding="utf-8")
+    codes = {
+        words[1]: run(mire_command, words[1:])
+        for name, line in commands()
+        if name == page.name and (words := shlex.split(line))[0] == "mire"
+    }
+    # validate names every label that is not the challenge's
+    assert codes == {"validate": 1, "route": 0, "train": 0, "ablate": 0, "predict": 0, "explain": 0, "audit": 0}
+    answers = read_submission(Path("answers.csv"))
+    assert list(answers.values()) == ["开发票", "改地址", "开发票", "改地址"]
+    assert {"ablation.html", "audit.html", "README.md", "settings.json"} <= {
+        path.name for path in Path("runs/mine").iterdir()
+    }

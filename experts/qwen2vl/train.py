@@ -31,6 +31,14 @@ def best_epoch(folder: Path) -> float:
     return float(max(judged, key=lambda entry: (entry["eval_f1"], -entry["epoch"]))["epoch"])
 
 
+def last_epoch(folder: Path) -> float | None:
+    """How many epochs an adapter was trained for; None where it was trained elsewhere."""
+    if not (folder / _HISTORY).is_file():
+        return None
+    log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
+    return float(max(entry["epoch"] for entry in log))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("experts.qwen2vl.train", "Train one task's LoRA adapter.")

@@ -159,6 +159,9 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
     assert run(train.main, arguments) == 0
     names = {path.name for path in (panel / "image" / "qwen2vl").iterdir()}
     assert {"adapter_model.safetensors", "adapter_config.json", "mire.json", "folds"} <= names
+    card = (panel / "image" / "qwen2vl" / "README.md").read_text(encoding="utf-8")
+    origin = "the average of theirs" if "merge" in final else "trained once more on all samples, for 1.0 epochs"
+    assert f"on {final[12]} of 2 folds. This adapter " in card and origin in card and str(tmp_path) not in card
     votes = json.loads((panel / "image" / "votes" / "qwen2vl.json").read_text(encoding="utf-8"))["votes"]
     assert len(votes) == (12 if "merge" in final else 6)
     assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0

@@ -56,6 +56,7 @@ def panel(settings: Qwen2VL, tmp_path_factory: pytest.TempPathFactory) -> PanelF
 
     from experts.qwen2vl.adapter import write_manifest
     from experts.qwen2vl.base import load_base
+    from experts.qwen2vl.train import write_history
     from experts.qwen2vl.voter import manifest
 
     folder = PanelFolder(tmp_path_factory.mktemp("panel"))
@@ -68,6 +69,7 @@ def panel(settings: Qwen2VL, tmp_path_factory: pytest.TempPathFactory) -> PanelF
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(folder.voter("image", "qwen2vl"))
+    write_history([{"epoch": 1.0}, {"epoch": 2.0}], folder.voter("image", "qwen2vl"))
     write_manifest(manifest(base, builtin_taxonomy("image"), settings), folder.voter("image", "qwen2vl"))
     return folder
 
@@ -110,7 +112,8 @@ def test_nothing_of_this_machine_goes_along(panel: PanelFolder, settings: Qwen2V
     for path in out.glob("*.[jm]*"):
         assert str(Path(settings.base).parent) not in path.read_text(encoding="utf-8")
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "my-base"
-    assert "base_model: my-base\nlibrary_name: peft" in (out / "README.md").read_text(encoding="utf-8")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "base_model: my-base\nlibrary_name: peft" in card and "for 2.0 epochs" in card
 
 
 def test_a_full_folder_is_left_alone(panel: PanelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,6 @@
 import html.parser
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,7 @@ def test_the_figures_are_there(result: dict[str, Any]) -> None:
     page = render(result)
     assert page.startswith("<!DOCTYPE html>")
     for text in ("0.438", "a + b (panel)", "0.688", "+0.062", "weight 0.30", "weight 0.70", "id x1", "abstained",
-                 "0.438 before the temperatures", "-0.062 – +0.031"):  # fmt: skip
+                 "0.438 before the temperatures", "-0.062 to +0.031"):  # fmt: skip
         assert text in page
 
 
@@ -124,3 +126,20 @@ def test_misrouted_samples_are_told(result: dict[str, Any]) -> None:
     assert "1 samples went to the wrong task" in render(result)
     router = result["router"] | {"misrouted": []}
     assert "Every sample went to the task of its label" in render(result | {"router": router})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_browser_opens_it_from_a_file_and_complains_of_nothing(result: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "r.html").write_text(render(result), encoding="utf-8")
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path / 'u'}",
+    ]
+    command = ["chromium", *flags, "--dump-dom", (tmp_path / "r.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "a + b (panel)" in done.stdout
+    assert "CONSOLE" not in done.stderr

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from experts.qwen2vl.checkpoints import claim
-from experts.qwen2vl.train import best_epoch, write_history
+from experts.qwen2vl.train import best_epoch, last_epoch, write_history
 from experts.qwen2vl.tune import label_loss
 from mire.errors import PanelError
 
@@ -43,3 +43,5 @@ def test_the_best_epoch_is_the_first_of_equal_ones(tmp_path: Path) -> None:
     ]
     write_history(log, tmp_path)
     assert best_epoch(tmp_path) == 2.0
+    assert last_epoch(tmp_path) == 3.0
+    assert last_epoch(tmp_path / "elsewhere") is None
