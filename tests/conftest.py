@@ -8,6 +8,13 @@ import pytest
 from PIL import Image
 from records import dialogue_instruction, image_instruction
 
+from mire.compat import mend_torchvision
+
+
+@pytest.fixture(scope="session", autouse=True)
+def importable_transformers() -> None:
+    mend_torchvision()
+
 
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:

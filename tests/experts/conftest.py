@@ -4,13 +4,7 @@ import pytest
 
 from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.nano import build_nano
-from mire.compat import mend_torchvision
 from mire.settings import Qwen2VL, load_settings
-
-
-@pytest.fixture(scope="session", autouse=True)
-def importable_transformers() -> None:
-    mend_torchvision()
 
 
 @pytest.fixture(scope="session")
