@@ -25,7 +25,7 @@ PRIOR = 5.0
 
 
 def fit_weights(box: BallotBox, method: Method) -> Weights:
-    """The temperatures, then the weights, with the least mean negative log-likelihood.
+    """The voters' temperatures, the weights, then the pool's temperature, each of the least negative log-likelihood.
 
     Temperatures are fitted voter by voter (https://arxiv.org/abs/1706.04599); weights over the grid of
     the simplex, with a penalty of ``PRIOR`` samples' worth for leaving equal weights.
@@ -37,7 +37,9 @@ def fit_weights(box: BallotBox, method: Method) -> Weights:
         name: Ballot(temperature=float(temperatures[name]), weight=weight)
         for name, weight in zip(box.votes, best, strict=True)
     }
-    return Weights(method=method, voters=ballots, n_fitted=len(box.ids))
+    weights = Weights(method=method, voters=ballots, n_fitted=len(box.ids))
+    temperature = _temperature(weights.pool(box.votes), box.truth)
+    return weights.model_copy(update={"temperature": temperature})
 
 
 def weigh(box: BallotBox, settings: Settings, task: Task) -> Weights:

@@ -22,12 +22,17 @@ class Ballot(BaseModel):
 
 
 class Weights(BaseModel):
-    """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted)."""
+    """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted).
+
+    ``temperature`` (> 0) is that of the pooled distribution: voters that are calibrated one by one are too
+    modest together. It changes no winner.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "log_linear"
     voters: dict[str, Ballot]
+    temperature: float = 1.0
     n_fitted: int = 0
 
     def pool(self, votes: dict[str, Array]) -> Array:
@@ -41,12 +46,13 @@ class Weights(BaseModel):
         weights = [ballot.weight for ballot in ballots]
         if not any(weights):
             weights = [1.0] * len(weights)
-        return (majority if self.method == "majority" else log_linear)(sharpened, weights)
+        pooled = (majority if self.method == "majority" else log_linear)(sharpened, weights)
+        return sharpen(pooled, self.temperature)
 
     def without_temperatures(self) -> "Weights":
         """The same weights on the votes as they are."""
         ballots = {name: ballot.model_copy(update={"temperature": 1.0}) for name, ballot in self.voters.items()}
-        return self.model_copy(update={"voters": ballots})
+        return self.model_copy(update={"voters": ballots, "temperature": 1.0})
 
 
 def read_weights(path: Path) -> Weights:
