@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.machine import best_of, count_flops, matmul_rate
+from benchmark.machine import best_of, count_flops, matmul_rate
 
 from mire.cli import run
 
@@ -56,8 +56,8 @@ class Bench:
 def scoring_rows(bench: Bench, n_visual: int, token_budget: int, *, compiled: bool) -> list[Row]:
     """Generating against one pass, at one size."""
     import torch
-    from bench.generating import generate
-    from bench.synthetic import label_trie, prompts
+    from benchmark.generating import generate
+    from benchmark.synthetic import label_trie, prompts
 
     from experts.qwen2vl.batch import collate
     from experts.qwen2vl.merged import MergedModel
@@ -100,7 +100,7 @@ def scoring_rows(bench: Bench, n_visual: int, token_budget: int, *, compiled: bo
 def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -> Row:
     """LoRA training steps with gradient checkpointing; a sample's forward pass takes ``forward`` operations."""
     import torch
-    from bench.synthetic import label_trie, prompts
+    from benchmark.synthetic import label_trie, prompts
 
     from experts.qwen2vl.batch import collate
     from experts.qwen2vl.scoring import label_log_likelihoods
@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--compiled", action="store_true", help="also measure the pass under torch.compile")
     chosen = options.parse_args(argv)
     import torch
-    from bench.synthetic import random_model, with_adapters
+    from benchmark.synthetic import random_model, with_adapters
 
     from mire.settings import load_settings
 

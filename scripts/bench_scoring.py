@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.machine import best_of, count_flops, matmul_rate, timed
+from benchmark.machine import best_of, count_flops, matmul_rate, timed
 
 from mire.cli import run, say
 
@@ -38,7 +38,7 @@ class Row:
 def ways(samples: Sequence[Any]) -> tuple[list[Row], dict[str, float], int]:
     """Every way in this process, what the machine gave, and the tokens of the longest label."""
     import torch
-    from bench.generating import generate, separate_passes
+    from benchmark.generating import generate, separate_passes
 
     from experts.qwen2vl.base import load_base
     from experts.qwen2vl.batch import collate
@@ -94,7 +94,7 @@ def bench_settings() -> Any:
 
 def llama_factory(records: Sequence[Any], n_new: int) -> Row:
     """LLaMA-Factory on the same records, its own decoding of the pictures included."""
-    from bench.llama_factory import samples_per_second
+    from benchmark.llama_factory import samples_per_second
 
     from experts.qwen2vl.base import base_source
 
