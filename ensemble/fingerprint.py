@@ -19,8 +19,6 @@ _LIBRARIES = (
     "lightgbm", "numpy", "onnxruntime", "open_clip_torch", "peft", "pillow", "rapidocr", "scikit-learn", "tokenizers",
     "torch", "transformers",
 )  # fmt: skip
-_DECIDES_NOTHING = ("logs", "checkpoints", "folds", "history.json", "made_of.sha256")
-"""What training leaves in a voter's folder for people."""
 
 
 def fingerprints(samples: Sequence[Sample], folder: PanelFolder) -> dict[str, str]:
@@ -39,7 +37,7 @@ def _panel(folder: PanelFolder, settings: Settings) -> Iterator[str]:
     """One line for each thing outside the sample that decides its answer."""
     yield code_digest()
     yield from (f"{name} {version(name)}" for name in _LIBRARIES)
-    yield from (f"{path.relative_to(folder.root)} {_digest(path)}" for path in _files(folder, settings))
+    yield from (f"{path.relative_to(folder.root)} {_digest(path)}" for path in folder.deciding_files())
     voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
     if "clip_lightgbm" in voters:
         from experts.clip_lightgbm.embed import Embedder
@@ -50,17 +48,6 @@ def _panel(folder: PanelFolder, settings: Settings) -> Iterator[str]:
 
         # float32 on a CPU, bfloat16 on a GPU: a run that moves from one to the other starts afresh.
         yield torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def _files(folder: PanelFolder, settings: Settings) -> Iterator[Path]:
-    yield folder.root / "settings.json"
-    for task in TASKS:
-        yield from (path for path in (folder.task(task) / "taxonomy.json", folder.weights(task)) if path.is_file())
-        for voter in settings.panel.voters(task):
-            root = folder.voter(task, voter)
-            for path in sorted(root.rglob("*")):
-                if path.is_file() and path.relative_to(root).parts[0] not in _DECIDES_NOTHING:
-                    yield path
 
 
 @lru_cache

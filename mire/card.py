@@ -1,17 +1,12 @@
 """What a panel's experts of one task were trained on, and how they did: written by training, read by people."""
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mire.errors import PanelError
-from mire.labels import TASKS, Task
+from mire.labels import Task
 from mire.panel_folder import PanelFolder
-
-_DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha256", "README.md")
-"""What lies in a voter's folder besides what it answers with."""
 
 
 class Figures(BaseModel):
@@ -66,19 +61,8 @@ def read_card(folder: PanelFolder, task: Task) -> Card | None:
 def fingerprint(folder: PanelFolder) -> str:
     """12 hex digits that change with anything in the folder that decides an answer."""
     whole = hashlib.sha256()
-    for path in _deciding(folder):
+    for path in folder.deciding_files():
         with path.open("rb") as file:
             whole.update(f"{path.relative_to(folder.root).as_posix()} ".encode())
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:12]
-
-
-def _deciding(folder: PanelFolder) -> Iterator[Path]:
-    yield folder.root / "settings.json"
-    for task in (task for task in TASKS if folder.has(task)):
-        yield from (folder.task(task) / "taxonomy.json", folder.weights(task))
-        for voter in folder.settings().panel.voters(task):
-            root = folder.voter(task, voter)
-            for path in sorted(root.rglob("*")):
-                if path.is_file() and path.relative_to(root).parts[0] not in _DECIDES_NOTHING:
-                    yield path

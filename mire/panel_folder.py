@@ -1,13 +1,16 @@
 """Where things lie in a panel folder; everything in it is readable, nothing is pickled."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mire.errors import PanelError
-from mire.labels import Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.labels import TASKS, Task, Taxonomy, load_taxonomy, save_taxonomy
 from mire.settings import Settings, load_settings, save_settings
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".dill"}
+_DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha256", "README.md")
+"""What lies in a voter's folder besides what it answers with."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,17 @@ class PanelFolder:
     def write_taxonomy(self, taxonomy: Taxonomy) -> None:
         self.task(taxonomy.task).mkdir(parents=True, exist_ok=True)
         save_taxonomy(taxonomy, self.task(taxonomy.task) / "taxonomy.json")
+
+    def deciding_files(self) -> Iterator[Path]:
+        """Every file of the trained tasks that an answer rests on, in a fixed order."""
+        yield self.root / "settings.json"
+        for task in (task for task in TASKS if self.has(task)):
+            yield from (self.task(task) / "taxonomy.json", self.weights(task))
+            for voter in self.settings().panel.voters(task):
+                root = self.voter(task, voter)
+                for path in sorted(root.rglob("*")):
+                    if path.is_file() and path.relative_to(root).parts[0] not in _DECIDES_NOTHING:
+                        yield path
 
     def task(self, task: Task) -> Path:
         return self.root / task
