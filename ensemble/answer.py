@@ -1,6 +1,5 @@
 """Answer samples chunk by chunk; what the journal has is not answered again."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -9,6 +8,7 @@ from mire.budget import Ledger
 from mire.cli import say
 from mire.errors import DataError
 from mire.journal import Journal
+from mire.progress import Progress
 from mire.samples import Sample
 from mire.votes import Prediction
 
@@ -43,6 +43,7 @@ def answer(
     panel: Panel,
     journal: Journal,
     fingerprints: Mapping[str, str],
+    ledger: Ledger,
     *,
     strict: bool,
 ) -> dict[str, Answer]:
@@ -59,7 +60,7 @@ def answer(
     if answers:
         say(f"{len(answers)}/{len(fingerprints)} samples were answered before; going on")
     _refuse(answers, strict)
-    started, n_before, ledger = time.monotonic(), len(answers), Ledger()
+    progress = Progress(len(fingerprints), done=len(answers))
     for chunk in _chunks(samples):
         missing = [sample for sample in chunk if sample.id not in answers]
         if not missing:
@@ -68,8 +69,7 @@ def answer(
         _refuse(fresh, strict)
         journal.add({key: asdict(value) for key, value in fresh.items()}, fingerprints)
         answers |= fresh
-        rate = (len(answers) - n_before) / max(time.monotonic() - started, 1e-9)
-        say(f"{len(answers)}/{len(fingerprints)} samples, {rate:.1f} a second")
+        progress.add(len(fresh))
     return answers
 
 

@@ -1,5 +1,6 @@
 """A trained panel: one shared base, the voters of each task, the fitted vote, the budgets."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,9 @@ class TaskPanel:
         for voter in self.voters:
             for sample in samples:
                 ledger.book(sample.id, voter.name, voter.cost)
+            started = time.monotonic()
             votes[voter.name] = voter.vote(samples)
+            ledger.seconds[f"{self.taxonomy.task} {voter.name}"] += time.monotonic() - started
         return votes
 
 

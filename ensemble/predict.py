@@ -6,6 +6,7 @@ A run that was cut off goes on where it stopped: the same command finds its jour
 """
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,11 +30,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--columns", choices=("all", "id"), default="all", help="the test file's columns, or id only")
     options.add_argument("--encoding", choices=("utf-8-sig", "utf-8"), default="utf-8-sig", help="with or without BOM")
     options.add_argument("--strict", action="store_true", help="refuse samples that could only be answered degraded")
+    options.add_argument("--json", action="store_true", help="print the report to stdout too")
     chosen = options.parse_args(argv)
     from ensemble.answer import answer
     from ensemble.fingerprint import fingerprints
     from ensemble.panel import Panel, by_task
     from ensemble.submission import write_submission
+    from mire.budget import Ledger
     from mire.errors import DataError
     from mire.files import whole_file
     from mire.journal import Journal
@@ -51,17 +54,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     groups = by_task(samples)
     with Journal(chosen.out.with_name(f"{chosen.out.name}.journal")).opened() as journal:
         panel = Panel.load(chosen.panel, tuple(groups))
-        answers = answer(groups.values(), panel, journal, fingerprints(samples, folder), strict=chosen.strict)
+        ledger, loaded = Ledger(), time.monotonic()
+        answers = answer(groups.values(), panel, journal, fingerprints(samples, folder), ledger, strict=chosen.strict)
         labels = {key: answer.label for key, answer in answers.items()}
         write_submission(chosen.out, samples, labels, columns=chosen.columns, encoding=chosen.encoding)
-        seconds = round(time.monotonic() - started, 2)
-        report = summary(answers) | {"parameters": dict(panel.parameters.parts), "seconds": seconds}
+        spent = {"reading and loading": loaded - started, **ledger.seconds, "all": time.monotonic() - started}
+        report = summary(answers) | {
+            "parameters": dict(panel.parameters.parts),
+            "seconds": {stage: round(seconds, 2) for stage, seconds in spent.items()},
+        }
         with whole_file(chosen.out.with_suffix(".report.json")) as file:
             file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    say("time: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in spent.items()))
     say(
         f"{chosen.out}: {len(samples)} rows, {len(report['degraded'])} degraded, at most {report['max_calls']} calls "
-        f"and {report['max_output_tokens']} output tokens a sample, {panel.parameters.total:,} parameters, {seconds} s"
+        f"and {report['max_output_tokens']} output tokens a sample, {panel.parameters.total:,} parameters"
     )
+    if chosen.json:
+        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
 
 
 def summary(answers: "Mapping[str, Answer]") -> dict[str, Any]:

@@ -21,10 +21,14 @@ class Cost(NamedTuple):
 
 
 class Ledger:
-    """Books every model call before it is made, and refuses what the rules forbid."""
+    """Books every model call before it is made, and refuses what the rules forbid.
+
+    ``seconds`` is the time that each voter took, by task and name.
+    """
 
     def __init__(self) -> None:
         self._booked: dict[str, Cost] = defaultdict(lambda: Cost(0, 0))
+        self.seconds: dict[str, float] = defaultdict(float)
 
     def book(self, sample_id: str, voter: str, cost: Cost) -> None:
         """Book ``cost`` on a sample.

@@ -14,6 +14,7 @@ from types import FrameType
 from mire.errors import MireError
 
 Main = Callable[[Sequence[str] | None], None]
+_QUIET = "MIRE_QUIET"
 _AGAIN = "run the same command again: what is finished is kept"
 
 
@@ -50,10 +51,12 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
 
 
 def parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """An argument parser that shows the defaults in its help."""
-    return argparse.ArgumentParser(
+    """An argument parser that shows the defaults in its help, and knows ``--quiet``."""
+    options = argparse.ArgumentParser(
         prog=prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
+    options.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="say nothing but errors")
+    return options
 
 
 def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
@@ -63,9 +66,22 @@ def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
         target.add_argument("--images", type=Path, required=True, help="folder of the pictures")
 
 
+class _Hush(argparse.Action):
+    """Sets an environment variable, because processes that this one starts must be quiet too."""
+
+    def __call__(self, *_: object) -> None:
+        os.environ[_QUIET] = "1"
+
+
+def is_quiet() -> bool:
+    """Whether this process was told to say nothing but errors."""
+    return bool(os.environ.get(_QUIET))
+
+
 def say(line: str) -> None:
     """Print one line of progress to stderr at once, so that stdout stays machine-readable."""
-    print(line, file=sys.stderr, flush=True)
+    if not is_quiet():
+        print(line, file=sys.stderr, flush=True)
 
 
 def _quiet_libraries() -> None:

@@ -52,7 +52,10 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
     panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "submit.csv"
-    assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0
+    assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["seconds"].keys() == {"reading and loading", "image clip_lightgbm", "dialogue dialogue_text", "all"}
+    assert printed["rows"] == 24
     with out.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     truth = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
