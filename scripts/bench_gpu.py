@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from benchmark.machine import best_of, count_flops, matmul_rate
@@ -53,8 +54,8 @@ class Bench:
         return Row(way, n_visual, n / seconds, flops / seconds / 1e12, flops / seconds / self.matmul, peak, agreement)
 
 
-def scoring_rows(bench: Bench, n_visual: int, token_budget: int, *, compiled: bool) -> list[Row]:
-    """Generating against one pass, at one size."""
+def scoring_rows(bench: Bench, sizes: Sequence[int], token_budget: int, *, compiled: bool) -> list[Row]:
+    """Generating against one pass: for every size with the adapter apart, then with it merged."""
     import torch
     from benchmark.generating import generate
     from benchmark.synthetic import label_trie, prompts
@@ -65,35 +66,40 @@ def scoring_rows(bench: Bench, n_visual: int, token_budget: int, *, compiled: bo
     from experts.qwen2vl.voter import fill_batches
     from mire.labels import builtin_taxonomy
 
-    config = bench.model.config
     trie = label_trie(builtin_taxonomy("image"))
-    size = {"image_pad": config.image_token_id, "pad": 0}
-    screens = prompts(bench.model, bench.n_samples, n_visual=n_visual, n_text=N_TEXT)
+    padding = {"image_pad": bench.model.config.image_token_id, "pad": 0}
     n_new = max(map(len, trie.paths))
 
-    def score(model: Any) -> list[int]:
+    def score(model: Any, screens: Sequence[Any]) -> list[int]:
         best: list[int] = []
         for batch in fill_batches(screens, token_budget, len(trie.inner)):
-            on_device = collate(batch, trie, **size).to(torch.device(bench.device))
+            on_device = collate(batch, trie, **padding).to(torch.device(bench.device))
             best += label_log_likelihoods(model, on_device, trie).argmax(1).tolist()
         return best
 
-    def agreement(labels: list[int]) -> float:
-        return sum(a == b for a, b in zip(labels, plain, strict=True)) / len(plain)
+    def row(way: str, n_visual: int, model: Any) -> Row:
+        screens = screens_of[n_visual]
+        labels = score(model, screens)
+        same = sum(a == b for a, b in zip(labels, plain.setdefault(n_visual, labels), strict=True)) / len(labels)
+        call = partial(score, model, screens)
+        return bench.row(way, n_visual, len(screens), call, count_flops(call), same)
 
-    n = len(screens)
+    screens_of = {n: prompts(bench.model, bench.n_samples, n_visual=n, n_text=N_TEXT) for n in sizes}
+    plain: dict[int, list[int]] = {}
+    rows: list[Row] = []
     with torch.inference_mode():
-        plain, flops = score(bench.model), count_flops(lambda: score(bench.model))
-        eights = screens[: max(8, n // 8)]
-        given = lambda: generate(bench.model, eights, size=8, n_new=n_new, end=-1, **size)  # noqa: E731
-        rows = [bench.row("PEFT generate, batches of 8", n_visual, len(eights), given, count_flops(given))]
-        rows.append(bench.row("ours, adapter apart", n_visual, n, lambda: score(bench.model), flops, 1.0))
+        for n_visual, screens in screens_of.items():
+            few = screens[: max(8, len(screens) // 8)]
+            given = partial(generate, bench.model, few, size=8, n_new=n_new, end=-1, **padding)
+            rows.append(bench.row("PEFT generate, batches of 8", n_visual, len(few), given, count_flops(given)))
+            rows.append(row("ours, adapter apart", n_visual, bench.model))
+        # Last, and once: a merge starts from the weights that it finds.
         merged = MergedModel(bench.model).use("image")
-        rows.append(bench.row("ours, merged", n_visual, n, lambda: score(merged), flops, agreement(score(merged))))
+        rows += [row("ours, merged", n_visual, merged) for n_visual in sizes]
         if compiled:
             fast = torch.compile(merged, dynamic=True)
-            rows.append(bench.row("ours, compiled", n_visual, n, lambda: score(fast), flops, agreement(score(fast))))
-        bench.model.base_model.enable_adapter_layers()
+            rows += [row("ours, compiled", n_visual, fast) for n_visual in sizes]
+    bench.model.base_model.enable_adapter_layers()
     return rows
 
 
@@ -161,12 +167,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = with_adapters(random_model(settings.base, device), settings.lora, ("image", "dialogue"))
     bench = Bench(model, device, chosen.samples or (16 if nano else 512), matmul)
     sizes = (64, 128) if nano else (600, 1280)
-    scored = {n: scoring_rows(bench, n, settings.token_budget, compiled=chosen.compiled) for n in sizes}
-    rows = [row for part in scored.values() for row in part]
+    rows = scoring_rows(bench, sizes, settings.token_budget, compiled=chosen.compiled)
     # Last: what gradient checkpointing hooks into the model stays there.
-    for n_visual, (_, ours, *_) in scored.items():
-        forward = ours.tflops * 1e12 / ours.samples_per_second
-        rows.append(training_row(bench, n_visual, 4 if nano else settings.image.micro_batch_size, forward))
+    for apart in [row for row in rows if row.way == "ours, adapter apart"]:
+        forward = apart.tflops * 1e12 / apart.samples_per_second
+        rows.append(training_row(bench, apart.n_visual, 4 if nano else settings.image.micro_batch_size, forward))
     print_table(rows, name, matmul)
     versions = {"torch": torch.__version__, "transformers": __import__("transformers").__version__}
     print(json.dumps({"device": name, "shape": chosen.shape, "matmul_tflops": matmul / 1e12, **versions,

@@ -16,9 +16,10 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     ``model`` is a Qwen2VLForConditionalGeneration, with or without a PEFT adapter around it. The chain
     rule is summed over each label's path through the trie; only the trie's positions produce logits.
     """
-    step = prompt_logits(model, batch).float().log_softmax(dim=-1)
-    rows, tokens, paths = _tables(trie, str(step.device))
-    edges = step[:, rows, tokens]
+    logits = prompt_logits(model, batch).float()
+    rows, tokens, paths = _tables(trie, str(logits.device))
+    # Only the trie's edges are normalised: a log_softmax would write the whole vocabulary once more.
+    edges = logits[:, rows, tokens] - logits.logsumexp(dim=-1)[:, rows]
     return edges @ paths.T
 
 

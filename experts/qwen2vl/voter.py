@@ -18,6 +18,8 @@ from mire.settings import Qwen2VL
 from mire.votes import Vote
 
 MAX_PADDING = 0.1
+WINDOW = 512
+"""Samples whose pictures are held in memory together."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,9 @@ class Qwen2VLVoter:
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[list[EncodedPrompt]]:
         """Prompts of like length together, each batch within the token budget, padding and trie counted."""
-        prompts = sorted(map(self.encoder.encode, samples), key=len)
-        return fill_batches(prompts, self.settings.token_budget, len(self.trie.inner))
+        for start in range(0, len(samples), WINDOW):
+            prompts = sorted(map(self.encoder.encode, samples[start : start + WINDOW]), key=len)
+            yield from fill_batches(prompts, self.settings.token_budget, len(self.trie.inner))
 
 
 def fill_batches(prompts: Sequence[EncodedPrompt], budget: int, n_inner: int) -> Iterator[list[EncodedPrompt]]:
