@@ -146,11 +146,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--panel", type=Path, required=True)
     options.add_argument("--out", type=Path, required=True, help="folder for ablation.json and ablation.html")
     chosen = options.parse_args(argv)
-    from mire.samples import read_samples
-
-    samples = read_samples(chosen.data, chosen.images)
     from ensemble.report import render
     from ensemble.table import table
+    from mire.panel_folder import PanelFolder
+
+    samples = PanelFolder(chosen.panel).read_samples(chosen.data, chosen.images)
 
     result = ablate(samples, chosen.panel)
     chosen.out.mkdir(parents=True, exist_ok=True)

@@ -137,6 +137,6 @@ def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:
     for sample in samples:
         if sample.label not in taxonomy:
             raise DataError(
-                f"an ablation needs a live {taxonomy.task} label for every sample, but {sample.id!r} has "
+                f"votes are judged by labels: sample {sample.id!r} needs a live {taxonomy.task} label, but has "
                 f"{sample.label!r}"
             )

@@ -5,7 +5,7 @@ python -m ensemble.train all --data train.json --images images --panel runs/p --
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ensemble.adapters import train_adapters
@@ -20,7 +20,7 @@ from mire.cli import add_data, parser, run, say
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_folder import PanelFolder
-from mire.samples import Sample, read_samples
+from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings, VoterName, load_settings
 from mire.votes import Vote
 
@@ -59,33 +59,42 @@ def _train_in_folds(name: VoterName, known: TrainingSet) -> tuple[list[Vote | No
     return votes, voter.cost
 
 
-def _check_labels(samples: Sequence[Sample], taxonomy: Taxonomy, data: Path) -> None:
-    unlabelled = [sample.id for sample in samples if sample.label is None]
-    if unlabelled:
-        raise DataError(
-            f"{data}: training needs a label in 'output', {len(unlabelled)} samples have none (first: "
-            f"{unlabelled[0]!r})"
-        )
-    unknown = sorted({str(sample.label) for sample in samples} - set(taxonomy.labels))
-    if unknown:
-        raise DataError(
-            f"{data}: {', '.join(map(repr, unknown))} are no live {taxonomy.task} labels; mend the data, or name a "
-            f"taxonomy of your own as taxonomies.{taxonomy.task} in the settings"
-        )
+def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:
+    """The samples of some tasks, each with a live label; those of other tasks may have any.
+
+    Raises:
+        DataError: the file breaks the format, lacks a task's samples, or holds missing or unknown labels.
+    """
+    groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels))
+    for task in tasks:
+        if task not in groups:
+            raise DataError(f"{data} holds no {task} sample")
+    faults = [fault for task in tasks for fault in _label_faults(groups[task], settings.taxonomy(task))]
+    if faults:
+        raise DataError(fault_text(data, faults))
+    return {task: groups[task] for task in tasks}
+
+
+def _label_faults(samples: Sequence[Sample], taxonomy: Taxonomy) -> Iterator[str]:
+    for sample in samples:
+        where = f"record {sample.number}, id {sample.id!r}"
+        if sample.label is None:
+            yield f"{where}: training needs a label in 'output'"
+        elif sample.label not in taxonomy:
+            yield (
+                f"{where}: {sample.label!r} is no live {taxonomy.task} label; mend it, or name a taxonomy of your own "
+                f"as taxonomies.{taxonomy.task} in the settings"
+            )
 
 
 def train_panel(tasks: Sequence[Task], *, data: Path, images: Path, panel: PanelFolder, settings: Settings) -> None:
     """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
 
     Raises:
-        DataError: the file breaks the format, lacks a task's samples, or holds unknown labels.
+        DataError: as ``read_labelled``.
         PanelError: the folder is another configuration's panel, or training failed.
     """
-    groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels))
-    for task in tasks:
-        if task not in groups:
-            raise DataError(f"{data} holds no {task} sample")
-        _check_labels(groups[task], settings.taxonomy(task), data)
+    groups = read_labelled(tasks, data, images, settings)
     panel.claim(settings)
     for task in tasks:
         train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel))

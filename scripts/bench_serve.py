@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 120
 def request(url: str, body: bytes) -> float:
     """Seconds that one request took; a refusal raises ``HTTPError``."""
     started = time.monotonic()
+    # The address is the one that whoever measures has typed.
     sent = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
     with urllib.request.urlopen(sent, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
         answer.read()

@@ -52,16 +52,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = options.parse_args(argv)
     from mire.folds import read_folds
     from mire.panel_folder import PanelFolder
-    from mire.samples import read_samples
 
     panel = PanelFolder(chosen.panel)
     settings = panel.settings()
     folds = read_folds(panel.folds(chosen.task))
-    every = read_samples(chosen.data, chosen.images, max_decoded_pixels=settings.max_decoded_pixels)
-    samples = [sample for sample in every if sample.id in folds]
+    samples = [sample for sample in panel.read_samples(chosen.data, chosen.images) if sample.id in folds]
     pseudo = panel.pseudo(chosen.task, chosen.fold)
     learned = [sample for sample in samples if folds[sample.id] != chosen.fold]
-    learned += read_samples(pseudo, chosen.images) if pseudo.is_file() else []
+    learned += panel.read_samples(pseudo, chosen.images) if pseudo.is_file() else []
     from experts.qwen2vl.base import load_base
     from experts.qwen2vl.tune import train_adapter
 

@@ -110,8 +110,8 @@ def test_a_panel_of_other_settings_is_not_overwritten(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"output": "没有的"}, "'没有的' are no live image labels"),
-        ({"output": ""}, "training needs a label in 'output', 1 samples have none"),
+        ({"output": "没有的"}, "record 1, id '0000': '没有的' is no live image label; mend it"),
+        ({"output": ""}, "record 1, id '0000': training needs a label in 'output'"),
     ],
 )
 def test_labels_are_checked_before_anything_is_trained(
