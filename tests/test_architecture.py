@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_every_exception_from_the_security_rules_says_why() -> None:
     found = 0
     for path in [*ROOT.glob("scripts/**/*.py"), *(p for package in MAY_IMPORT for p in (ROOT / package).rglob("*.py"))]:
         lines = path.read_text(encoding="utf-8").splitlines()
-        for above, line in zip(lines, lines[1:], strict=False):
+        for above, line in pairwise(lines):
             if re.search(r"noqa: S\d", line):
                 found += 1
                 assert above.strip().startswith("# ") or re.search(r"noqa: S\d", above), f"{path}: {line.strip()}"
