@@ -22,7 +22,7 @@ from router.route import route
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
-OTHERS = ("python3", "source", "pip", "pytest", "curl", "unzip", "cd", "git", "export")
+OTHERS = ("python3", "source", "pip", "pytest", "curl", "unzip", "cd", "git", "export", "eval")
 """Programs of others, whose options are not checked."""
 SCRIPTS = {"scripts/train_experts.sh": "ensemble.train"}
 
