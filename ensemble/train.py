@@ -16,7 +16,7 @@ from ensemble.panel import by_task
 from ensemble.training_set import TrainingSet
 from ensemble.voters import train_voter
 from mire.budget import Cost
-from mire.cli import add_data, parser, run, say
+from mire.cli import add_config, add_data, parser, run, say
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_folder import PanelFolder
@@ -106,14 +106,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("task", choices=(*TASKS, "all"))
     add_data(options)
     options.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
-    options.add_argument("--config", default="qwen2-vl-7b", help="nano, cpu, qwen2-vl-7b, or a YAML file")
+    add_config(options)
     chosen = options.parse_args(argv)
     train_panel(
         TASKS if chosen.task == "all" else (chosen.task,),
         data=chosen.data,
         images=chosen.images,
         panel=PanelFolder(chosen.panel),
-        settings=load_settings(chosen.config),
+        settings=load_settings(chosen.config, chosen.overrides),
     )
 
 

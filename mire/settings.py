@@ -1,9 +1,10 @@
 """A configuration: one frozen model a stage, read from YAML, every fault reported together."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -157,8 +158,8 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
-def load_settings(name_or_file: str) -> Settings:
-    """A configuration by its name, or from a YAML or JSON file.
+def load_settings(name_or_file: str, overrides: Sequence[str] = ()) -> Settings:
+    """A configuration by its name, or from a YAML or JSON file; ``overrides`` are ``key.key=value``, in YAML.
 
     Raises:
         SettingsError: no such name or file, broken YAML, unknown or invalid entries; all are named.
@@ -169,7 +170,7 @@ def load_settings(name_or_file: str) -> Settings:
         text = Path(name_or_file).read_text(encoding="utf-8-sig", errors="replace")
     else:
         raise SettingsError(f"a configuration is one of {', '.join(builtin_names())} or a file, got {name_or_file!r}")
-    return _parse(text, name_or_file)
+    return _parse(text, name_or_file, overrides)
 
 
 def save_settings(settings: Settings, path: Path) -> None:
@@ -177,16 +178,32 @@ def save_settings(settings: Settings, path: Path) -> None:
     path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _parse(text: str, name: str) -> Settings:
+def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:
     import yaml
 
     try:
-        return Settings.model_validate(yaml.safe_load(text))
+        body = yaml.safe_load(text)
+        for override in overrides:
+            _override(body, override)
+        return Settings.model_validate(body)
     except yaml.YAMLError as error:
         raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{name}: {faults}") from error
+
+
+def _override(body: dict[str, Any], override: str) -> None:
+    """Put one ``key.key=value`` into what a file said."""
+    import yaml
+
+    where, told, value = override.partition("=")
+    *stages, key = where.split(".")
+    for stage in stages:
+        body = body.setdefault(stage, {}) if isinstance(body, dict) else body
+    if not told or not isinstance(body, dict):
+        raise SettingsError(f"--set takes KEY=VALUE, as qwen2vl.max_pixels=600000, got {override!r}")
+    body[key] = yaml.safe_load(value)
 
 
 def _fault(place: tuple[int | str, ...], kind: str, message: str) -> str:

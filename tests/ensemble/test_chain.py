@@ -78,6 +78,11 @@ def test_ablation_of_the_training_set_uses_out_of_fold_votes(
     assert run(ablate.main, [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     assert {part["votes"] for part in result["tasks"].values()} == {"out_of_fold"}
+    # the card's, of both tasks' only voters
+    assert all(system["milliseconds"] > 0 for part in result["tasks"].values() for system in part["systems"])
+    assert result["mean"][0]["milliseconds"] == pytest.approx(
+        sum(part["systems"][0]["milliseconds"] for part in result["tasks"].values()) / 2
+    )
     assert [system["voters"] for system in result["tasks"]["image"]["systems"]] == [["clip_lightgbm"]]
     assert result["mean"][0]["name"] == "panel"
     assert (tmp_path / "ablation.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
