@@ -12,6 +12,7 @@ from ensemble.adapters import train_adapters
 from ensemble.ballots import write_votes
 from ensemble.card import write_cards
 from ensemble.fit import fit_panel
+from ensemble.launch import Launch
 from ensemble.panel import by_task
 from ensemble.training_set import TrainingSet
 from ensemble.voters import train_voter
@@ -19,13 +20,14 @@ from mire.budget import Cost
 from mire.cli import add_config, add_data, parser, run, say
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
+from mire.launch import Kind, add_launch
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings, VoterName, load_settings
 from mire.votes import Vote
 
 
-def train_task(known: TrainingSet) -> None:
+def train_task(known: TrainingSet, launch: Launch) -> None:
     """Train every voter of a task and fit its vote; the panel folder then answers this task."""
     task, panel = known.task, known.panel
     taxonomy = known.settings.taxonomy(task)
@@ -37,7 +39,7 @@ def train_task(known: TrainingSet) -> None:
     )
     for name in known.settings.panel.voters(task):
         started = time.monotonic()
-        votes, cost = train_adapters(known) if name == "qwen2vl" else _train_in_folds(name, known)
+        votes, cost = train_adapters(known, launch) if name == "qwen2vl" else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
     weights = fit_panel(panel, task)
@@ -87,17 +89,33 @@ def _label_faults(samples: Sequence[Sample], taxonomy: Taxonomy) -> Iterator[str
             )
 
 
-def train_panel(tasks: Sequence[Task], *, data: Path, images: Path, panel: PanelFolder, settings: Settings) -> None:
+def train_panel(
+    tasks: Sequence[Task],
+    *,
+    data: Path,
+    images: Path,
+    panel: PanelFolder,
+    settings: Settings,
+    kind: Kind = "ddp",
+    n_devices: int | None = None,
+) -> None:
     """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
+
+    The adapters are trained on ``n_devices`` (None: all GPUs, or one process on the CPU).
 
     Raises:
         DataError: as ``read_labelled``.
         PanelError: the folder is another configuration's panel, or training failed.
+        SettingsError: there are not so many devices, or a batch cannot be divided among them.
     """
+    launch = Launch.choose(kind, n_devices)
+    for task in tasks:
+        if "qwen2vl" in settings.panel.voters(task):
+            settings.qwen2vl.training(task).share(launch.n_processes)
     groups = read_labelled(tasks, data, images, settings)
     panel.claim(settings)
     for task in tasks:
-        train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel))
+        train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel), launch)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -107,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_data(options)
     options.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
     add_config(options)
+    add_launch(options)
     chosen = options.parse_args(argv)
     train_panel(
         TASKS if chosen.task == "all" else (chosen.task,),
@@ -114,6 +133,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         images=chosen.images,
         panel=PanelFolder(chosen.panel),
         settings=load_settings(chosen.config, chosen.overrides),
+        kind=chosen.launch,
+        n_devices=chosen.devices,
     )
 
 

@@ -40,7 +40,11 @@ class Lora(_Stage):
 
 
 class Training(_Stage):
-    """How an adapter is trained; ``batch_size`` is the global batch, ``micro_batch_size`` one step of a device."""
+    """How an adapter is trained.
+
+    ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
+    ``micro_batch_size`` bounds the samples that a device takes at a time.
+    """
 
     epochs: float = Field(3, gt=0)
     learning_rate: float = Field(1e-4, gt=0)
@@ -52,6 +56,24 @@ class Training(_Stage):
     gradient_checkpointing: bool = True
     patience: int = Field(3, ge=1)
     loss: Literal["sft", "label_set"] = "label_set"
+
+    def share(self, n_devices: int) -> tuple[int, int]:
+        """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.
+
+        Devices, samples and times multiply to ``batch_size``.
+
+        Raises:
+            SettingsError: the batch cannot be divided among so many devices.
+        """
+        of_one, rest = divmod(self.batch_size, n_devices)
+        if rest:
+            fitting = ", ".join(str(n) for n in range(1, self.batch_size + 1) if self.batch_size % n == 0)
+            raise SettingsError(
+                f"a batch of {self.batch_size} cannot be divided among {n_devices} devices; train on {fitting} of them "
+                "(--devices), or set another batch_size"
+            )
+        micro = max(n for n in range(1, min(self.micro_batch_size, of_one) + 1) if of_one % n == 0)
+        return micro, of_one // micro
 
 
 class Qwen2VL(_Stage):
