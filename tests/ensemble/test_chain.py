@@ -128,6 +128,18 @@ def test_labels_are_checked_before_anything_is_trained(
     assert not (tmp_path / "p").exists()
 
 
+def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_use(
+    tiny_set: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = tmp_path / "many.yaml"
+    many.write_text(CONFIG.replace("folds: 2", "folds: 5"))
+    arguments = ["dialogue", *data(tiny_set), "--panel", str(tmp_path / "p")]
+    assert run(train.main, [*arguments, "--config", str(many)]) == 1
+    said = capsys.readouterr().err
+    assert "5 folds need a label with at least 5 samples, the commonest has 4" in said and said.count("\n") == 1
+    assert run(train.main, [*arguments, "--config", str(config)]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
