@@ -7,21 +7,22 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mire.cli import add_data, parser, run
+from mire.cli import add_config, add_data, parser, run
 from mire.errors import DataError
 from mire.images import NO_PICTURE, load_or_fallback
-from mire.labels import TASKS, builtin_taxonomy
+from mire.labels import TASKS
 from mire.samples import Sample, scan
+from mire.settings import Settings, load_settings
 
 
-def faults(samples: Sequence[Sample]) -> Iterator[str]:
+def faults(samples: Sequence[Sample], settings: Settings) -> Iterator[str]:
     """One line for each fault that lets a prediction run, but degrades it or breaks training."""
-    known = {label for task in TASKS for label in builtin_taxonomy(task).labels}
+    known = {label for task in TASKS for label in settings.taxonomy(task).labels}
     for sample in samples:
         where = f"record {sample.number}, id {sample.id!r}"
         yield from (f"{where}: {problem}" for problem in sample.problems)
         if sample.label is not None and sample.label not in known:
-            yield f"{where}: {sample.label!r} is no live label of the challenge"
+            yield f"{where}: {sample.label!r} is no live label; labels of your own are named by --config"
         for path in sample.images:
             # A refused one is among the problems; decoding finds what the first bytes do not show.
             if path != NO_PICTURE and (problem := load_or_fallback(path)[1]):
@@ -32,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("mire.validate", "Check a data file and its pictures; every fault is listed.")
     add_data(options)
+    add_config(options)
     chosen = options.parse_args(argv)
     samples, refused = scan(chosen.data, chosen.images)
-    found = [*refused, *faults(samples)]
+    found = [*refused, *faults(samples, load_settings(chosen.config, chosen.overrides))]
     labels = Counter(sample.label or "(no label)" for sample in samples)
     for line in found:
         sys.stdout.write(f"{line}\n")

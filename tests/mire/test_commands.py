@@ -25,7 +25,7 @@ def test_every_fault_is_listed(
     assert run(validate.main, ["--data", str(write_json(records)), "--images", str(tmp_path)]) == 1
     seen = capsys.readouterr()
     assert "record 1, id '1': picture 'a.png' is missing" in seen.out
-    assert "record 1, id '1': '没有的' is no live label of the challenge" in seen.out
+    assert "record 1, id '1': '没有的' is no live label; labels of your own are named by --config" in seen.out
     assert "record 2, id '2': picture 'b.png' cannot be read: " in seen.out
     assert seen.err.startswith("error: ") and "3 faults" in seen.err
 
