@@ -26,8 +26,8 @@ KEPT_FOR_DROPOUT: dict[Width, tuple[int, int]] = {4: (40, 4), 2: (24, 4)}
 """The same for dropout in the adapters: its masks and what it puts out. A GPU's masks are smaller."""
 KEPT_BY_BLOCK: dict[Width, tuple[int, int]] = {4: (57, 16), 2: (35, 10)}
 """Bytes a patch of one vision block with adapters and dropout: for each of its width and its MLP's width."""
-LOGIT_BYTES = 12
-"""The logits in float32, their gradient, and what the softmax needs meanwhile."""
+LOGIT_BYTES = 16
+"""The logits in float32, the gradients of the softmax's two halves, and their sum."""
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,24 @@ class Plan:
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes on each device at the largest step, by what they hold."""
+        """Bytes on each device at the fullest moment, by what they hold."""
+        averaging = 4 if self.n_devices > 1 else 0
         return {
             "base": self._base(),
-            "adapter and its gradients": self.n_adapter * (4 + 4 + (4 if self.n_devices > 1 else 0)),
+            "adapter and its gradients": self.n_adapter * (4 + 4 + averaging),
             "optimiser": self.n_adapter * 8 // (self.n_devices if self.kind == "zero2" else 1),
-            "activations": self._activations(),
-            "label trie": self._trie(),
+            "kept activations": self._kept(),
+            "working memory": max(self.moments.values()),
+        }
+
+    @property
+    def moments(self) -> dict[str, int]:
+        """Bytes of what comes one after the other in a step: only the largest counts."""
+        tokens, patches = self._places()
+        return {
+            "vision tower": 0 if self.lora.vision else patches * self._of_frozen_block(),
+            "label trie": self.micro_batch_size * (self.row.n_nodes + 1) * self.shape.vocabulary * LOGIT_BYTES,
+            "one layer": tokens * self._of_layer() if self.training.gradient_checkpointing else 0,
         }
 
     @property
@@ -178,19 +189,23 @@ class Plan:
         largest = max(self.shape.embedding, self.shape.layer_weights) * self.width
         return whole // self.n_devices + 2 * largest
 
-    def _activations(self) -> int:
-        """What the backward pass needs of every layer; with checkpoints their inputs, and one layer at a time."""
-        shape, checkpoints = self.shape, self.training.gradient_checkpointing
-        tokens = self.micro_batch_size * self.row.length
-        patches = self.micro_batch_size * self.row.n_patches
-        of_layer, of_block = self._of_layer(), self._of_block()
-        layers = shape.layers * shape.hidden * self.width + of_layer if checkpoints else shape.layers * of_layer
-        if not self.lora.vision:
-            blocks = of_block  # nothing is kept: one block at work
-        else:
-            blocks = shape.depth * shape.vision * self.width + of_block if checkpoints else shape.depth * of_block
-        pixels = PATCH_VALUES * (4 + self.width)
-        return tokens * layers + patches * (blocks + pixels)
+    def _places(self) -> tuple[int, int]:
+        """Tokens and patches of a step on one device."""
+        return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
+
+    def _kept(self) -> int:
+        """What the backward pass needs: of every layer, or with checkpoints its input only; the mask, the pixels."""
+        (tokens, patches), shape = self._places(), self.shape
+        checkpoints = self.training.gradient_checkpointing
+        layer = shape.hidden * self.width if checkpoints else self._of_layer()
+        block = shape.vision * self.width if checkpoints else self._of_block()
+        blocks = shape.depth * block if self.lora.vision else 0
+        mask = tokens * self.row.length * self.width
+        return tokens * layer * shape.layers + mask + patches * (blocks + PATCH_VALUES * self.width)
+
+    def _of_frozen_block(self) -> int:
+        """Bytes a patch of a vision block without adapters at work: eight of its width, two of its MLP's."""
+        return (8 * self.shape.vision + 2 * self.shape.vision_mlp) * self.width
 
     def _of_layer(self) -> int:
         """Bytes a token of one decoder layer."""
@@ -204,11 +219,6 @@ class Plan:
         """Bytes a patch of one vision block."""
         of_width, of_mlp = KEPT_BY_BLOCK[self.width]
         return of_width * self.shape.vision + of_mlp * self.shape.vision_mlp
-
-    def _trie(self) -> int:
-        """The logits of its nodes, and the mask of the whole row that it hangs off."""
-        logits = (self.row.n_nodes + 1) * self.shape.vocabulary * LOGIT_BYTES
-        return self.micro_batch_size * (logits + self.row.length**2 * (self.width + 1))
 
     def seconds(self, n_samples: int, operations_per_second: float) -> float:
         """Time of one pass over ``n_samples`` where each device does so many operations a second."""

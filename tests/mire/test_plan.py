@@ -1,7 +1,10 @@
 """The arithmetic of a plan, by hand, and against what torch really keeps and counts."""
 
-import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,13 +60,17 @@ def test_memory_by_hand() -> None:
     plan = Plan(TINY, Row(3, 1, 1), Lora(rank=1, dropout=0), training, "ddp", n_devices=1, width=4)
     # adapter: layer 2 x 8 + 2 x 6 + 3 x 12 = 64, two layers
     assert plan.n_adapter == 128
-    layer, block = 32 * 4 + 16 * 8 + 28, 57 * 2 + 16 * 4
+    assert plan.moments == {
+        "vision tower": 2 * 4 * (8 * 2 + 2 * 4) * 4,
+        "label trie": 2 * 2 * 10 * 16,
+        "one layer": 2 * 5 * (32 * 4 + 16 * 8 + 28),
+    }
     assert plan.memory == {
         "base": 4 * TINY.parameters,
         "adapter and its gradients": 128 * 8,
         "optimiser": 128 * 8,
-        "activations": 2 * 5 * (2 * 4 * 4 + layer) + 2 * 4 * (block + 1176 * 8),
-        "label trie": 2 * (2 * 10 * 12 + 25 * 5),
+        "kept activations": 2 * 5 * 4 * 4 * 2 + 2 * 5 * 5 * 4 + 2 * 4 * 1176 * 4,
+        "working memory": 2 * 5 * (32 * 4 + 16 * 8 + 28),
     }
 
 
@@ -76,8 +83,9 @@ def test_what_devices_share() -> None:
     assert one["base"] == ddp["base"] == zero2["base"] == 2 * SEVEN_B.parameters
     assert fsdp["base"] == 2 * SEVEN_B.parameters // 4 + 2 * 2 * SEVEN_B.embedding
     assert zero2["optimiser"] == ddp["optimiser"] // 4 == fsdp["optimiser"] // 4
-    assert ddp["activations"] == one["activations"], "four samples at a time on either"
-    assert memory("ddp", 8)["activations"] == one["activations"] // 2, "a batch of 16 leaves two to each of 8"
+    for part in ("kept activations", "working memory"):
+        assert ddp[part] == one[part], "four samples at a time on either"
+        assert memory("ddp", 8)[part] == one[part] // 2, "a batch of 16 leaves two to each of 8"
 
 
 def test_seconds_by_hand() -> None:
@@ -99,29 +107,51 @@ def test_torch_keeps_what_the_plan_says(monkeypatch: pytest.MonkeyPatch, width: 
     assert (more - less) / n_tokens == pytest.approx(layer, rel=0.02)
 
 
-def kept_bytes(monkeypatch: pytest.MonkeyPatch, width: Width, dropout: float, n_layers: int) -> tuple[int, int]:
-    """Bytes of all that autograd keeps of one pass, weights aside, and the pass's tokens."""
-    from contextlib import nullcontext
+@dataclass(frozen=True)
+class Step:
+    """A model of nano's widths with an adapter, and a batch of screens."""
 
+    model: Any
+    batch: Any
+    trie: Any
+    row: Row
+
+    def forward(self, width: Width) -> Any:
+        import torch
+
+        from experts.qwen2vl.scoring import label_log_likelihoods
+
+        with torch.autocast("cpu", dtype=torch.bfloat16) if width == 2 else nullcontext():
+            return label_log_likelihoods(self.model, self.batch, self.trie)
+
+
+def make_step(monkeypatch: pytest.MonkeyPatch, width: Width, lora: Lora, n_layers: int, n_visual: int) -> Step:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     import torch
+    from benchmark import synthetic
     from peft import LoraConfig, get_peft_model
 
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
-    from benchmark import synthetic
-
     from experts.qwen2vl.batch import collate
-    from experts.qwen2vl.scoring import label_log_likelihoods
 
     shape = synthetic.base_shape("nano")
     shape["text_config"]["num_hidden_layers"] = n_layers
     monkeypatch.setattr(synthetic, "base_shape", lambda base: shape)
     model = synthetic.random_model("nano", "cpu").to(torch.bfloat16 if width == 2 else torch.float32)
-    lora = LoraConfig(r=8, lora_dropout=dropout, target_modules=Lora().target_modules)
-    model = get_peft_model(model, lora).train()
+    config = LoraConfig(r=lora.rank, lora_dropout=lora.dropout, target_modules=lora.target_modules)
+    model = get_peft_model(model, config).train()
     trie = synthetic.label_trie(builtin_taxonomy("image"))
-    made = synthetic.prompts(model, 2, n_visual=64, n_text=128)
-    batch = collate(made, trie, image_pad=model.config.image_token_id, pad=0)
-    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    screens = synthetic.prompts(model, 4, n_visual=n_visual, n_text=128)
+    batch = collate(screens, trie, image_pad=model.config.image_token_id, pad=0)
+    n_visual = screens[0].pictures[0].n_tokens
+    return Step(model, batch, trie, Row(len(screens[0]) - n_visual, n_visual, len(trie.inner)))
+
+
+def kept_bytes(monkeypatch: pytest.MonkeyPatch, width: Width, dropout: float, n_layers: int) -> tuple[int, int]:
+    """Bytes of all that autograd keeps of one pass, weights aside, and the pass's tokens."""
+    import torch
+
+    step = make_step(monkeypatch, width, Lora(rank=8, dropout=dropout), n_layers, 64)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in step.model.parameters()}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -129,30 +159,43 @@ def kept_bytes(monkeypatch: pytest.MonkeyPatch, width: Width, dropout: float, n_
             kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    low = torch.autocast("cpu", dtype=torch.bfloat16) if width == 2 else nullcontext()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), low:
-        label_log_likelihoods(model, batch, trie).sum()
-    assert "benchmark.synthetic" in sys.modules
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values()), batch.ids.numel()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step.forward(width)
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values()), step.batch.ids.numel()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_the_fullest_moment_is_near_what_torch_allocates(
+    monkeypatch: pytest.MonkeyPatch, width: Width, checkpoints: bool
+) -> None:
+    """Within a fifth, at nano's widths."""
+    from torch.profiler import ProfilerActivity, profile
+
+    lora = Lora(rank=8, dropout=0.05)
+    step = make_step(monkeypatch, width, lora, 2, 200)
+    if checkpoints:
+        step.model.gradient_checkpointing_enable({"use_reentrant": False})
+    step.forward(width).sum().backward()  # what is built once
+    step.model.zero_grad()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        step.forward(width).sum().backward()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    peak = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+    training = Training(batch_size=4, micro_batch_size=4, gradient_checkpointing=checkpoints)
+    plan = Plan(Shape.read(base_config("nano")), step.row, lora, training, "ddp", 1, width)
+    assert plan.memory["kept activations"] + plan.memory["working memory"] == pytest.approx(peak, rel=0.2)
 
 
 @pytest.mark.slow
 def test_torch_counts_the_operations_that_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
+    step = make_step(monkeypatch, 4, Lora(), 2, 64)
     from benchmark.machine import count_flops
-    from benchmark.synthetic import label_trie, prompts, random_model
 
-    from experts.qwen2vl.batch import collate
-    from experts.qwen2vl.scoring import label_log_likelihoods
-
-    model, trie = random_model("nano", "cpu"), label_trie(builtin_taxonomy("image"))
-    (screen,) = prompts(model, 1, n_visual=64, n_text=128)
-    batch = collate([screen], trie, image_pad=model.config.image_token_id, pad=0)
-    n_visual = screen.pictures[0].n_tokens
-    row = Row(len(screen) - n_visual, n_visual, len(trie.inner))
-    assert count_nodes(builtin_taxonomy("image").labels) == row.n_nodes
-    with torch.inference_mode():
-        counted = count_flops(lambda: label_log_likelihoods(model, batch, trie))
-    assert sum(forward_operations(Shape.read(base_config("nano")), row)) == pytest.approx(counted, rel=0.02)
+    assert count_nodes(builtin_taxonomy("image").labels) == step.row.n_nodes
+    with torch.inference_mode(), step.model.disable_adapter():
+        counted = count_flops(lambda: step.forward(4))
+    assert 4 * sum(forward_operations(Shape.read(base_config("nano")), step.row)) == pytest.approx(counted, rel=0.02)
