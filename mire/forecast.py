@@ -76,10 +76,10 @@ def _width(machine: Machine) -> Width:
 
 def _memory(task: Task, plan: Plan, machine: Machine) -> Iterator[Finding]:
     row, training = plan.row, plan.training
-    micro_batch_size, n_steps = training.share(plan.n_devices)
+    each, n_steps = training.share(plan.n_devices)
     yield Finding(
-        f"{task:<9} batch of {training.batch_size}: {plan.n_devices} x {micro_batch_size} samples, {n_steps} times; at "
-        f"most {row.n_text + row.n_visual:,} tokens each, {row.n_visual:,} of them visual, and {row.n_nodes} of the "
+        f"{task:<9} batch of {training.batch_size} = {plan.n_devices} devices x {each} samples x {n_steps}, "
+        f"at most {row.n_text + row.n_visual:,} tokens each, {row.n_visual:,} of them visual, and {row.n_nodes} of the "
         "label trie"
     )
     parts = plan.memory
@@ -91,11 +91,16 @@ def _memory(task: Task, plan: Plan, machine: Machine) -> Iterator[Finding]:
     if need <= machine.memory:
         yield Finding(f"{text}: fits; computed, not measured")
         return
-    yield Finding(
-        f"{text}: does not fit; computed, not measured",
-        f"lower qwen2vl.{task}.micro_batch_size or qwen2vl.{'max_pixels' if task == 'image' else 'max_tokens'}, set "
-        "gradient_checkpointing, or cut the base into shards: --launch fsdp on several GPUs",
-    )
+    yield Finding(f"{text}: does not fit; computed, not measured", _ways_out(task, plan))
+
+
+def _ways_out(task: Task, plan: Plan) -> str:
+    """What could still be changed, the cheapest first."""
+    ways = [f"qwen2vl.{task}.micro_batch_size: 1"] if plan.micro_batch_size > 1 else []
+    ways += [] if plan.training.gradient_checkpointing else [f"qwen2vl.{task}.gradient_checkpointing: true"]
+    ways += ["--launch fsdp on several GPUs"] if plan.kind != "fsdp" or plan.n_devices == 1 else []
+    limit = "max_pixels" if task == "image" else "max_tokens"
+    return ", or ".join([*ways, f"a lower qwen2vl.{limit}", "larger GPUs"])
 
 
 def _sizes(parts: Mapping[str, int]) -> str:

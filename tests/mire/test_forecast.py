@@ -29,13 +29,17 @@ def test_a_row_is_as_long_as_the_settings_allow() -> None:
 def test_seven_billion_fit_a_large_card_and_with_shards_a_small_one() -> None:
     assert not [finding for finding in lines(1, 80) if finding.fix]
     whole, shards = lines(4, 16), lines(4, 16, "fsdp")
-    assert "does not fit" in whole[2].text and "--launch fsdp" in whole[2].fix
+    assert "does not fit" in whole[2].text
+    assert whole[2].fix == (
+        "qwen2vl.image.micro_batch_size: 1, or --launch fsdp on several GPUs, or a lower qwen2vl.max_pixels, or larger "
+        "GPUs"
+    )
     assert "fits" in shards[2].text and not shards[2].fix
 
 
 def test_every_figure_says_that_it_is_computed() -> None:
     image = lines(2, 80)[:4]
-    assert "batch of 16: 2 x 4 samples, 2 times; at most 1,497 tokens each, 1,147 of them visual" in image[0].text
+    assert "batch of 16 = 2 devices x 4 samples x 2, at most 1,497 tokens each, 1,147 of them visual" in image[0].text
     assert image[1].text.startswith("image     base 15.44, ")
     assert image[2].text.endswith("fits; computed, not measured")
     # 3 epochs: four fifths of the samples for the fold's adapter, then all of them
@@ -44,6 +48,6 @@ def test_every_figure_says_that_it_is_computed() -> None:
 
 def test_the_doctor_plans(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(doctor.main, ["--config", "nano", "--devices", "2", "--launch", "fsdp"]) == 0
-    assert "training nano\n    image     batch of 16: 2 x 8 samples, 1 times" in capsys.readouterr().out
+    assert "training nano\n    image     batch of 16 = 2 devices x 8 samples x 1" in capsys.readouterr().out
     assert run(doctor.main, ["--config", "nano", "--devices", "3"]) == 1
     assert "a batch of 16 cannot be divided among 3 devices" in capsys.readouterr().err
