@@ -55,7 +55,7 @@ def _lines(path: Path) -> Iterator[Any]:
                 raise _not_utf8(path, error, place) from error
             place += len(line)
             if text.strip():
-                yield _json_or_fault(text, path, number)
+                yield _json_or_fault(text.removesuffix("\n"), path, number)
 
 
 def _json_or_fault(text: str, path: Path, line: int) -> Any:
