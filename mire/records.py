@@ -55,7 +55,7 @@ def _lines(path: Path) -> Iterator[Any]:
                 raise _not_utf8(path, error, place) from error
             place += len(line)
             if text.strip():
-                yield _json_or_fault(text, number)
+                yield _json_or_fault(text.removesuffix("\n"), number)
 
 
 def _json_or_fault(text: str, line: int) -> Any:

@@ -56,7 +56,9 @@ def test_labels_and_limits_of_ones_own(
         "record 3, id '3': picture 'a.png': 10x10 pixels exceed the limit of 99",
     ]
     assert run(validate.main, usual) == 1
-    assert capsys.readouterr().out.splitlines()[:-1] == ["record 1, id '1': '开发票' is no live label; labels of your own are named by --config"]
+    assert capsys.readouterr().out.splitlines()[:-1] == [
+        "record 1, id '1': '开发票' is no live label; labels of your own are named by --config"
+    ]
 
 
 def test_usage_errors_exit_with_2() -> None:
