@@ -46,3 +46,21 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     rows = result(capsys)["rows"]
     assert [row["n"] for row in rows] == [6] * 5
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
+
+
+@pytest.mark.slow
+def test_reading_keeps_its_bar_and_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    import bench_reading
+
+    assert run(bench_reading.main, ["--pictures", "4"]) == 0
+    rows = {row["way"]: row for row in result(capsys)["rows"]}
+    assert rows["RapidOCR's defaults"]["share"] == rows["RapidOCR's defaults"]["text"] == 1.0
+    assert rows["ours"]["share"] <= bench_reading.BAR
+    assert rows["ours"]["text"] > 0.5
+
+
+def test_reading_benchmark_says_where_no_picture_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import bench_reading
+
+    assert run(bench_reading.main, ["--images", str(tmp_path)]) == 1
+    assert "holds no picture" in capsys.readouterr().err
