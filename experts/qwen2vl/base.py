@@ -24,6 +24,7 @@ class Base:
     fingerprint: str
     _adapted: Any = field(default=None, repr=False)
     _merged: MergedModel | None = field(default=None, repr=False)
+    _compiled: bool = field(default=False, repr=False)
 
     @property
     def n_parameters(self) -> int:
@@ -63,6 +64,14 @@ class Base:
             self._adapted.load_adapter(folder, adapter_name=task)
         check_adapter(self._adapted, task, folder)
         self._adapted.eval()
+
+    def compile(self) -> None:
+        """Let the layers be compiled when they are next used."""
+        from experts.qwen2vl.fast import compile_layers
+
+        if not self._compiled:
+            compile_layers(self.model)
+            self._compiled = True
 
     def adapted(self, task: Task) -> Any:
         """The model with the adapter of ``task`` active, until another task's is asked for.

@@ -47,10 +47,11 @@ class Batch:
         return replace(self, **changed)
 
 
-def collate(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int, pad: int) -> Batch:
-    """Put prompts and the trie's inner nodes into one batch, padded on the left."""
+def collate(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int, pad: int, multiple: int = 1) -> Batch:
+    """Put prompts and the trie's inner nodes into one batch, padded on the left to a ``multiple``."""
     n_inner = len(trie.inner)
     width = max(map(len, prompts)) + n_inner
+    width += -width % multiple
     shape = (len(prompts), width)
     ids = np.full(shape, pad, dtype=np.int64)
     positions = np.zeros((3, *shape), dtype=np.int64)

@@ -6,10 +6,13 @@ a picture: no torchvision, no duplicated frame until the model needs it.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mire.images import load_or_fallback
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,6 +63,12 @@ def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tu
         tall = math.ceil(height * grow / CELL) * CELL
         wide = math.ceil(width * grow / CELL) * CELL
     return max(tall, CELL), max(wide, CELL)
+
+
+def load_patches(path: Path, *, min_pixels: int, max_pixels: int) -> tuple[Patches, str | None]:
+    """A picture's patches, and why they are those of a grey one where it cannot be read."""
+    picture, problem = load_or_fallback(path)
+    return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels), problem
 
 
 def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int) -> Patches:

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from records import dialogue_instruction
 
 from experts.qwen2vl.base import Base
+from experts.qwen2vl.batch import Batch
+from experts.qwen2vl.documents import Documents
 from experts.qwen2vl.pictures import Patches
 from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.rows import fill_rows
 from experts.qwen2vl.voter import Qwen2VLVoter, fill_batches
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
@@ -46,6 +49,20 @@ def test_padding_budget_and_order_hold_for_any_lengths(lengths: list[int], budge
         assert sum(batch) + 20 * len(batch) >= 0.9 * places
 
 
+def test_rows_are_filled_in_order_and_sorted_within() -> None:
+    # two inner nodes a prompt: (7 + 2) + (3 + 2) = 14; a third of 5 would make 21
+    rows = list(fill_rows(map(prompt, (7, 3, 5, 30, 4)), budget=20, n_inner=2))
+    assert [[len(p) for p in row] for row in rows] == [[3, 7], [5], [30], [4]]
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=200), st.integers(64, 20_000))
+def test_rows_stay_within_the_budget_for_any_lengths(lengths: list[int], budget: int) -> None:
+    rows = [[len(p) for p in row] for row in fill_rows(map(prompt, lengths), budget, 20)]
+    assert sorted(length for row in rows for length in row) == sorted(lengths)
+    for row in rows:
+        assert row == sorted(row) and (len(row) == 1 or sum(row) + 20 * len(row) <= budget)
+
+
 def test_screens_of_many_sizes_hardly_need_padding() -> None:
     rng = np.random.default_rng(0)
     lengths = sorted(rng.normal(950, 250, 512).clip(120, 3000).astype(int).tolist())
@@ -59,10 +76,17 @@ def dialogues(n: int) -> list[Sample]:
     return [Sample(id=str(row), prompt=parse_prompt(text)) for row, text in enumerate(texts)]
 
 
-@pytest.fixture
-def voter(base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch) -> Qwen2VLVoter:
+@pytest.fixture(params=["packed", "padded"])
+def voter(
+    base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Qwen2VLVoter:
     monkeypatch.setattr(Base, "adapted", lambda self, task: self.model)
-    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), nano_settings)
+    settings = nano_settings.model_copy(update={"attention": request.param})
+    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), settings)
+
+
+def n_prompts(batch: Batch) -> int:
+    return sum(n for n, _ in batch.mask.runs) if isinstance(batch.mask, Documents) else len(batch.ids)
 
 
 @pytest.mark.parametrize("fits", [1, 2, 3])
@@ -75,9 +99,9 @@ def test_a_batch_beyond_memory_is_halved_and_nothing_is_lost_or_repeated(
     honest, scored = scoring.label_log_likelihoods, []
 
     def small_memory(model: Any, batch: Any, trie: Any) -> torch.Tensor:
-        if len(batch.ids) > fits:
+        if n_prompts(batch) > fits:
             raise torch.OutOfMemoryError
-        scored.append(len(batch.ids))
+        scored.append(n_prompts(batch))
         return honest(model, batch, trie)
 
     monkeypatch.setattr(scoring, "label_log_likelihoods", small_memory)
