@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
+from experts.qwen2vl.fast import compile_layers, make_fast
 from experts.qwen2vl.merged import MergedModel
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
@@ -67,8 +68,6 @@ class Base:
 
     def compile(self) -> None:
         """Let the layers be compiled when they are next used."""
-        from experts.qwen2vl.fast import compile_layers
-
         if not self._compiled:
             compile_layers(self.model)
             self._compiled = True
@@ -96,8 +95,6 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     import torch
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
-
-    from experts.qwen2vl.fast import make_fast
 
     logging.disable_progress_bar()
     source = base_source(settings.base)

@@ -3,12 +3,14 @@
 from typing import Any
 
 from experts.qwen2vl.attention import use_own_attention
-from experts.qwen2vl.last_layer import trim_last_layer
 from experts.qwen2vl.patch_projection import project_patches_by_matrix
 
 
 def make_fast(model: Any) -> None:
     """Patches by a matrix product, packed rows, and a last layer that works only where scores are read."""
+    # It imports transformers, which base.py first mends.
+    from experts.qwen2vl.last_layer import trim_last_layer
+
     project_patches_by_matrix(model)
     use_own_attention(model)
     trim_last_layer(model)
