@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ensemble.judge import System
     from mire.samples import Sample
 
+PRICES = ("calls", "output_tokens", "milliseconds")
+"""What an answer costs: model calls, output tokens, and time where the panel's card tells it."""
+
 
 def ablate(samples: "Sequence[Sample]", root: Path) -> dict[str, Any]:
     """Everything that ``ablation.json`` holds, and the report shows.
@@ -78,9 +81,15 @@ def _means(systems: dict[Any, list["System"]]) -> list[dict[str, Any]]:
             "n": left.figures["n"] + right.figures["n"],
             "f1": (left.figures["f1"] + right.figures["f1"]) / 2,
             **asdict(interval((left.resamples + right.resamples) / 2)),
+            **{price: _half(left.figures[price], right.figures[price]) for price in PRICES},
         }
         for name, left, right in pairs
     ]
+
+
+def _half(left: float | None, right: float | None) -> float | None:
+    """The mean price of a sample, as half of the samples belong to either task."""
+    return None if left is None or right is None else (left + right) / 2
 
 
 def _task(evidence: "Evidence", systems: Sequence["System"]) -> dict[str, Any]:
@@ -146,11 +155,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--panel", type=Path, required=True)
     options.add_argument("--out", type=Path, required=True, help="folder for ablation.json and ablation.html")
     chosen = options.parse_args(argv)
-    from mire.samples import read_samples
-
-    samples = read_samples(chosen.data, chosen.images)
     from ensemble.report import render
     from ensemble.table import table
+    from mire.panel_folder import PanelFolder
+
+    samples = PanelFolder(chosen.panel).read_samples(chosen.data, chosen.images)
 
     result = ablate(samples, chosen.panel)
     chosen.out.mkdir(parents=True, exist_ok=True)

@@ -128,9 +128,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--panel", type=Path, required=True)
     options.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
     chosen = options.parse_args(argv)
-    from mire.samples import read_samples
+    from mire.panel_folder import PanelFolder
 
-    doubts = write_audit(read_samples(chosen.data, chosen.images), chosen.panel, chosen.out)
+    samples = PanelFolder(chosen.panel).read_samples(chosen.data, chosen.images)
+    doubts = write_audit(samples, chosen.panel, chosen.out)
     for task, found in doubts.items():
         by_convention = sum(bool(doubt.convention) for doubt in found)
         say(f"{task}: {len(found)} labels are doubted, {by_convention} of them are given by a convention")

@@ -12,6 +12,8 @@ import yaml
 import mire
 from ensemble.evidence import gather
 from ensemble.judge import System, judge
+from ensemble.pace import pace
+from ensemble.panel import Panel
 from ensemble.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
 from experts.qwen2vl.train import last_epoch
@@ -46,6 +48,7 @@ def write_cards(known: TrainingSet) -> None:
         panel=_figures(judge(evidence, names)),
         versions={"mire": mire.__version__, **{name: version(name) for name in LIBRARIES}},
         commit=_commit(),
+        milliseconds=pace(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
     )
     _write(known.panel.card(known.task), card.model_dump_json(indent=2))
     _write(known.panel.root / "README.md", panel_card(known.panel))
@@ -127,9 +130,17 @@ def _training(card: Card) -> str:
 
 
 def _table(card: Card) -> str:
-    rows = [*card.voters.items(), ("**panel**", card.panel)]
-    lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} |" for name, f in rows]
-    return "\n".join(["| voter | F1 | 95 % interval | n |", "|---|---|---|---|", *lines])
+    spent = card.milliseconds
+    rows = [
+        *((name, f, spent.get(name)) for name, f in card.voters.items()),
+        ("**panel**", card.panel, sum(spent.values())),
+    ]
+    lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {_ms(taken)} |" for name, f, taken in rows]
+    return "\n".join(["| voter | F1 | 95 % interval | n | ms a sample |", "|---|---|---|---|---|", *lines])
+
+
+def _ms(milliseconds: float | None) -> str:
+    return f"{milliseconds:.1f}" if milliseconds else ""
 
 
 def _figures(system: System) -> Figures:

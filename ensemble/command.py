@@ -5,10 +5,11 @@ mire predict --data test.json --images images --panel runs/p --out submit.csv
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
-from mire.cli import run
+from mire.cli import Parser, completing, run
 
 COMMANDS = {
     "train": ("ensemble.train", "train experts, cast out-of-fold votes, fit the vote"),
@@ -29,8 +30,10 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the module behind the first word with the other arguments."""
     words = sys.argv[1:] if argv is None else list(argv)
+    if completing() and (word := _typed()):
+        _run(word, [])
     listed = "\n".join(f"  {word:<10} {what}" for word, (_, what) in COMMANDS.items())
-    options = argparse.ArgumentParser(
+    options = Parser(
         prog="mire",
         usage="mire COMMAND ...",
         description="Multimodal intent recognition in e-commerce customer service.",
@@ -38,8 +41,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
-    module, _ = COMMANDS[options.parse_args(words[:1]).command]
-    importlib.import_module(module).main(words[1:])
+    _run(options.parse_args(words[:1]).command, words[1:])
+
+
+def _run(word: str, words: list[str]) -> None:
+    module, _ = COMMANDS[word]
+    importlib.import_module(module).main(words)
+
+
+def _typed() -> str | None:
+    """The command before the cursor, if one is finished: the completion goes on as if it were the program."""
+    line = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
+    _, *words = line.split(maxsplit=2)
+    if not words or words[0] not in COMMANDS or line.endswith(words[0]):
+        return None
+    os.environ["_ARGCOMPLETE"] = "2"
+    return words[0]
 
 
 def entry() -> int:

@@ -1,7 +1,7 @@
 """Honest votes on labelled samples: out-of-fold ones for training samples, fresh ones for all others."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ensemble.vote import Array
 from ensemble.weights import Weights
 from experts.voter import Voter
 from mire.budget import Cost, Ledger
+from mire.card import read_card
 from mire.cli import say
 from mire.errors import DataError
 from mire.folds import trained_on
@@ -34,7 +35,8 @@ class Evidence:
 
     ``truth`` (n,) holds the right labels' places. ``weights`` gives, for some voters' names, pairs of
     rows and the weights that may be used on them: none was fitted on the rows that it serves. ``voters``
-    are those who cast the votes, loaded; of out-of-fold votes they are not kept.
+    are those who cast the votes, loaded; of out-of-fold votes they are not kept. ``milliseconds`` is what a
+    sample takes each voter, as the panel's card says; empty where it does not.
     """
 
     task: Task
@@ -46,6 +48,7 @@ class Evidence:
     out_of_fold: bool
     weights: Callable[[Sequence[str]], list[tuple[NDArray[np.int64], Weights]]]
     voters: tuple[Voter, ...] = ()
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
 
     def pooled(self, names: Sequence[str], *, calibrated: bool = True) -> Array:
         """The distribution that these voters agree on; (n, n_labels). Uncalibrated: all temperatures 1."""
@@ -99,6 +102,7 @@ def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFol
         out_of_fold=False,
         weights=lambda names: [(rows, weigh(box.of(names), panel.settings, task))],
         voters=part.voters,
+        milliseconds=_milliseconds(folder, task),
     )
 
 
@@ -119,7 +123,13 @@ def _out_of_fold(task: Task, samples: Sequence[Sample], folder: PanelFolder, set
         costs=box.costs,
         out_of_fold=True,
         weights=lambda names: _cross_fit(box.of(names), settings, task),
+        milliseconds=_milliseconds(folder, task),
     )
+
+
+def _milliseconds(folder: PanelFolder, task: Task) -> Mapping[str, float]:
+    card = read_card(folder, task)
+    return card.milliseconds if card else {}
 
 
 def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -137,6 +147,6 @@ def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:
     for sample in samples:
         if sample.label not in taxonomy:
             raise DataError(
-                f"an ablation needs a live {taxonomy.task} label for every sample, but {sample.id!r} has "
+                f"votes are judged by labels: sample {sample.id!r} needs a live {taxonomy.task} label, but has "
                 f"{sample.label!r}"
             )

@@ -83,9 +83,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if chosen.data is None:
         lines = explain_labels(chosen.panel)
     else:
-        from mire.samples import read_samples
+        from mire.panel_folder import PanelFolder
 
-        samples = read_samples(chosen.data, chosen.images)
+        samples = PanelFolder(chosen.panel).read_samples(chosen.data, chosen.images)
         unknown = set(chosen.id or ()) - {sample.id for sample in samples}
         if unknown:
             raise DataError(f"{chosen.data} holds no sample {', '.join(map(repr, sorted(unknown)))}")

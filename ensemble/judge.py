@@ -38,6 +38,7 @@ def judge(evidence: Evidence, names: Sequence[str]) -> System:
         **asdict(interval(resamples)),
         "calls": sum(evidence.costs[name].calls for name in names),
         "output_tokens": sum(evidence.costs[name].output_tokens for name in names),
+        "milliseconds": sum(evidence.milliseconds[name] for name in names) if evidence.milliseconds else None,
     }
     return System(tuple(names), figures, resamples)
 

@@ -18,7 +18,7 @@ from ensemble.adapters import load_fold_voter
 from ensemble.evidence import gather
 from ensemble.judge import judge
 from ensemble.panel import Panel, TaskPanel, by_task
-from ensemble.train import train_panel
+from ensemble.train import read_labelled, train_panel
 from ensemble.training_set import TrainingSet
 from ensemble.voters import train_voter
 from ensemble.weights import read_weights
@@ -26,10 +26,10 @@ from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
 from mire.cli import add_data, parser, run, say
 from mire.errors import DataError
-from mire.folds import trained_on
+from mire.folds import read_folds, trained_on
 from mire.labels import TASKS, Task
 from mire.panel_folder import PanelFolder
-from mire.samples import Sample, read_samples
+from mire.samples import Sample
 from mire.votes import Prediction
 
 MIN_PROBABILITY = 0.5
@@ -54,7 +54,9 @@ def confident(predictions: Sequence[Prediction], share: float) -> list[Predictio
 
 
 def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence[Prediction], images: Path) -> None:
-    """Write the samples that were guessed, in the official format, their guess as the label."""
+    """Write the samples that were guessed, in the official format, their guess as the label; no file for none."""
+    if not guesses:
+        return
     labels = {guess.sample_id: guess.label for guess in guesses}
     records = [
         {"id": sample.id, "instruction": sample.prompt.text, "input": "", "output": labels[sample.id],
@@ -70,29 +72,55 @@ def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: P
     """Train the panel ``out`` from ``panel``'s guesses; see the module's docstring.
 
     Raises:
-        DataError, PanelError: a file or folder does not fit, or ``out`` is already there.
+        DataError, PanelError: a file or folder does not fit, nothing is left to guess, or ``out`` is already there.
     """
     if out.exists():
         raise DataError(f"{out} is already there; a new panel needs a new folder")
     old, new = PanelFolder(panel), PanelFolder(out)
-    new_samples = by_task(read_samples(unlabelled, images))
-    labelled = by_task(read_samples(data, images))
-    tasks: tuple[Task, ...] = tuple(task for task in TASKS if task in new_samples)
+    fresh = _unseen(old, unlabelled, images)
+    tasks = tuple(fresh)
+    labelled = read_labelled(tasks, data, images, old.settings())
+    for task in tasks:
+        _check_known(old, task, labelled[task], data)
     new.claim(old.settings())
     for task in tasks:
         known = TrainingSet.known(task, labelled[task], data=data, images=images, panel=old)
-        seen = trained_on(old.folds(task), new_samples[task])
-        _guess(known, [sample for sample in new_samples[task] if sample.id not in seen], new, share)
+        _guess(known, fresh[task], new, share)
     train_panel(tasks, data=data, images=images, panel=new, settings=old.settings())
     for task in tasks:
         keep_the_better(task, labelled[task], old, new)
+
+
+def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, list[Sample]]:
+    """The samples to guess, by task: those of the file that the panel was not trained on."""
+    groups = by_task(panel.read_samples(unlabelled, images))
+    fresh: dict[Task, list[Sample]] = {}
+    for task in (task for task in TASKS if task in groups):
+        panel.taxonomy(task)  # refuses where there are no experts of this task
+        seen = trained_on(panel.folds(task), groups[task])
+        if unseen := [sample for sample in groups[task] if sample.id not in seen]:
+            fresh[task] = unseen
+    if not fresh:
+        raise DataError(f"{unlabelled} holds nothing to guess: {panel.root} was trained on all of its samples")
+    return fresh
+
+
+def _check_known(panel: PanelFolder, task: Task, samples: Sequence[Sample], data: Path) -> None:
+    """The folds that keep guesses honest are the old panel's: both trainings must have the same samples."""
+    known = read_folds(panel.folds(task)).keys()
+    odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples))
+    if odd:
+        raise DataError(
+            f"{data} must hold the {task} samples that {panel.root} was trained on; {len(odd)} differ (first: "
+            f"{sorted(odd)[0]!r})"
+        )
 
 
 def _guess(known: TrainingSet, fresh: Sequence[Sample], new: PanelFolder, share: float) -> None:
     """Write the guesses of the final voters, and those of voters that each fold was kept from."""
     for fold in (None, *range(known.settings.folds)):
         panel = Panel.load(known.panel.root, (known.task,)) if fold is None else _panel_without(fold, known)
-        guesses = confident(panel.predict(fresh, Ledger()), share) if fresh else []
+        guesses = confident(panel.predict(fresh, Ledger()), share)
         write_pseudo_labels(new.pseudo(known.task, fold), fresh, guesses, known.images)
         if fold is None:
             say(f"{known.task}: {len(guesses)} of {len(fresh)} unlabelled samples get a label")

@@ -1,10 +1,11 @@
 """``ablation.html``: one file that opens offline and shows what ``ablation.json`` holds.
 
-No script, no font, no picture is fetched; the reader's own fonts show the Chinese text.
+Matplotlib draws the charts. No script, no font, no picture is fetched; the reader's own fonts show the Chinese text.
 """
 
 from typing import Any
 
+from ensemble import charts
 from ensemble.thumbnails import Thumbnails
 
 N_CONFUSED = 6
@@ -24,6 +25,7 @@ def render(result: dict[str, Any]) -> str:
         router=result["router"],
         tasks=tasks,
         thumbnail=Thumbnails(),
+        charts=charts,
     )
 
 

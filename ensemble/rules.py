@@ -19,6 +19,7 @@ from ensemble.evidence import cross_fit_parts
 from ensemble.fit import fit_weights
 from ensemble.vote import FLOOR, Array, log_linear, majority, winners
 from mire.cli import parser, run
+from mire.errors import PanelError
 from mire.labels import TASKS, Task
 from mire.metrics import Interval, interval, resampled_f1, scores
 from mire.panel_folder import PanelFolder
@@ -124,7 +125,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--panel", type=Path, required=True)
     chosen = options.parse_args(argv)
     panel = PanelFolder(chosen.panel)
-    outcomes = {task: compare(read_ballot_box(panel, task)) for task in TASKS if panel.has(task)}
+    tasks = [task for task in TASKS if panel.has(task)]
+    if not tasks:
+        raise PanelError(f"{panel.root} holds no trained experts; train some with scripts/train_experts.sh")
+    outcomes = {task: compare(read_ballot_box(panel, task)) for task in tasks}
     print(table(outcomes))
     print(json.dumps({task: [asdict(row) for row in rows] for task, rows in outcomes.items()}))
 

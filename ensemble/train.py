@@ -5,27 +5,29 @@ python -m ensemble.train all --data train.json --images images --panel runs/p --
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ensemble.adapters import train_adapters
 from ensemble.ballots import write_votes
 from ensemble.card import write_cards
 from ensemble.fit import fit_panel
+from ensemble.launch import Launch
 from ensemble.panel import by_task
 from ensemble.training_set import TrainingSet
 from ensemble.voters import train_voter
 from mire.budget import Cost
-from mire.cli import add_data, parser, run, say
+from mire.cli import add_config, add_data, parser, run, say
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
+from mire.launch import Kind, add_launch
 from mire.panel_folder import PanelFolder
-from mire.samples import Sample, read_samples
+from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings, VoterName, load_settings
 from mire.votes import Vote
 
 
-def train_task(known: TrainingSet) -> None:
+def train_task(known: TrainingSet, launch: Launch) -> None:
     """Train every voter of a task and fit its vote; the panel folder then answers this task."""
     task, panel = known.task, known.panel
     taxonomy = known.settings.taxonomy(task)
@@ -37,7 +39,7 @@ def train_task(known: TrainingSet) -> None:
     )
     for name in known.settings.panel.voters(task):
         started = time.monotonic()
-        votes, cost = train_adapters(known) if name == "qwen2vl" else _train_in_folds(name, known)
+        votes, cost = train_adapters(known, launch) if name == "qwen2vl" else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
     weights = fit_panel(panel, task)
@@ -59,36 +61,61 @@ def _train_in_folds(name: VoterName, known: TrainingSet) -> tuple[list[Vote | No
     return votes, voter.cost
 
 
-def _check_labels(samples: Sequence[Sample], taxonomy: Taxonomy, data: Path) -> None:
-    unlabelled = [sample.id for sample in samples if sample.label is None]
-    if unlabelled:
-        raise DataError(
-            f"{data}: training needs a label in 'output', {len(unlabelled)} samples have none (first: "
-            f"{unlabelled[0]!r})"
-        )
-    unknown = sorted({str(sample.label) for sample in samples} - set(taxonomy.labels))
-    if unknown:
-        raise DataError(
-            f"{data}: {', '.join(map(repr, unknown))} are no live {taxonomy.task} labels; mend the data, or name a "
-            f"taxonomy of your own as taxonomies.{taxonomy.task} in the settings"
-        )
-
-
-def train_panel(tasks: Sequence[Task], *, data: Path, images: Path, panel: PanelFolder, settings: Settings) -> None:
-    """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
+def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:
+    """The samples of some tasks, each with a live label; those of other tasks may have any.
 
     Raises:
-        DataError: the file breaks the format, lacks a task's samples, or holds unknown labels.
-        PanelError: the folder is another configuration's panel, or training failed.
+        DataError: the file breaks the format, lacks a task's samples, or holds missing or unknown labels.
     """
     groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels))
     for task in tasks:
         if task not in groups:
             raise DataError(f"{data} holds no {task} sample")
-        _check_labels(groups[task], settings.taxonomy(task), data)
+    faults = [fault for task in tasks for fault in _label_faults(groups[task], settings.taxonomy(task))]
+    if faults:
+        raise DataError(fault_text(data, faults))
+    return {task: groups[task] for task in tasks}
+
+
+def _label_faults(samples: Sequence[Sample], taxonomy: Taxonomy) -> Iterator[str]:
+    for sample in samples:
+        where = f"record {sample.number}, id {sample.id!r}"
+        if sample.label is None:
+            yield f"{where}: training needs a label in 'output'"
+        elif sample.label not in taxonomy:
+            yield (
+                f"{where}: {sample.label!r} is no live {taxonomy.task} label; mend it, or name a taxonomy of your own "
+                f"as taxonomies.{taxonomy.task} in the settings"
+            )
+
+
+def train_panel(
+    tasks: Sequence[Task],
+    *,
+    data: Path,
+    images: Path,
+    panel: PanelFolder,
+    settings: Settings,
+    kind: Kind = "ddp",
+    n_devices: int | None = None,
+) -> None:
+    """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
+
+    The adapters are trained on ``n_devices`` (None: all GPUs, or one process on the CPU).
+
+    Raises:
+        DataError: as ``read_labelled``.
+        PanelError: the folder is another configuration's panel, or training failed.
+        SettingsError: there are not so many devices, or a batch cannot be divided among them.
+    """
+    launch = Launch.choose(kind, n_devices)
+    for task in tasks:
+        if "qwen2vl" in settings.panel.voters(task):
+            settings.qwen2vl.training(task).share(launch.n_processes)
+    groups = read_labelled(tasks, data, images, settings)
     panel.claim(settings)
     for task in tasks:
-        train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel))
+        train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel), launch)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -97,14 +124,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("task", choices=(*TASKS, "all"))
     add_data(options)
     options.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
-    options.add_argument("--config", default="qwen2-vl-7b", help="nano, cpu, qwen2-vl-7b, or a YAML file")
+    add_config(options)
+    add_launch(options)
     chosen = options.parse_args(argv)
     train_panel(
         TASKS if chosen.task == "all" else (chosen.task,),
         data=chosen.data,
         images=chosen.images,
         panel=PanelFolder(chosen.panel),
-        settings=load_settings(chosen.config),
+        settings=load_settings(chosen.config, chosen.overrides),
+        kind=chosen.launch,
+        n_devices=chosen.devices,
     )
 
 

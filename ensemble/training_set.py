@@ -7,7 +7,7 @@ from pathlib import Path
 from mire.folds import make_folds, read_folds, write_folds
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
-from mire.samples import Sample, read_samples
+from mire.samples import Sample
 from mire.settings import Settings
 
 
@@ -46,7 +46,7 @@ class TrainingSet:
     def inside(self, fold: int | None) -> list[Sample]:
         """What is learned from where a fold is kept out (None: nothing is): labelled samples, then guessed ones."""
         path = self.panel.pseudo(self.task, fold)
-        guessed = read_samples(path, self.images) if path.is_file() else []
+        guessed = self.panel.read_samples(path, self.images) if path.is_file() else []
         return [sample for sample in self.samples if self.folds[sample.id] != fold] + guessed
 
     def outside(self, fold: int) -> list[Sample]:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +13,21 @@ from mire.errors import JournalError
 def cache_root() -> Path:
     """Folder of everything that can be rebuilt: ``MIRE_CACHE``, or ``~/.cache/mire``."""
     return Path(os.environ.get("MIRE_CACHE") or Path.home() / ".cache" / "mire")
+
+
+@contextmanager
+def empty_cache() -> Iterator[None]:
+    """Inside, this process keeps what it computes in an empty folder, which is deleted in the end."""
+    before = os.environ.get("MIRE_CACHE")
+    with tempfile.TemporaryDirectory(prefix="mire-cache-") as folder:
+        os.environ["MIRE_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["MIRE_CACHE"]
+            else:
+                os.environ["MIRE_CACHE"] = before
 
 
 class BlobCache:

@@ -23,7 +23,8 @@ class Figures(BaseModel):
 class Card(BaseModel):
     """One task's training: the data, the folds, the out-of-fold figures, the versions.
 
-    ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout.
+    ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
+    is what a sample takes each voter, on the machine that trained; empty where it was not measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Card(BaseModel):
     panel: Figures
     versions: dict[str, str]
     commit: str
+    milliseconds: dict[str, float] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from mire.errors import MireError
 
@@ -50,11 +51,25 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser that also answers a shell's Tab (``eval "$(register-python-argcomplete mire)"``)."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if completing():
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        return super().parse_args(args, namespace)
+
+
+def completing() -> bool:
+    """Whether a shell asks how the words typed so far go on, instead of running them."""
+    return "_ARGCOMPLETE" in os.environ
+
+
 def parser(prog: str, description: str) -> argparse.ArgumentParser:
     """An argument parser that shows the defaults in its help, and knows ``--quiet``."""
-    options = argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    options = Parser(prog=prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     options.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="say nothing but errors")
     return options
 
@@ -64,6 +79,19 @@ def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
     target.add_argument("--data", type=Path, required=True, help="official JSON, JSONL or ShareGPT file")
     if images:
         target.add_argument("--images", type=Path, required=True, help="folder of the pictures")
+
+
+def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-vl-7b") -> None:
+    """Add ``--config`` and ``--set``, which ``mire.settings.load_settings`` takes together."""
+    target.add_argument("--config", default=default, help="nano, cpu, qwen2-vl-7b, or a YAML file")
+    target.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="another value for one entry, as qwen2vl.max_pixels=600000; may be given several times",
+    )
 
 
 class _Hush(argparse.Action):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mire.budget import MAX_PARAMETERS, ParameterCount
 from mire.card import fingerprint, read_card
-from mire.cli import parser, run
+from mire.cli import add_config, parser, run
 from mire.finding import Finding
 from mire.labels import TASKS
 from mire.panel_folder import PanelFolder
@@ -141,11 +141,11 @@ def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Finding]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("mire.doctor", "Versions, devices, memory, weights, parameter budget, panel.")
-    options.add_argument("--config", help="look at this configuration (a name or a YAML file)")
+    add_config(options, default=None)
     options.add_argument("--panel", type=Path, help="look at this panel, and at its configuration")
     chosen = options.parse_args(argv)
     panel = PanelFolder(chosen.panel) if chosen.panel else None
-    settings = load_settings(chosen.config) if chosen.config else panel.settings() if panel else None
+    settings = load_settings(chosen.config, chosen.overrides) if chosen.config else panel.settings() if panel else None
     # Imported here: --help needs neither.
     from mire.installed import bad_pairs, packages
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,13 +19,17 @@ def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[st
     folds is missing from some. Samples that share a picture's bytes stay in one fold.
 
     Raises:
-        DataError: fewer samples than folds.
+        DataError: no label has as many samples as there are folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    if len(samples) < n_folds:
-        raise DataError(f"{n_folds} folds need at least as many labelled samples, got {len(samples)}")
     labels = [str(sample.label) for sample in samples]
+    most = max(Counter(labels).values(), default=0)
+    if most < n_folds:
+        raise DataError(
+            f"{n_folds} folds need a label with at least {n_folds} samples, the commonest has {most}; label more, or "
+            "lower 'folds' in the settings"
+        )
     splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
     folds: dict[str, int] = {}
     with warnings.catch_warnings():

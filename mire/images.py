@@ -127,7 +127,8 @@ def _explained(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         # Broken files raise anything in Pillow, IndexError and struct.error too. Its text may hold the path.
-        reason = str(error).replace(f" {str(path)!r}", "") or type(error).__name__
+        said = getattr(error, "strerror", None) or str(error).replace(f" {str(path)!r}", "")
+        reason = said or type(error).__name__
         raise DataError(f"picture {_short(path.name)!r} cannot be read: {reason}") from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mire.errors import PanelError
 from mire.labels import TASKS, Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.samples import Sample, read_samples
 from mire.settings import Settings, load_settings, save_settings
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".dill"}
@@ -31,6 +32,10 @@ class PanelFolder:
                 f"{self.root} is no panel: {path.name} is missing; train one with scripts/train_experts.sh"
             )
         return load_settings(str(path))
+
+    def read_samples(self, path: Path, images: Path) -> list[Sample]:
+        """As ``mire.samples.read_samples``, within this panel's limit on pictures."""
+        return read_samples(path, images, max_decoded_pixels=self.settings().max_decoded_pixels)
 
     def claim(self, settings: Settings) -> None:
         """Make the folder this configuration's panel, or go on with one that is.

@@ -100,7 +100,9 @@ def _where(number: int, record: Any) -> str:
 
 
 def fault_text(path: Path, faults: Sequence[str]) -> str:
-    """One error about many faults, the first of them listed."""
+    """One error about some faults, the first of them listed; about a single one it is one line."""
+    if len(faults) == 1:
+        return f"{path}: {faults[0]}"
     shown = "\n  ".join(faults[:_MAX_FAULTS_SHOWN])
     more = f"\n  and {len(faults) - _MAX_FAULTS_SHOWN} more" if len(faults) > _MAX_FAULTS_SHOWN else ""
     return f"{path}: {len(faults)} faults\n  {shown}{more}"
@@ -110,12 +112,12 @@ def _records(path: Path) -> Iterator[Any]:
     """The records of a JSON array, or of a file with one JSON object a line; a broken line gives its error."""
     text = _text(path)
     if text.lstrip().startswith("["):
-        yield from _json(text, path, line=None)
+        yield from _json(text, str(path), line=None)
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield _json(line, path, line=number)
+                yield _json(line, "a record", line=number)
             except DataError as error:
                 yield error
 
@@ -127,14 +129,14 @@ def _text(path: Path) -> str:
         raise DataError(f"{path} must be UTF-8: {error.reason} at byte {error.start}") from error
 
 
-def _json(text: str, path: Path, *, line: int | None) -> Any:
+def _json(text: str, what: str, *, line: int | None) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         at = line or error.lineno
-        raise DataError(f"{path} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
+        raise DataError(f"{what} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
     except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise DataError(f"{path} is no data file: {str(error).split(';')[0]} (line {line or 1})") from error
+        raise DataError(f"{what} is no data file: {str(error).split(';')[0]} (line {line or 1})") from error
 
 
 def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: int) -> Sample:

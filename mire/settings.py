@@ -1,9 +1,10 @@
 """A configuration: one frozen model a stage, read from YAML, every fault reported together."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -39,7 +40,11 @@ class Lora(_Stage):
 
 
 class Training(_Stage):
-    """How an adapter is trained; ``batch_size`` is the global batch, ``micro_batch_size`` one step of a device."""
+    """How an adapter is trained.
+
+    ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
+    ``micro_batch_size`` bounds the samples that a device takes at a time.
+    """
 
     epochs: float = Field(3, gt=0)
     learning_rate: float = Field(1e-4, gt=0)
@@ -51,6 +56,24 @@ class Training(_Stage):
     gradient_checkpointing: bool = True
     patience: int = Field(3, ge=1)
     loss: Literal["sft", "label_set"] = "label_set"
+
+    def share(self, n_devices: int) -> tuple[int, int]:
+        """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.
+
+        Devices, samples and times multiply to ``batch_size``.
+
+        Raises:
+            SettingsError: the batch cannot be divided among so many devices.
+        """
+        of_one, rest = divmod(self.batch_size, n_devices)
+        if rest:
+            fitting = ", ".join(str(n) for n in range(1, self.batch_size + 1) if self.batch_size % n == 0)
+            raise SettingsError(
+                f"a batch of {self.batch_size} cannot be divided among {n_devices} devices; train on {fitting} of them "
+                "(--devices), or set another batch_size"
+            )
+        micro = max(n for n in range(1, min(self.micro_batch_size, of_one) + 1) if of_one % n == 0)
+        return micro, of_one // micro
 
 
 class Qwen2VL(_Stage):
@@ -164,8 +187,8 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
-def load_settings(name_or_file: str) -> Settings:
-    """A configuration by its name, or from a YAML or JSON file.
+def load_settings(name_or_file: str, overrides: Sequence[str] = ()) -> Settings:
+    """A configuration by its name, or from a YAML or JSON file; ``overrides`` are ``key.key=value``, in YAML.
 
     Raises:
         SettingsError: no such name or file, broken YAML, unknown or invalid entries; all are named.
@@ -176,7 +199,7 @@ def load_settings(name_or_file: str) -> Settings:
         text = Path(name_or_file).read_text(encoding="utf-8-sig", errors="replace")
     else:
         raise SettingsError(f"a configuration is one of {', '.join(builtin_names())} or a file, got {name_or_file!r}")
-    return _parse(text, name_or_file)
+    return _parse(text, name_or_file, overrides)
 
 
 def save_settings(settings: Settings, path: Path) -> None:
@@ -184,16 +207,32 @@ def save_settings(settings: Settings, path: Path) -> None:
     path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _parse(text: str, name: str) -> Settings:
+def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:
     import yaml
 
     try:
-        return Settings.model_validate(yaml.safe_load(text))
+        body = yaml.safe_load(text)
+        for override in overrides:
+            _override(body, override)
+        return Settings.model_validate(body)
     except yaml.YAMLError as error:
         raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{name}: {faults}") from error
+
+
+def _override(body: dict[str, Any], override: str) -> None:
+    """Put one ``key.key=value`` into what a file said."""
+    import yaml
+
+    where, told, value = override.partition("=")
+    *stages, key = where.split(".")
+    for stage in stages:
+        body = body.setdefault(stage, {}) if isinstance(body, dict) else body
+    if not told or not isinstance(body, dict):
+        raise SettingsError(f"--set takes KEY=VALUE, as qwen2vl.max_pixels=600000, got {override!r}")
+    body[key] = yaml.safe_load(value)
 
 
 def _fault(place: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -3,15 +3,12 @@
 python -m router.calibrate
 """
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from mire import cli
-from router.classifier import phrases, untrained
 
 N_FOLDS = 5
 SEEDS = (0, 1, 2)
@@ -21,6 +18,11 @@ WANTED_ACCURACY = 0.99
 
 def held_out() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Confidence in [0.5, 1] of every held-out answer, and whether it was right; the seeds' runs pooled."""
+    # Imported here: scikit-learn takes a second, and --help does without it.
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    from router.classifier import phrases, untrained
+
     texts, tasks = phrases()
     truth = np.array([task == "dialogue" for task in tasks])
     runs = [
@@ -60,4 +62,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    raise SystemExit(cli.run(main))

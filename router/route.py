@@ -6,7 +6,6 @@ python -m router.route --prompt "判断用户的意图: ..."
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -184,4 +183,4 @@ def _print(sample_id: str | None, answer: Route) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    raise SystemExit(cli.run(main))

@@ -1,45 +1,64 @@
 """Load a served panel from this machine: requests a second and latency at 1, 8 and 32 clients, memory before and after.
 
-python scripts/bench_serve.py --url http://127.0.0.1:7860 --image samples/images/x.webp [--requests 200] [--pid PID]
+    python scripts/bench_serve.py --data samples/test.json --images samples/images [--url U] [--requests 200] [--pid PID]
 
-Run it on a quiet machine: clients and server share the cores. Prints one JSON line a step.
+Sends the file's prompts with their pictures, over and over. All are sent once before anything is timed, so what a panel
+keeps of a picture is there. Run it on a quiet machine: clients and server share the cores. Prints one JSON line a step.
 """
 
 import argparse
+import base64
 import json
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
+from mire.samples import read_samples
+
 CLIENTS = (1, 8, 32)
-DIALOGUE = json.dumps({"dialogue": [{"speaker": "user", "text": "这个会生锈吗"}]}).encode()
+WARM_UP_CLIENTS = 8
 TIMEOUT_SECONDS = 120
+
+
+def bodies(data: Path, images: Path) -> list[bytes]:
+    """A request's body for every sample of a file."""
+    return [
+        json.dumps(
+            {
+                "prompt": sample.prompt.text,
+                "images": [base64.b64encode(path.read_bytes()).decode() for path in sample.images],
+            }
+        ).encode()
+        for sample in read_samples(data, images)
+    ]
 
 
 def request(url: str, body: bytes) -> float:
     """Seconds that one request took; a refusal raises ``HTTPError``."""
     started = time.monotonic()
+    # The address is the one that whoever measures has typed.
     sent = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
     with urllib.request.urlopen(sent, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
         answer.read()
     return time.monotonic() - started
 
 
-def load(url: str, body: bytes, *, clients: int, requests: int) -> dict[str, float]:
-    """``requests`` requests by so many clients, each of which waits for its answer."""
+def load(url: str, sent: Sequence[bytes], *, clients: int, requests: int) -> dict[str, float]:
+    """``requests`` requests by so many clients, each of which waits for its answer before it asks again."""
     seconds: list[float] = []
     faults: list[BaseException] = []
     ticket = count()
 
     def client() -> None:
         try:
-            while not faults and next(ticket) < requests:
-                seconds.append(request(url, body))
+            while not faults and (number := next(ticket)) < requests:
+                seconds.append(request(url, sent[number % len(sent)]))
         except OSError as error:
             faults.append(error)
 
@@ -62,24 +81,22 @@ def memory_mib(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = argparse.ArgumentParser(description="Load a served panel and measure it.")
     options.add_argument("--url", default="http://127.0.0.1:7860")
-    options.add_argument("--image", type=Path, help="send this picture instead of a dialogue")
+    options.add_argument("--data", type=Path, required=True, help="the samples to send")
+    options.add_argument("--images", type=Path, required=True, help="folder of their pictures")
+    options.add_argument("--clients", type=int, nargs="+", default=CLIENTS, help="one step each")
     options.add_argument("--requests", type=int, default=200, help="of each step")
     options.add_argument("--pid", type=int, help="the server's process, to watch its memory")
-    chosen = options.parse_args()
-    body = DIALOGUE
-    if chosen.image:
-        import base64
-
-        body = json.dumps({"images": [base64.b64encode(chosen.image.read_bytes()).decode()]}).encode()
+    chosen = options.parse_args(argv)
+    sent = bodies(chosen.data, chosen.images)
     url = f"{chosen.url}/v1/classify"
-    request(url, body)
-    for clients in CLIENTS:
+    load(url, sent, clients=WARM_UP_CLIENTS, requests=len(sent))
+    for clients in chosen.clients:
         before = memory_mib(chosen.pid) if chosen.pid else None
-        figures = load(url, body, clients=clients, requests=chosen.requests)
+        figures = load(url, sent, clients=clients, requests=chosen.requests)
         after = memory_mib(chosen.pid) if chosen.pid else None
         line = {"clients": clients, "requests": chosen.requests, **figures, "mib_before": before, "mib_after": after}
         sys.stdout.write(json.dumps(line) + "\n")

@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from router.route import route
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
-OTHERS = ("python3", "source", "pip", "pytest", "curl", "unzip", "cd", "git", "export")
+OTHERS = ("python3", "source", "pip", "pytest", "curl", "unzip", "cd", "git", "export", "eval")
 """Programs of others, whose options are not checked."""
 SCRIPTS = {"scripts/train_experts.sh": "ensemble.train"}
 
@@ -140,3 +141,36 @@ def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert {"ablation.html", "audit.html", "README.md", "settings.json"} <= {
         path.name for path in Path("runs/mine").iterdir()
     }
+
+
+SMALL = """
+name: small
+folds: 2
+panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
+clip: {model: mire-nano, weights: random}
+"""
+
+
+@pytest.mark.slow
+def test_the_challenge_is_done_as_the_page_says(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of ours in its order, on a small set, with a panel that needs no GPU; not those on adapters."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(tiny_set / "images", "images")
+    for name in ("train.json", "test1.json", "labelled.json"):
+        shutil.copy(tiny_set / "train.json", name)
+    Path("my-7b.yaml").write_text(SMALL, encoding="utf-8")
+    lines = [line for name, line in commands() if name == "CHALLENGE.md"]
+    done = []
+    for line in lines:
+        program, *words = shlex.split(line)
+        if program == "bash":
+            program, words = "mire", ["train", *words[1:]]
+        if program == "mire" and words[0] not in ("doctor", "export"):
+            assert run(mire_command, words) == 0, line
+            done.append(words[0])
+    assert done == ["validate", "train", "ablate", "predict", "score"]
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["n"] == 24
+    assert Path("runs/7b/ablation.html").is_file()

@@ -6,6 +6,7 @@ python -m ensemble.serve --panel runs/p
 from collections.abc import Sequence
 from pathlib import Path
 
+from ensemble.serve.limits import Limits
 from mire.cli import parser, run, say
 from mire.errors import MireError
 from mire.labels import TASKS
@@ -17,7 +18,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--panel", type=Path, required=True)
     options.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
     options.add_argument("--port", type=int, default=7860)
+    options.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
     chosen = options.parse_args(argv)
+    if chosen.max_batch < 1:
+        options.error(f"--max-batch must be at least 1, got {chosen.max_batch}")
     from mire.panel_folder import PanelFolder
 
     folder = PanelFolder(chosen.panel)
@@ -32,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from ensemble.panel import Panel
 
     panel = Panel.load(chosen.panel, tasks)
-    app = create_app(panel)
+    app = create_app(panel, Limits(max_batch=chosen.max_batch))
     say(f"http://{chosen.host}:{chosen.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
     uvicorn.run(app, host=chosen.host, port=chosen.port, log_level="warning")
 

@@ -6,7 +6,7 @@ from mire.samples import Sample, read_samples
 from router.route import route
 
 _FOLDER = Path(__file__).parents[2] / "samples"
-N_EXAMPLES = 4
+N_PICTURES, N_DIALOGUES = 6, 4
 _NAMES = {"user": "用户", "agent": "客服"}
 
 
@@ -15,9 +15,8 @@ def examples() -> tuple[list[str], list[tuple[str, list[str]]]]:
     if not (_FOLDER / "test.json").is_file():
         return [], []
     samples = read_samples(_FOLDER / "test.json", _FOLDER / "images")
-    image, dialogue = (
-        _different([s for s in samples if route(s.prompt).task == task]) for task in ("image", "dialogue")
-    )
+    image = _different([sample for sample in samples if route(sample.prompt).task == "image"], N_PICTURES)
+    dialogue = _different([sample for sample in samples if route(sample.prompt).task == "dialogue"], N_DIALOGUES)
     return (
         [str(sample.images[0]) for sample in image],
         [(dialogue_text(sample), [str(path) for path in sample.images]) for sample in dialogue],
@@ -29,8 +28,8 @@ def dialogue_text(sample: Sample) -> str:
     return "\n".join(f"{_NAMES[turn.speaker]}: {' '.join(turn.text.split())}" for turn in sample.turns)
 
 
-def _different(samples: list[Sample]) -> list[Sample]:
+def _different(samples: list[Sample], n: int) -> list[Sample]:
     by_label: dict[str | None, Sample] = {}
     for sample in samples:
         by_label.setdefault(sample.label, sample)
-    return list(by_label.values())[:N_EXAMPLES]
+    return list(by_label.values())[:n]

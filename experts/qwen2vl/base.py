@@ -83,10 +83,10 @@ class Base:
         return self._merged.use(task)
 
 
-def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
+def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None) -> Base:
     """Load the base that the settings name: ``nano`` (built when missing), a folder, or a hub name.
 
-    bfloat16 on a GPU, float32 on a CPU.
+    Unless told otherwise on the first GPU in bfloat16, or on the CPU in float32.
 
     Raises:
         PanelError: no such folder, or the hub cannot be reached.
@@ -100,7 +100,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     source = base_source(settings.base)
     offline = None if Path(source).is_dir() else unreachable()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = Qwen2VLForConditionalGeneration.from_pretrained(

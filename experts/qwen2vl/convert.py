@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import CONFIG, WEIGHTS
-from mire.cli import parser, run, say
+from mire.cli import add_config, parser, run, say
 from mire.errors import PanelError
 from mire.labels import TASKS, Task
 from mire.settings import Settings, load_settings
@@ -89,9 +89,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--adapter", type=Path, required=True, help="PEFT folder to convert")
     options.add_argument("--out", type=Path, required=True, help="folder to write")
     options.add_argument("--task", choices=TASKS, required=True)
-    options.add_argument("--config", default="qwen2-vl-7b", help="the configuration that it was trained for")
+    add_config(options)
     chosen = options.parse_args(argv)
-    convert(chosen.adapter, chosen.out, task=chosen.task, settings=load_settings(chosen.config))
+    convert(chosen.adapter, chosen.out, task=chosen.task, settings=load_settings(chosen.config, chosen.overrides))
     say(f"{chosen.out}: converted, and it loads on its base")
 
 

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from experts.qwen2vl.batch import collate
 from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
+from experts.qwen2vl.spread import with_blank_picture
 from experts.qwen2vl.trie import LabelTrie
 from mire.labels import Taxonomy
 from mire.samples import Sample
@@ -41,15 +42,17 @@ class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
 
 @dataclass(frozen=True)
 class Collator:
-    """Prompts and labels to what the trainer's step takes."""
+    """Prompts and labels to what the trainer's step takes; ``spread`` over devices, every batch holds a picture."""
 
     trie: LabelTrie
     image_pad: int
     pad: int
+    spread: bool = False
 
     def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
         prompts = [prompt for prompt, _ in items]
+        batch = collate(prompts, self.trie, image_pad=self.image_pad, pad=self.pad)
         return {
             "gold": torch.tensor([gold for _, gold in items]),
-            "batch": collate(prompts, self.trie, image_pad=self.image_pad, pad=self.pad),
+            "batch": with_blank_picture(batch, self.image_pad, self.pad) if self.spread else batch,
         }

@@ -49,30 +49,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     what = options.add_mutually_exclusive_group(required=True)
     what.add_argument("--fold", type=int, help="leave this fold out, and validate on it")
     what.add_argument("--epochs", type=float, help="train on all folds for so many epochs")
+    options.add_argument("--sharded", action="store_true", help="cut the base into one part a process (FSDP2)")
     chosen = options.parse_args(argv)
     from mire.folds import read_folds
     from mire.panel_folder import PanelFolder
-    from mire.samples import read_samples
 
     panel = PanelFolder(chosen.panel)
     settings = panel.settings()
     folds = read_folds(panel.folds(chosen.task))
-    every = read_samples(chosen.data, chosen.images, max_decoded_pixels=settings.max_decoded_pixels)
-    samples = [sample for sample in every if sample.id in folds]
+    samples = [sample for sample in panel.read_samples(chosen.data, chosen.images) if sample.id in folds]
     pseudo = panel.pseudo(chosen.task, chosen.fold)
     learned = [sample for sample in samples if folds[sample.id] != chosen.fold]
-    learned += read_samples(pseudo, chosen.images) if pseudo.is_file() else []
-    from experts.qwen2vl.base import load_base
+    learned += panel.read_samples(pseudo, chosen.images) if pseudo.is_file() else []
+    from experts.qwen2vl.spread import load_own_base
     from experts.qwen2vl.tune import train_adapter
 
     train_adapter(
-        load_base(settings.qwen2vl),
+        load_own_base(settings.qwen2vl, sharded=chosen.sharded),
         learned,
         [sample for sample in samples if folds[sample.id] == chosen.fold],
         taxonomy=panel.taxonomy(chosen.task),
         settings=settings,
         folder=chosen.out,
         n_epochs=chosen.epochs,
+        sharded=chosen.sharded,
     )
 
 

@@ -16,6 +16,7 @@ from experts.qwen2vl.batch import Batch
 from experts.qwen2vl.checkpoints import CHECKPOINTS, MADE_OF, claim, is_made_of, made_of
 from experts.qwen2vl.prompt_dataset import Collator, PromptDataset
 from experts.qwen2vl.scoring import label_log_likelihoods
+from experts.qwen2vl.spread import first_goes_first, join, shard_base
 from experts.qwen2vl.train import write_history
 from experts.qwen2vl.trie import LabelTrie
 from experts.qwen2vl.voter import manifest, prompt_encoder
@@ -46,11 +47,13 @@ def train_adapter(
     settings: Settings,
     folder: Path,
     n_epochs: float | None = None,
+    sharded: bool = False,
 ) -> None:
     """Train on ``samples``, keep the epoch that does best on ``held_out``, and write a PEFT folder.
 
     Where nothing is held out, the adapter is trained for ``n_epochs``. A finished adapter of the same settings
-    and samples is left as it is; a run that was cut off goes on from its last checkpoint.
+    and samples is left as it is; a run that was cut off goes on from its last checkpoint, on any number of devices.
+    Every process of a training calls this with a base of its own; ``sharded`` leaves each a part of it.
 
     Raises:
         PanelError: ``folder`` holds checkpoints of other settings or samples.
@@ -61,18 +64,22 @@ def train_adapter(
     what = made_of(settings, samples, held_out, n_epochs)
     if is_made_of(folder, what):
         return
-    resume = claim(folder / CHECKPOINTS, what)
+    _, n_devices = join()
+    with first_goes_first():
+        resume = claim(folder / CHECKPOINTS, what)
     set_seed(settings.seed)
     options = settings.qwen2vl.training(taxonomy.task)
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
+    if sharded and n_devices > 1:
+        shard_base(model)
     trainer = _trainer(
         model,
-        _arguments(options, folder / CHECKPOINTS, settings.seed, n_epochs=n_epochs),
+        _arguments(options, folder / CHECKPOINTS, settings.seed, n_devices=n_devices, n_epochs=n_epochs),
         train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
-        collator=Collator(trie, base.image_pad, base.pad),
+        collator=Collator(trie, base.image_pad, base.pad, spread=n_devices > 1),
         trie=trie,
         options=options,
     )
@@ -96,12 +103,12 @@ def _lora_config(kind: Any, lora: Lora) -> Any:
     )
 
 
-def _arguments(options: Training, checkpoints: Path, seed: int, *, n_epochs: float | None) -> Any:
+def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: int, n_epochs: float | None) -> Any:
     from transformers import TrainingArguments
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
     gpu = torch.cuda.is_available()
-    devices = max(torch.cuda.device_count(), 1) if gpu else 1
+    micro_batch_size, n_steps = options.share(n_devices)
     return TrainingArguments(
         output_dir=str(checkpoints),
         seed=seed,
@@ -110,9 +117,9 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, n_epochs: flo
         lr_scheduler_type=options.schedule,
         warmup_steps=options.warmup,
         weight_decay=options.weight_decay,
-        per_device_train_batch_size=options.micro_batch_size,
+        per_device_train_batch_size=micro_batch_size,
         per_device_eval_batch_size=options.micro_batch_size,
-        gradient_accumulation_steps=max(1, options.batch_size // (options.micro_batch_size * devices)),
+        gradient_accumulation_steps=n_steps,
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         bf16=gpu,

@@ -111,6 +111,7 @@ class ScreenTextModel:
         linear = np.zeros((len(readings), len(self.labels)))
         model = self._parts["linear"]
         linear[:, model.classes_] = model.predict_proba(self._linear_input(features))
+        # For the type checker: whoever made this model has fitted or loaded it.
         assert self._trees is not None, "fit or load first"  # noqa: S101
         trees = np.asarray(self._trees.predict(self._tree_input(features), num_threads=1))
         mixed: Array = LINEAR_SHARE * linear + (1 - LINEAR_SHARE) * trees
@@ -138,6 +139,7 @@ class ScreenTextModel:
 
         folder.mkdir(parents=True, exist_ok=True)
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
+        # For the type checker, as above.
         assert self._trees is not None, "fit first"  # noqa: S101
         self._trees.save_model(folder / _TREES_FILE)
         meta = {"labels": self.labels, "seed": self.seed}

@@ -39,6 +39,7 @@ def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
     # one voter alone: the panel says what it says
     assert card.panel == card.voters["dialogue_text"]
     assert card.panel.n == 12 and card.panel.low <= card.panel.f1 <= card.panel.high
+    assert card.milliseconds.keys() == {"dialogue_text"} and 0 < card.milliseconds["dialogue_text"] < 1000
     assert card.versions.keys() >= {"mire", "torch", "lightgbm"}
 
 
@@ -47,7 +48,7 @@ def test_the_readme_is_the_card_in_words(panel: PanelFolder) -> None:
     assert text == panel_card(panel) + "\n"
     card = read_card(panel, "image")
     assert card is not None
-    assert f"| **panel** | {card.panel.f1:.3f} | {card.panel.low:.3f} to {card.panel.high:.3f} | 12 |" in text
+    assert f"| **panel** | {card.panel.f1:.3f} | {card.panel.low:.3f} to {card.panel.high:.3f} | 12 | " in text
     assert "12 labelled samples of 3 labels, in 2 folds" in text and card.data_digest in text
     assert "## Dialogue task" in text and "clip_lightgbm" in text
     # the settings of voters that are not on the panel would only confuse

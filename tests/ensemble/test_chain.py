@@ -78,6 +78,11 @@ def test_ablation_of_the_training_set_uses_out_of_fold_votes(
     assert run(ablate.main, [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     assert {part["votes"] for part in result["tasks"].values()} == {"out_of_fold"}
+    # the card's, of both tasks' only voters
+    assert all(system["milliseconds"] > 0 for part in result["tasks"].values() for system in part["systems"])
+    assert result["mean"][0]["milliseconds"] == pytest.approx(
+        sum(part["systems"][0]["milliseconds"] for part in result["tasks"].values()) / 2
+    )
     assert [system["voters"] for system in result["tasks"]["image"]["systems"]] == [["clip_lightgbm"]]
     assert result["mean"][0]["name"] == "panel"
     assert (tmp_path / "ablation.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
@@ -110,8 +115,8 @@ def test_a_panel_of_other_settings_is_not_overwritten(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"output": "没有的"}, "'没有的' are no live image labels"),
-        ({"output": ""}, "training needs a label in 'output', 1 samples have none"),
+        ({"output": "没有的"}, "record 1, id '0000': '没有的' is no live image label; mend it"),
+        ({"output": ""}, "record 1, id '0000': training needs a label in 'output'"),
     ],
 )
 def test_labels_are_checked_before_anything_is_trained(

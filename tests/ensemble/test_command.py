@@ -1,5 +1,9 @@
 import importlib
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +36,28 @@ def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         main(["--help"])
     said = capsys.readouterr().out
     assert all(f"  {word}" in said and what in said for word, (_, what) in COMMANDS.items())
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("mire pre", ["predict "]),
+        ("mire d", ["doctor "]),
+        ("mire train ", ["image", "dialogue", "all"]),
+        ("mire predict --st", ["--strict "]),
+        ("mire predict --data x.json --columns ", ["all", "id"]),
+    ],
+)
+def test_tab_completes_commands_and_their_options(line: str, expected: list[str], tmp_path: Path) -> None:
+    # what the shell function of argcomplete sets
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "said"),
+        "_ARGCOMPLETE_IFS": "\n",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "COMP_TYPE": "9",
+    }
+    subprocess.run([sys.executable, "-m", "ensemble.command"], env=os.environ | asked, check=True, timeout=60)
+    said = (tmp_path / "said").read_text().split("\n")
+    assert [word for word in said if not word.startswith("-") or line.endswith("--st")] == expected

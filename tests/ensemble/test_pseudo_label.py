@@ -1,10 +1,11 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from ensemble import pseudo_label, train
-from ensemble.pseudo_label import confident, keep_the_better
+from ensemble.pseudo_label import confident, keep_the_better, write_pseudo_labels
 from mire.cli import run
 from mire.panel_folder import PanelFolder
 from mire.samples import read_samples
@@ -64,6 +65,44 @@ def test_a_new_panel_learns_from_guesses_and_is_no_worse(
     assert len(votes) == 12, "guessed samples are not voted on"
     assert run(pseudo_label.main, arguments) == 1
     assert "is already there; a new panel needs a new folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "change", "message"),
+    [
+        ("--data", {"output": "没有的"}, "'没有的' is no live dialogue label"),
+        ("--data", {"output": ""}, "training needs a label in 'output'"),
+        ("--data", {"id": "stranger"}, "must hold the dialogue samples that .* was trained on; 2 differ"),
+        ("--data", {"instruction": "判断意图。\n用户: 变了\n客服: 您好"}, "was trained on; 1 differ"),
+        ("--data", None, "holds no dialogue sample"),
+        ("--unlabelled", {}, "holds nothing to guess: .* was trained on all of its samples"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_before_anything_is_trained(
+    trained: tuple[Path, Path],
+    tiny_set: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    change: dict[str, str] | None,
+    message: str,
+) -> None:
+    records = json.loads((tiny_set / "train.json").read_text("utf-8"))
+    images, dialogues = ([r for r in records if bool(r["image"]) is pictured] for pictured in (True, False))
+    dialogues[0] |= change or {}
+    data = images if change is None else dialogues
+    (tmp_path / "d.json").write_text(json.dumps(data, ensure_ascii=False), "utf-8")
+    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+    arguments += ["--unlabelled", str(trained[1]), "--panel", str(trained[0]), "--out", str(tmp_path / "p2")]
+    assert run(pseudo_label.main, [*arguments, option, str(tmp_path / "d.json")]) == 1
+    said = capsys.readouterr().err
+    assert re.search(message, said) and said.count("\n") == 1
+    assert not (tmp_path / "p2").exists()
+
+
+def test_no_guess_leaves_no_file(tmp_path: Path) -> None:
+    write_pseudo_labels(tmp_path / "pseudo" / "all.json", [], [], tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_experts_that_got_worse_are_put_back(

@@ -1,4 +1,5 @@
 import html.parser
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,7 @@ def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:
         "high": 0.75,
         "calls": 1,
         "output_tokens": 9,
+        "milliseconds": 12.5,
         "versus_panel": {"low": -0.0625, "high": 0.03125},
     } | figures
 
@@ -47,7 +49,8 @@ def result(tmp_path: Path) -> dict[str, Any]:
         "weights": ballots, "labels": [{"name": n, "gloss": "g", "n": 2, "f1": 0.5} for n in ("店铺页面", "退款页面")],
         "confusion": [[1, 1], [0, 2]], "mistakes": [mistake],
     }  # fmt: skip
-    mean = [{"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}]
+    mean = {"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}
+    mean = [mean | {"calls": 0.5, "output_tokens": 9.5, "milliseconds": None}]
     router = {
         "counts": {"image": {"image": 4, "dialogue": 1}, "dialogue": {"image": 0, "dialogue": 4}},
         "misrouted": ["x9"],
@@ -105,11 +108,19 @@ def test_reasons_of_a_mistake_are_shown_escaped(result: dict[str, Any]) -> None:
     assert "极速退" in page and "&lt;b&gt;同意退款" in page
 
 
-def test_changes_are_drawn_to_one_scale(result: dict[str, Any]) -> None:
+def test_what_a_sample_costs_is_told_where_it_is_known(result: dict[str, Any]) -> None:
+    rows = re.findall(r"<tr.*?</tr>", render(result), flags=re.S)
+    cells = {row: re.findall(r"<td>(.*?)</td>", row, flags=re.S) for row in rows}
+    (panel,) = (found for row, found in cells.items() if "a + b (panel)" in row)
+    (mean,) = (found for row, found in cells.items() if "<td>panel</td>" in row)
+    assert panel[-3:] == ["1", "9", "12"]
+    assert mean[-3:] == ["0.5", "9.5", ""]
+
+
+def test_both_charts_of_changes_are_there(result: dict[str, Any]) -> None:
     page = render(result)
-    # 0.25 reaches the edge, so +0.0625 is a quarter of the half
-    assert page.count('x="0.0" y="3" width="25.0"') == 3
-    assert page.count("+0.062</b>") == 3 and "has\n0.625" in page
+    assert page.count(">+0.062</text>") == 3 and "has\n0.625" in page
+    assert page.count('<svg class="plot"') == 4
 
 
 def test_the_most_frequent_mistakes_are_named(result: dict[str, Any]) -> None:

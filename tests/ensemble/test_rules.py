@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from ensemble import rules
 from ensemble.ballots import BallotBox
 from ensemble.rules import RULES, compare
 from mire.budget import Cost
+from mire.cli import run
 
 
 def box(votes: dict[str, list[int]], truth: list[int], *, sure: float = 0.8) -> BallotBox:
@@ -42,3 +46,8 @@ def test_the_reference_differs_from_itself_by_nothing() -> None:
     reference = outcomes[0]
     assert (reference.rule, reference.n) == ("fitted", 60)
     assert (reference.versus.low, reference.versus.high) == (0, 0)
+
+
+def test_a_folder_without_experts_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(rules.main, ["--panel", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no trained experts; train some with")

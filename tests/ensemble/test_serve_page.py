@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -140,6 +141,43 @@ def test_a_dialogue_is_classified_and_escaped(page: Any) -> None:
     assert page.title() == "MIRE"
 
 
+def test_a_dialogue_with_a_picture_is_built_turn_by_turn(page: Any, served: Served) -> None:
+    record = next(r for r in json.loads(served.data.read_text()) if r["instruction"].startswith("Picture 1"))
+    tab(page, 1)
+    page.set_input_files("#turn input[type=file]", IMAGES / record["image"][0])
+    page.wait_for_selector("#turn .thumbnail-item")
+    page.fill("#turn textarea", "这个会生锈吗")
+    page.press("#turn textarea", "Enter")
+    page.wait_for_function("document.querySelector('#dialogue textarea').value.includes('会生锈')")
+    page.get_by_label("客服 agent").check()
+    page.fill("#turn textarea", "亲，请稍等")
+    page.press("#turn textarea", "Enter")
+    page.wait_for_function("document.querySelector('#dialogue textarea').value.includes('客服')")
+    assert page.input_value("#dialogue textarea") == "用户: <image> 这个会生锈吗\n客服: 亲，请稍等"
+    page.click("#ask-dialogue")
+    page.wait_for_selector("#dialogue-answer .mire-label")
+    assert page.locator(".mire-turn.user img").count() == 1
+    assert page.inner_text(".mire-turn.agent") == "亲，请稍等"
+
+
+def test_nothing_lies_over_anything_else(page: Any, served: Served) -> None:
+    record = next(r for r in json.loads(served.data.read_text()) if r["instruction"].startswith("Picture 1"))
+    page.set_input_files("#picture input[type=file]", IMAGES / record["image"][0])
+    page.wait_for_selector("#picture-answer .mire-label")
+    overlapping = page.evaluate(
+        "(() => { const cards = [...document.querySelectorAll('.mire-card, #ask-picture, .gallery-item')]"
+        ".map(e => e.getBoundingClientRect()).filter(r => r.width);"
+        "return cards.filter((a, i) => cards.some((b, j) => i < j && a.left < b.right - 1 && b.left < a.right - 1 "
+        "&& a.top < b.bottom - 1 && b.top < a.bottom - 1)).length })()"
+    )
+    assert overlapping == 0
+    spilling = page.evaluate(
+        "[...document.querySelectorAll('.mire-card *')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)"
+        ".map(e => e.className)"
+    )
+    assert spilling == []
+
+
 def test_an_example_is_one_click(page: Any) -> None:
     tab(page, 1)
     page.locator("button.gallery-item:visible").first.click()
@@ -187,3 +225,17 @@ def test_no_file_of_the_server_can_be_read(served: Served, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="HTTP Error 4") as refused:
         urllib.request.urlopen(f"{served.url}/gradio_api/file={path}", timeout=10)
     refused.value.close()
+
+
+def test_the_requests_that_the_documentation_shows_are_answered(served: Served, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "SERVING.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    shown = [line for line in page.splitlines() if line.startswith("curl ")]
+    record = next(r for r in json.loads(served.data.read_text()) if r["instruction"].startswith("Picture 1"))
+    shutil.copy(IMAGES / record["image"][0], tmp_path / "screen.png")
+    answers = []
+    for line in shown:
+        words = shlex.split(line.replace("http://127.0.0.1:7860", served.url))
+        done = subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        answers.append(json.loads(done.stdout))
+    assert [answer["route"]["task"] for answer in answers] == ["image", "dialogue"]
+    assert all(answer["top"][0]["label"] == answer["label"] for answer in answers)

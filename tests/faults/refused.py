@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-GOOD = {"id": "a", "instruction": "判断", "input": "", "output": "", "image": []}
+GOOD = {"id": "a", "instruction": "用户: 会生锈吗", "input": "", "output": "", "image": []}
 
 
 def one(**changes: Any) -> bytes:

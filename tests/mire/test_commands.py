@@ -1,9 +1,12 @@
 """``mire.validate`` and ``mire.doctor`` as a person runs them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from records import dialogue_instruction
 
 from mire import doctor, validate
 from mire.cli import run
@@ -25,9 +28,35 @@ def test_every_fault_is_listed(
     assert run(validate.main, ["--data", str(write_json(records)), "--images", str(tmp_path)]) == 1
     seen = capsys.readouterr()
     assert "record 1, id '1': picture 'a.png' is missing" in seen.out
-    assert "record 1, id '1': '没有的' is no live label of the challenge" in seen.out
+    assert "record 1, id '1': '没有的' is no live label\n" in seen.out
     assert "record 2, id '2': picture 'b.png' cannot be read: " in seen.out
     assert seen.err.startswith("error: ") and "3 faults" in seen.err
+
+
+def test_labels_and_limits_of_ones_own(
+    tmp_path: Path, write_json: Callable[[object], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {"task": "dialogue", "labels": [{"name": "开发票"}, {"name": "改地址"}]}
+    (tmp_path / "mine.json").write_text(json.dumps(labels), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(
+        "name: mine\nmax_decoded_pixels: 99\npanel: {image: [screen_text], dialogue: [dialogue_text]}\n"
+        f"taxonomies: {{dialogue: {tmp_path / 'mine.json'}}}\n"
+    )
+    Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
+    records = [
+        {"id": "1", "instruction": dialogue_instruction("用户: 发票"), "output": "开发票", "image": []},
+        {"id": "2", "instruction": dialogue_instruction("用户: 发票"), "output": "是否会生锈", "image": []},
+        {"id": "3", "instruction": "<image>", "output": "退款页面", "image": ["a.png"]},
+    ]
+    usual = ["--data", str(write_json(records)), "--images", str(tmp_path)]
+    assert run(validate.main, [*usual, "--config", str(tmp_path / "c.yaml")]) == 1
+    listed = capsys.readouterr().out.splitlines()[:-1]
+    assert listed == [
+        "record 2, id '2': '是否会生锈' is no live label",
+        "record 3, id '3': picture 'a.png': 10x10 pixels exceed the limit of 99",
+    ]
+    assert run(validate.main, usual) == 1
+    assert capsys.readouterr().out.splitlines()[:-1] == ["record 1, id '1': '开发票' is no live label"]
 
 
 def test_usage_errors_exit_with_2() -> None:

@@ -34,9 +34,16 @@ def test_rare_labels_are_handled() -> None:
     assert len(make_folds(samples, n_folds=5, seed=0)) == 22
 
 
-def test_too_few_samples() -> None:
-    with pytest.raises(DataError, match="5 folds need at least as many labelled samples, got 1"):
-        make_folds([sample(0, "a")], n_folds=5, seed=0)
+@pytest.mark.parametrize(("labels", "most"), [("", 0), ("a", 1), ("aaaabbbbcccc", 4)])
+def test_too_few_samples(labels: str, most: int) -> None:
+    samples = [sample(number, label) for number, label in enumerate(labels)]
+    with pytest.raises(DataError, match=f"a label with at least 5 samples, the commonest has {most}; label more"):
+        make_folds(samples, n_folds=5, seed=0)
+
+
+def test_as_many_samples_of_one_label_as_folds_are_enough() -> None:
+    samples = [sample(number, label) for number, label in enumerate("aaaaab")]
+    assert len(make_folds(samples, n_folds=5, seed=0)) == 6
 
 
 def test_training_samples_are_known_again_by_content_not_by_id_alone(tmp_path: Path) -> None:

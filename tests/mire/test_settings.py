@@ -49,6 +49,30 @@ def test_faults_name_the_entry(tmp_path: Path, text: str, message: str) -> None:
         load_settings(str(path))
 
 
+def test_overrides_change_single_entries() -> None:
+    usual = load_settings("qwen2-vl-7b")
+    settings = load_settings(
+        "qwen2-vl-7b",
+        ["qwen2vl.max_pixels=600000", "qwen2vl.image.epochs=2", "panel.dialogue=[dialogue_text]", "vote=majority"],
+    )
+    assert (settings.qwen2vl.max_pixels, settings.qwen2vl.image.epochs) == (600_000, 2)
+    assert (settings.panel.dialogue, settings.vote) == (("dialogue_text",), "majority")
+    assert settings.qwen2vl.dialogue == usual.qwen2vl.dialogue
+    assert settings.panel.image == usual.panel.image
+
+
+def test_faults_of_overrides_are_named_together() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'max_pixels'") as error:
+        load_settings("cpu", ["qwen2vl.max_pixel=1", "folds=one", "seed=3"])
+    assert "folds: Input should be a valid integer" in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["folds", "name.folds=3"])
+def test_an_override_that_is_none_says_how_one_looks(override: str) -> None:
+    with pytest.raises(SettingsError, match=f"takes KEY=VALUE, as qwen2vl.max_pixels=600000, got '{override}'"):
+        load_settings("cpu", [override])
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="one of cpu, nano, qwen2-vl-7b or a file, got 'nono'"):
         load_settings("nono")

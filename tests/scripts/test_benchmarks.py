@@ -1,6 +1,9 @@
 """The benchmarks at nano size: every column must come out, so that they cannot rot."""
 
 import json
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -46,3 +49,39 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     rows = result(capsys)["rows"]
     assert [row["n"] for row in rows] == [6] * 5
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
+
+
+@pytest.mark.slow
+def test_the_load_test_counts_every_request(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uvicorn = pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
+    import bench_serve
+
+    from ensemble.panel import Panel
+    from ensemble.serve.app import create_app
+    from ensemble.train import main as train
+
+    config = "name: t\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [dialogue_text]}\n"
+    (tmp_path / "c.yaml").write_text(config + "clip: {model: mire-nano, weights: random}\n")
+    monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "cache"))
+    data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+    assert run(train, ["all", *data, "--panel", str(tmp_path / "p"), "--config", str(tmp_path / "c.yaml")]) == 0
+    app = create_app(Panel.load(tmp_path / "p"), page=False)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.05)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = ["--url", f"http://127.0.0.1:{port}", "--requests", "30", "--pid", str(os.getpid())]
+        capsys.readouterr()
+        bench_serve.main([*data, *url, "--clients", "1", "4"])
+    finally:
+        server.should_exit = True
+        thread.join()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["clients"], line["requests"]) for line in lines] == [(1, 30), (4, 30)]
+    assert all(0 < line["p50_ms"] <= line["p95_ms"] <= line["p99_ms"] for line in lines)
+    assert all(line["per_second"] > 0 and line["mib_after"] > 1 for line in lines)

@@ -123,6 +123,7 @@ def build_tokenizer() -> Any:
     backend.train_from_iterator(_corpus(), trainer)
     return Qwen2TokenizerFast(
         tokenizer_object=backend,
+        # Tokens of the vocabulary, no passwords.
         eos_token="<|im_end|>",  # noqa: S106
         pad_token="<|endoftext|>",  # noqa: S106
         additional_special_tokens=list(SPECIAL_TOKENS[1:]),

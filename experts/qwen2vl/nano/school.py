@@ -37,6 +37,7 @@ def teach(model: Any, tokenizer: Any, *, n_steps: int, seed: int) -> None:
     """Train all weights for ``n_steps``, screens and dialogues in turn."""
     if n_steps == 0:
         return
+    # Draws made-up screens and dialogues, no secrets.
     rng = random.Random(seed)  # noqa: S311
     losses = [_screen_losses(model, tokenizer, rng), _dialogue_losses(model, tokenizer, rng)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.01)

@@ -1,0 +1,118 @@
+"""The report's charts: matplotlib draws them as SVG, the page's style sheet colours them, light or dark."""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Drawing = ParamSpec("Drawing")
+
+INK, SOFT, LINE, ACCENT, RIGHT = "#1d1f21", "#666a70", "#e3e3de", "#c8471f", "#1c7c4a"
+_VARIABLES = {INK: "--ink", SOFT: "--soft", LINE: "--line", ACCENT: "--accent", RIGHT: "--right"}
+_SIZE_INCHES = (4.2, 3.5)
+_ROW_INCHES = 0.34
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: the reader's own fonts show it
+    "svg.hashsalt": "mire",  # the same figures make the same bytes
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "grid.color": LINE,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.major.pad": 6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def _chart(draw: "Callable[Drawing, Figure]") -> Callable[Drawing, Markup]:
+    """Give the drawn figure as SVG, in the page's style."""
+
+    @wraps(draw)
+    def drawn(*args: Drawing.args, **kwargs: Drawing.kwargs) -> Markup:
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return _svg(draw(*args, **kwargs))
+
+    return drawn
+
+
+@_chart
+def reliability(calibration: Mapping[str, Any], n: int) -> "Figure":
+    """The share that is right over the probability that is given; a dot's area counts its answers."""
+    figure, axes = _figure(_SIZE_INCHES)
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
+    for bins, colour in ((calibration["before"], SOFT), (calibration["after"], ACCENT)):
+        confidence, accuracy = ([part[key] for part in bins] for key in ("confidence", "accuracy"))
+        axes.plot(confidence, accuracy, color=colour, linewidth=1.4)
+        axes.scatter(confidence, accuracy, s=[8 + 220 * part["n"] / n for part in bins], color=colour, clip_on=False)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability that is given", ylabel="share that is right")
+    return figure
+
+
+@_chart
+def coverage(pairs: Sequence[tuple[float, float]]) -> "Figure":
+    """Accuracy over the share of samples that is answered, the surest first; every second point tells its accuracy."""
+    figure, axes = _figure(_SIZE_INCHES)
+    shares, accuracies = zip(*pairs, strict=True)
+    axes.plot(shares, accuracies, color=ACCENT, linewidth=1.4, marker="o", markersize=4, clip_on=False)
+    for share, accuracy in pairs[1::2]:
+        axes.annotate(
+            f"{accuracy:.3f}", (share, accuracy), (0, -13), textcoords="offset points", ha="center", color=INK
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of samples that is answered", ylabel="accuracy")
+    return figure
+
+
+@_chart
+def changes(steps: Sequence[Mapping[str, Any]], reach: float) -> "Figure":
+    """Changes of F1 as bars from zero, with their intervals; ``reach`` is half of the axis."""
+    figure, axes = _figure((_SIZE_INCHES[0], _ROW_INCHES * (len(steps) + 1.3)))
+    rows, values = range(len(steps)), [step["change"] for step in steps]
+    axes.barh(rows, values, height=0.55, color=[RIGHT if value >= 0 else ACCENT for value in values])
+    axes.hlines(rows, [step["low"] for step in steps], [step["high"] for step in steps], color=INK, linewidth=1.4)
+    axes.axvline(0, color=SOFT, linewidth=0.8)
+    axes.set(xlim=(-1.04 * reach, 1.04 * reach), ylim=(len(steps) - 0.5, -0.5))
+    axes.set_yticks(rows, [step["voter"] for step in steps], color=INK)
+    axes.grid(visible=False, axis="y")
+    told = axes.secondary_yaxis("right")
+    told.set_yticks(rows, [f"{step['change']:+.3f}\n{step['low']:+.3f} to {step['high']:+.3f}" for step in steps])
+    for side in (axes, told):
+        side.spines[:].set_visible(False)
+    return figure
+
+
+def _figure(size: tuple[float, float]) -> "tuple[Figure, Axes]":
+    """A figure of its own: pyplot would keep every one of them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _svg(figure: "Figure") -> Markup:
+    """The figure as an element of a page: no header, no size of its own, colours by the page's variables."""
+    file = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
+    text = file.getvalue()
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"| <defs>\s*<style.*?</defs>\s*', "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'<svg width="\S+" height="\S+"', '<svg class="plot"', text, count=1)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    return Markup(text)  # noqa: S704
