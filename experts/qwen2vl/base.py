@@ -89,6 +89,8 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
 
+    from experts.qwen2vl.last_layer import read_last_layer_in_part
+
     logging.disable_progress_bar()
     source = base_source(settings.base)
     offline = None if Path(source).is_dir() else unreachable()
@@ -105,6 +107,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
             "and name its folder as qwen2vl.base in the settings"
         ) from error
     project_patches_by_matrix(model)
+    read_last_layer_in_part(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
 

@@ -34,6 +34,7 @@ def prompt_logits(model: Any, batch: Batch) -> Tensor:
         pixel_values=None if batch.pixels is None else normalise(batch.pixels, dtype),
         image_grid_thw=batch.grids,
         mm_token_type_ids=batch.kinds,
+        n_reads=batch.n_reads,
         logits_to_keep=batch.n_reads,
         use_cache=False,
     ).logits

@@ -30,6 +30,8 @@ def random_model(base: str, device: str) -> Any:
     mend_torchvision()
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
+    from experts.qwen2vl.last_layer import read_last_layer_in_part
+
     shape = NANO_IDS | base_shape(base)
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     torch.manual_seed(0)
@@ -38,6 +40,7 @@ def random_model(base: str, device: str) -> Any:
             Qwen2VLConfig(**shape), dtype=dtype, attn_implementation="sdpa"
         )
     project_patches_by_matrix(model)
+    read_last_layer_in_part(model)
     return model.requires_grad_(False).eval()
 
 
