@@ -7,7 +7,6 @@ from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from experts.qwen2vl.merged import MergedModel
-from experts.qwen2vl.patch_projection import project_patches_by_matrix
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
 from mire.hub import unreachable
@@ -89,7 +88,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
 
-    from experts.qwen2vl.last_layer import read_last_layer_in_part
+    from experts.qwen2vl.shortcuts import take_shortcuts
 
     logging.disable_progress_bar()
     source = base_source(settings.base)
@@ -106,8 +105,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
             f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
-    project_patches_by_matrix(model)
-    read_last_layer_in_part(model)
+    take_shortcuts(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
 

@@ -3,6 +3,24 @@ import torch
 from experts.qwen2vl.base import Base
 
 
+def test_the_matrix_product_is_the_convolution(base: Base) -> None:
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv3d(3, 20, kernel_size=(2, 14, 14), stride=(2, 14, 14), bias=False)
+    patches = torch.randn(9, 3, 2, 14, 14)
+    expected = convolution(patches)
+    convolution.__class__ = type(base.model.model.visual.patch_embed.proj)
+    got = convolution(patches)
+    assert got.shape == expected.shape
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_one_frame_gives_what_the_frame_twice_gives(base: Base) -> None:
+    embed = base.model.model.visual.patch_embed
+    still = torch.randn(5, 3, 1, 196)
+    twice = embed(still.expand(-1, -1, 2, -1).reshape(5, -1))
+    torch.testing.assert_close(embed(still.reshape(5, -1)), twice, atol=1e-5, rtol=1e-5)
+
+
 def inputs(base: Base, n_tokens: int) -> dict:
     torch.manual_seed(0)
     ids = torch.randint(100, 3000, (2, n_tokens))
