@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
-from experts.qwen2vl.fast import compile_layers, make_fast
 from experts.qwen2vl.merged import MergedModel
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
@@ -67,9 +66,13 @@ class Base:
         self._adapted.eval()
 
     def compile(self) -> None:
-        """Let the layers be compiled when they are next used."""
+        """Let every layer of both towers be compiled where it stands, when it is next used.
+
+        Layers of a tower are alike, so one graph serves all; its lengths are symbols, so it serves all batches.
+        """
         if not self._compiled:
-            compile_layers(self.model)
+            for layer in (*self.model.model.visual.blocks, *self.model.model.language_model.layers):
+                layer.compile(dynamic=True)
             self._compiled = True
 
     def adapted(self, task: Task) -> Any:
@@ -96,6 +99,8 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
 
+    from experts.qwen2vl.shortcuts import take_shortcuts
+
     logging.disable_progress_bar()
     source = base_source(settings.base)
     offline = None if Path(source).is_dir() else unreachable()
@@ -111,7 +116,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
             f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
-    make_fast(model)
+    take_shortcuts(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
 

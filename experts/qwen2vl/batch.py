@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from experts.qwen2vl.documents import Documents
-from experts.qwen2vl.pictures import MEAN, STD, TEMPORAL
+from experts.qwen2vl.pictures import MEAN, STD
 from experts.qwen2vl.prompt import EncodedPrompt
 from experts.qwen2vl.trie import LabelTrie
 
@@ -133,12 +133,15 @@ def mrope_positions(prompt: EncodedPrompt, image_pad: int) -> np.ndarray:
     return places
 
 
-def normalise(pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """uint8 patches (n, 3 * 14 * 14) to the vision tower's input (n, 3 * 2 * 14 * 14), the frame doubled."""
+def normalise(pixels: Tensor, dtype: torch.dtype, *, n_frames: int = 1) -> Tensor:
+    """uint8 patches (n, 3 * 14 * 14) to the vision tower's input (n, 3 * n_frames * 14 * 14).
+
+    Qwen2-VL's own processor gives two frames, the second like the first; our patch embedding needs one.
+    """
     mean = torch.tensor(MEAN * 255, device=pixels.device).view(1, 3, 1)
     std = torch.tensor(STD * 255, device=pixels.device).view(1, 3, 1)
-    channels = (pixels.view(len(pixels), 3, -1) - mean) / std
-    return channels[:, :, None].expand(-1, -1, TEMPORAL, -1).reshape(len(pixels), -1).to(dtype)
+    channels = pixels.view(len(pixels), 3, -1).float().sub_(mean).div_(std)
+    return channels[:, :, None].expand(-1, -1, n_frames, -1).reshape(len(pixels), -1).to(dtype)
 
 
 def _tree_mask(trie: LabelTrie) -> np.ndarray:

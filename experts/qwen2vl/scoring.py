@@ -36,6 +36,7 @@ def prompt_logits(model: Any, batch: Batch) -> Tensor:
         pixel_values=None if batch.pixels is None else normalise(batch.pixels, dtype),
         image_grid_thw=batch.grids,
         mm_token_type_ids=batch.kinds,
+        n_reads=batch.n_reads,
         # A packed row's last layer gives back the places that are read, and no other.
         logits_to_keep=0 if packed else batch.n_reads,
         use_cache=False,

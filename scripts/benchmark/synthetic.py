@@ -29,7 +29,7 @@ def random_model(base: str, device: str) -> Any:
     mend_torchvision()
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-    from experts.qwen2vl.fast import make_fast
+    from experts.qwen2vl.shortcuts import take_shortcuts
 
     shape = NANO_IDS | base_shape(base)
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
@@ -38,7 +38,7 @@ def random_model(base: str, device: str) -> Any:
         model = Qwen2VLForConditionalGeneration._from_config(
             Qwen2VLConfig(**shape), dtype=dtype, attn_implementation="sdpa"
         )
-    make_fast(model)
+    take_shortcuts(model)
     return model.requires_grad_(False).eval()
 
 

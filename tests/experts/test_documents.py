@@ -113,14 +113,6 @@ def test_gradients_are_those_of_the_padded_path(base: Base) -> None:
     torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-4)
 
 
-def test_the_last_layer_is_an_ordinary_one_without_documents(base: Base) -> None:
-    layer = base.model.model.language_model.layers[-1]
-    hidden = torch.randn(1, 5, base.model.config.text_config.hidden_size)
-    turns = (torch.ones(1, 5, layer.self_attn.head_dim), torch.zeros(1, 5, layer.self_attn.head_dim))
-    with torch.inference_mode():
-        assert layer(hidden, position_embeddings=turns).shape == hidden.shape
-
-
 def test_lengths_are_asked_of_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from experts.qwen2vl.attention import _lengths
 

@@ -33,7 +33,7 @@ def separately(base: Base, prompt: EncodedPrompt, label: list[int]) -> float:
         logits = base.model(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            pixel_values=normalise(torch.cat(pixels), torch.float32) if pixels else None,
+            pixel_values=normalise(torch.cat(pixels), torch.float32, n_frames=2) if pixels else None,
             image_grid_thw=torch.tensor([[1, p.rows, p.columns] for p in prompt.pictures]) if pixels else None,
             mm_token_type_ids=(ids == base.image_pad).int(),
         ).logits[0]
