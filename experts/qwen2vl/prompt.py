@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from experts.qwen2vl.pictures import Patches, load_patches
+from experts.qwen2vl.pictures import Patches, load_patches, outline
 from experts.qwen2vl.pieces import Pieces, Talk, cut_text, fill_slots
 from experts.qwen2vl.trie import LabelTrie
 from mire.labels import Task, Taxonomy
@@ -71,6 +71,11 @@ class PromptEncoder:
             problems.append(f"prompt of {n_tokens} tokens cut to {len(ids)} (limit {self.max_tokens})")
         shown = tuple(piece for piece in pieces if not isinstance(piece, str))
         return EncodedPrompt(sample.id, tuple(ids), shown, tuple(problems))
+
+    def length(self, sample: Sample) -> int:
+        """Tokens of a sample's prompt; of its pictures only the sizes are read, so a broken one may count wrong."""
+        shapes = [outline(path, min_pixels=self.min_pixels, max_pixels=self.max_pixels) for path in sample.images]
+        return len(self.encode(sample, [(shape, None) for shape in shapes]))
 
     @property
     def load(self) -> Callable[[Path], Loaded]:

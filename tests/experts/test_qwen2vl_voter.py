@@ -1,5 +1,9 @@
 """Batches of the Qwen2-VL voter: how they are filled, and what happens where memory ends."""
 
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +11,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from records import dialogue_instruction
+from PIL import Image
+from records import dialogue_instruction, image_instruction
 
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.batch import Batch
@@ -20,6 +25,7 @@ from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import Qwen2VL
+from mire.workers import workers
 
 
 def prompt(length: int) -> EncodedPrompt:
@@ -132,3 +138,27 @@ def test_neither_order_nor_company_changes_a_vote(voter: Qwen2VLVoter) -> None:
         assert alone is not None
         np.testing.assert_allclose(together[sample.id], alone.probabilities, atol=1e-5)
         np.testing.assert_allclose(backwards[sample.id], alone.probabilities, atol=1e-5)
+
+
+@pytest.fixture
+def screens(tmp_path: Path) -> list[Sample]:
+    """Enough pictures for workers, one of them missing."""
+    prompt, paths = parse_prompt(image_instruction()), [tmp_path / f"{number}.png" for number in range(40)]
+    for number, path in enumerate(paths[:-1]):
+        Image.new("RGB", (60 + number, 90), (6 * number, 40, 90)).save(path)
+    return [Sample(id=path.stem, prompt=prompt, images=(path,)) for path in paths]
+
+
+def test_workers_change_no_vote_and_a_killed_one_neither(
+    voter: Qwen2VLVoter, screens: list[Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone, helped = (replace(voter, settings=voter.settings.model_copy(update={"input_workers": n})) for n in (0, 2))
+    expected = alone.vote(screens)
+    assert expected[-1] is not None and "is missing" in expected[-1].problems[0]
+    assert helped.vote(screens) == expected
+    pids = workers(2).pids()
+    assert len(pids) == 2
+    os.kill(pids[0], signal.SIGKILL)
+    assert helped.vote(screens) == expected
+    assert "a worker process died" in capsys.readouterr().err
+    assert helped.vote(screens) == expected
