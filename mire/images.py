@@ -56,6 +56,17 @@ def picture_problem(path: Path, *, max_decoded_pixels: int = MAX_DECODED_PIXELS)
         return str(error)
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as the file's head has them, before any turn; nothing is decoded.
+
+    Raises:
+        DataError: as ``load_image``, as far as the head tells.
+    """
+    with _opened(path, MAX_DECODED_PIXELS) as picture:
+        width, height = picture.size
+        return width, height
+
+
 def load_image(path: Path) -> "Image":
     """Read a picture as 8-bit RGB: turned by its EXIF tag, transparency on white, first frame.
 

@@ -82,6 +82,10 @@ class Qwen2VL(_Stage):
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
     prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included.
 
+    Three entries change the speed and no answer: ``attention`` lays a batch's prompts side by side in one row, or
+    below each other with padding; ``compile`` compiles the layers for prediction; ``input_workers`` processes decode
+    pictures ahead of the model (left out: one a CPU core, at most 16; 0: none).
+
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
     ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
     folds (``refit``), or the average of the folds' adapters (``merge``).
@@ -93,6 +97,9 @@ class Qwen2VL(_Stage):
     max_pixels: int = Field(900_000, ge=28 * 28)
     max_tokens: int = Field(4096, ge=64)
     token_budget: int = Field(16_384, ge=64)
+    attention: Literal["packed", "padded"] = "packed"
+    compile: bool = False
+    input_workers: int | None = Field(None, ge=0, le=64)
     lora: Lora = Lora()
     vote_folds: int = Field(1, ge=1)
     final: Literal["refit", "merge"] = "refit"

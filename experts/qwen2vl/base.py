@@ -7,7 +7,6 @@ from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from experts.qwen2vl.merged import MergedModel
-from experts.qwen2vl.patch_projection import project_patches_by_matrix
 from mire.compat import mend_torchvision
 from mire.errors import PanelError
 from mire.hub import unreachable
@@ -25,6 +24,7 @@ class Base:
     fingerprint: str
     _adapted: Any = field(default=None, repr=False)
     _merged: MergedModel | None = field(default=None, repr=False)
+    _compiled: bool = field(default=False, repr=False)
 
     @property
     def n_parameters(self) -> int:
@@ -65,6 +65,16 @@ class Base:
         check_adapter(self._adapted, task, folder)
         self._adapted.eval()
 
+    def compile(self) -> None:
+        """Let every layer of both towers be compiled where it stands, when it is next used.
+
+        Layers of a tower are alike, so one graph serves all; its lengths are symbols, so it serves all batches.
+        """
+        if not self._compiled:
+            for layer in (*self.model.model.visual.blocks, *self.model.model.language_model.layers):
+                layer.compile(dynamic=True)
+            self._compiled = True
+
     def adapted(self, task: Task) -> Any:
         """The model with the adapter of ``task`` active, until another task's is asked for.
 
@@ -89,6 +99,8 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
 
+    from experts.qwen2vl.shortcuts import take_shortcuts
+
     logging.disable_progress_bar()
     source = base_source(settings.base)
     offline = None if Path(source).is_dir() else unreachable()
@@ -104,7 +116,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
             f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
-    project_patches_by_matrix(model)
+    take_shortcuts(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
 

@@ -1,30 +1,32 @@
-"""A batch of prompts with the label trie behind each: tensors, M-RoPE positions, the tree's mask."""
+"""A batch of prompts with the label trie behind each, padded or packed: tensors, M-RoPE positions, who sees whom."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experts.qwen2vl.pictures import MEAN, STD, TEMPORAL
+from experts.qwen2vl.documents import Documents
+from experts.qwen2vl.pictures import MEAN, STD
 from experts.qwen2vl.prompt import EncodedPrompt
 from experts.qwen2vl.trie import LabelTrie
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of S tokens: padding, prompt, the trie's inner nodes; all rows end together.
+    """B rows of S tokens. Padded: padding, prompt, the trie's inner nodes; all rows end together. Packed: one row.
 
     ``ids`` (B, S); ``positions`` (3, B, S), temporal, row and column; ``mask`` (B, 1, S, S), True where a
-    query may look. The last ``n_reads`` places of every row are those whose logits are read: the prompt's
-    last token, then the inner nodes. ``kinds`` (B, S) is 1 where a picture's token stands, else 0. ``pixels``
-    (patches, 3 * 14 * 14) uint8 and ``grids`` (pictures, 3), or None without pictures.
+    query may look, or the packed row's documents. Of every prompt ``n_reads`` places are read: its last token,
+    then the inner nodes; in a padded row they are the last ones. ``kinds`` (B, S) is 1 where a picture's token
+    stands, else 0. ``pixels`` (patches, 3 * 14 * 14) uint8 and ``grids`` (pictures, 3), or None without pictures.
     """
 
     ids: Tensor
     positions: Tensor
-    mask: Tensor
+    mask: Tensor | Documents
     n_reads: int
     kinds: Tensor
     pixels: Tensor | None
@@ -32,18 +34,24 @@ class Batch:
 
     def to(self, device: torch.device, non_blocking: bool = True) -> "Batch":
         """The same batch on another device."""
-        tensors = {
-            name: value.to(device, non_blocking=non_blocking)
-            for name, value in vars(self).items()
-            if torch.is_tensor(value)
-        }
-        return replace(self, **tensors)
+        return self._with(lambda part: part.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in memory that a GPU copies from without waiting."""
+        return self._with(lambda part: part.pin_memory())
+
+    def _with(self, change: Callable[[Any], Any]) -> "Batch":
+        """The same batch, every tensor of it changed."""
+        parts = {name: part for name, part in vars(self).items() if isinstance(part, Tensor | Documents)}
+        changed: dict[str, Any] = {name: change(part) for name, part in parts.items()}
+        return replace(self, **changed)
 
 
-def collate(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int, pad: int) -> Batch:
-    """Put prompts and the trie's inner nodes into one batch, padded on the left."""
+def collate(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int, pad: int, multiple: int = 1) -> Batch:
+    """Put prompts and the trie's inner nodes into one batch, padded on the left to a ``multiple``."""
     n_inner = len(trie.inner)
     width = max(map(len, prompts)) + n_inner
+    width += -width % multiple
     shape = (len(prompts), width)
     ids = np.full(shape, pad, dtype=np.int64)
     positions = np.zeros((3, *shape), dtype=np.int64)
@@ -62,16 +70,44 @@ def collate(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int
         mask[row, text, text] = np.tri(len(prompt), dtype=bool)
         mask[row, text.stop :, text] = True
         mask[row, text.stop :, text.stop :] = tree
-    pictures = [picture for prompt in prompts for picture in prompt.pictures]
     return Batch(
         ids=torch.from_numpy(ids),
         positions=torch.from_numpy(positions),
         mask=torch.from_numpy(mask)[:, None],
         n_reads=n_inner + 1,
         kinds=torch.from_numpy((ids == image_pad).astype(np.int32)),
-        pixels=torch.from_numpy(np.concatenate([picture.pixels for picture in pictures])) if pictures else None,
-        grids=torch.tensor([[1, p.rows, p.columns] for p in pictures]) if pictures else None,
+        **_pictures(prompts),
     )
+
+
+def pack(prompts: Sequence[EncodedPrompt], trie: LabelTrie, *, image_pad: int, pad: int, multiple: int = 1) -> Batch:
+    """Put prompts, each with the trie's inner nodes behind it, into one row; padding ends it at a ``multiple``."""
+    nodes = [trie.tokens[node] for node in trie.inner]
+    depths = np.array([trie.depths[node] for node in trie.inner], dtype=np.int64)
+    n_tokens = sum(map(len, prompts)) + len(prompts) * len(nodes)
+    n_padding = -n_tokens % multiple
+    ids = np.array([token for prompt in prompts for token in (*prompt.ids, *nodes)] + [pad] * n_padding)
+    places = [mrope_positions(prompt, image_pad) for prompt in prompts]
+    positions = [part for own in places for part in (own, own[:, -1:] + depths)]
+    return Batch(
+        ids=torch.from_numpy(ids)[None],
+        positions=torch.from_numpy(np.concatenate([*positions, np.zeros((3, n_padding), np.int64)], axis=1))[:, None],
+        mask=Documents.of([len(prompt) for prompt in prompts], torch.from_numpy(_tree_mask(trie)), n_padding),
+        n_reads=len(nodes) + 1,
+        kinds=torch.from_numpy((ids == image_pad).astype(np.int32))[None],
+        **_pictures(prompts),
+    )
+
+
+def _pictures(prompts: Sequence[EncodedPrompt]) -> dict[str, Tensor | None]:
+    """All pictures' patches in order, and their shapes."""
+    pictures = [picture for prompt in prompts for picture in prompt.pictures]
+    if not pictures:
+        return {"pixels": None, "grids": None}
+    return {
+        "pixels": torch.from_numpy(np.concatenate([picture.pixels for picture in pictures])),
+        "grids": torch.tensor([[1, picture.rows, picture.columns] for picture in pictures]),
+    }
 
 
 def mrope_positions(prompt: EncodedPrompt, image_pad: int) -> np.ndarray:
@@ -97,12 +133,15 @@ def mrope_positions(prompt: EncodedPrompt, image_pad: int) -> np.ndarray:
     return places
 
 
-def normalise(pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """uint8 patches (n, 3 * 14 * 14) to the vision tower's input (n, 3 * 2 * 14 * 14), the frame doubled."""
+def normalise(pixels: Tensor, dtype: torch.dtype, *, n_frames: int = 1) -> Tensor:
+    """uint8 patches (n, 3 * 14 * 14) to the vision tower's input (n, 3 * n_frames * 14 * 14).
+
+    Qwen2-VL's own processor gives two frames, the second like the first; our patch embedding needs one.
+    """
     mean = torch.tensor(MEAN * 255, device=pixels.device).view(1, 3, 1)
     std = torch.tensor(STD * 255, device=pixels.device).view(1, 3, 1)
-    channels = (pixels.view(len(pixels), 3, -1) - mean) / std
-    return channels[:, :, None].expand(-1, -1, TEMPORAL, -1).reshape(len(pixels), -1).to(dtype)
+    channels = pixels.view(len(pixels), 3, -1).float().sub_(mean).div_(std)
+    return channels[:, :, None].expand(-1, -1, n_frames, -1).reshape(len(pixels), -1).to(dtype)
 
 
 def _tree_mask(trie: LabelTrie) -> np.ndarray:

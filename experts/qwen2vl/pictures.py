@@ -6,10 +6,14 @@ a picture: no torchvision, no duplicated frame until the model needs it.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mire.errors import DataError
+from mire.images import FALLBACK_SIZE_PIXELS, load_or_fallback, picture_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,6 +64,22 @@ def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tu
         tall = math.ceil(height * grow / CELL) * CELL
         wide = math.ceil(width * grow / CELL) * CELL
     return max(tall, CELL), max(wide, CELL)
+
+
+def load_patches(path: Path, *, min_pixels: int, max_pixels: int) -> tuple[Patches, str | None]:
+    """A picture's patches, and why they are those of a grey one where it cannot be read."""
+    picture, problem = load_or_fallback(path)
+    return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels), problem
+
+
+def outline(path: Path, *, min_pixels: int, max_pixels: int) -> Patches:
+    """A picture's shape in patches, without pixels; only the file's head is read."""
+    try:
+        width, height = picture_size(path)
+    except DataError:
+        width, height = FALLBACK_SIZE_PIXELS
+    tall, wide = fit_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels)
+    return Patches(np.empty((0, 3 * PATCH * PATCH), dtype=np.uint8), tall // PATCH, wide // PATCH)
 
 
 def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int) -> Patches:

@@ -1,18 +1,21 @@
 """Prompts as token ids: the chat frame, the two layouts, image slots that only we can open."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
-from experts.qwen2vl.pictures import Patches, to_patches
+from experts.qwen2vl.pictures import Patches, load_patches, outline
 from experts.qwen2vl.pieces import Pieces, Talk, cut_text, fill_slots
 from experts.qwen2vl.trie import LabelTrie
-from mire.images import load_or_fallback
 from mire.labels import Task, Taxonomy
 from mire.prompts import IMAGE_TAG, Prompt
 from mire.samples import Sample
 
 Layout = Literal["official", "compact"]
+Loaded = tuple[Patches, str | None]
+"""A picture, and why it is a grey one."""
 
 SYSTEM = "You are a helpful assistant."
 END_OF_TURN = "<|im_end|>"
@@ -49,14 +52,16 @@ class PromptEncoder:
     max_pixels: int
     max_tokens: int
 
-    def encode(self, sample: Sample) -> EncodedPrompt:
-        """Token ids and patches of one sample.
+    def encode(self, sample: Sample, loaded: Sequence[Loaded] | None = None) -> EncodedPrompt:
+        """Token ids and patches of one sample; its pictures are read here unless ``loaded`` holds what ``load`` gave.
 
         A picture that cannot be read becomes a grey one. A dialogue over ``max_tokens`` loses its oldest
         turns, then what followed the user's last turn, then the head of that; never half a picture. An
         instruction that leaves no room even so is replaced by the compact one. All of it is marked.
         """
-        pictures, problems = self._pictures(sample)
+        loaded = list(map(self.load, sample.images)) if loaded is None else loaded
+        pictures = [patches for patches, _ in loaded]
+        problems = [problem for _, problem in loaded if problem]
         slots = fill_slots(sample.prompt, pictures)
         pieces = self._pieces(sample.prompt, slots)
         ids = self.frame(pieces)
@@ -67,6 +72,16 @@ class PromptEncoder:
         shown = tuple(piece for piece in pieces if not isinstance(piece, str))
         return EncodedPrompt(sample.id, tuple(ids), shown, tuple(problems))
 
+    def length(self, sample: Sample) -> int:
+        """Tokens of a sample's prompt; of its pictures only the sizes are read, so a broken one may count wrong."""
+        shapes = [outline(path, min_pixels=self.min_pixels, max_pixels=self.max_pixels) for path in sample.images]
+        return len(self.encode(sample, [(shape, None) for shape in shapes]))
+
+    @property
+    def load(self) -> Callable[[Path], Loaded]:
+        """How a picture is read; it can be sent to other processes, and needs no tokenizer there."""
+        return partial(load_patches, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
+
     def label_trie(self, taxonomy: Taxonomy) -> LabelTrie:
         """The live labels' token sequences, each with the end-of-turn token, as a trie."""
         end = self._special(END_OF_TURN)
@@ -75,11 +90,6 @@ class PromptEncoder:
     def answer_lengths(self, labels: Sequence[str]) -> list[int]:
         """Tokens of each label's answer, the end-of-turn token not counted."""
         return [len(self._plain(label)) for label in labels]
-
-    def _pictures(self, sample: Sample) -> tuple[list[Patches], list[str]]:
-        loaded = [load_or_fallback(path) for path in sample.images]
-        patches = [to_patches(picture, min_pixels=self.min_pixels, max_pixels=self.max_pixels) for picture, _ in loaded]
-        return patches, [problem for _, problem in loaded if problem]
 
     def frame(self, pieces: Pieces) -> list[int]:
         """The whole chat around a user message: system, user, and the opening of the answer."""

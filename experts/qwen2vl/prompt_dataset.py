@@ -1,13 +1,13 @@
 """Labelled samples as the trainer takes them: encoded prompts, and batches with the label trie."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
-from experts.qwen2vl.batch import collate
+from experts.qwen2vl.batch import collate, pack
 from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.spread import with_blank_picture
 from experts.qwen2vl.trie import LabelTrie
@@ -31,6 +31,11 @@ class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
     def __len__(self) -> int:
         return len(self._samples)
 
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each prompt; no picture is decoded."""
+        return list(map(self._encoder.length, self._samples))
+
     def __getitem__(self, index: int) -> tuple[EncodedPrompt, int]:
         prompt = self._kept.get(index) or self._encoder.encode(self._samples[index])
         size = sum(picture.pixels.nbytes for picture in prompt.pictures)
@@ -48,11 +53,40 @@ class Collator:
     image_pad: int
     pad: int
     spread: bool = False
+    packed: bool = False
 
     def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
         prompts = [prompt for prompt, _ in items]
-        batch = collate(prompts, self.trie, image_pad=self.image_pad, pad=self.pad)
+        put = pack if self.packed else collate
+        batch = put(prompts, self.trie, image_pad=self.image_pad, pad=self.pad)
         return {
             "gold": torch.tensor([gold for _, gold in items]),
             "batch": with_blank_picture(batch, self.image_pad, self.pad) if self.spread else batch,
         }
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """An order in which prompts of like length share a batch of ``batch_size``; another one every epoch.
+
+    transformers' own sampler of this name draws from the global generator, which a run that goes on from a
+    checkpoint does not find as it was.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths = list(lengths)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        from transformers.trainer_pt_utils import get_length_grouped_indices
+
+        generator = torch.Generator().manual_seed(self._seed + self._epoch)
+        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))

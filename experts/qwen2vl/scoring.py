@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from experts.qwen2vl.batch import Batch, normalise
+from experts.qwen2vl.documents import Documents
 from experts.qwen2vl.trie import LabelTrie
 
 
 def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
-    """log p(label's tokens and end of turn | prompt) for every row and label; shape (B, n_labels), float32.
+    """log p(label's tokens and end of turn | prompt) for every prompt and label; shape (prompts, n_labels), float32.
 
     ``model`` is a Qwen2VLForConditionalGeneration, with or without a PEFT adapter around it. The chain
     rule is summed over each label's path through the trie; only the trie's positions produce logits.
@@ -24,20 +25,23 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:
-    """Logits at the places that the batch reads; shape (B, n_reads, vocabulary)."""
+    """Logits at the places that the batch reads; shape (prompts, n_reads, vocabulary)."""
     # Not model.dtype: a DistributedDataParallel wrapper has none.
     dtype = next(model.parameters()).dtype
+    packed = isinstance(batch.mask, Documents)
     logits: Tensor = model(
         input_ids=batch.ids,
-        attention_mask=_additive(batch.mask, dtype),
+        attention_mask={"full_attention": batch.mask} if packed else _additive(batch.mask, dtype),
         position_ids=batch.positions,
         pixel_values=None if batch.pixels is None else normalise(batch.pixels, dtype),
         image_grid_thw=batch.grids,
         mm_token_type_ids=batch.kinds,
-        logits_to_keep=batch.n_reads,
+        n_reads=batch.n_reads,
+        # A packed row's last layer gives back the places that are read, and no other.
+        logits_to_keep=0 if packed else batch.n_reads,
         use_cache=False,
     ).logits
-    return logits
+    return logits.view(-1, batch.n_reads, logits.shape[-1])
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -52,7 +52,8 @@ def shard_base(model: Any) -> None:
     mesh = _mesh()
     learned = {parameter for parameter in model.parameters() if parameter.requires_grad}
     layers = set(model.get_base_model()._no_split_modules)
-    units = [module for module in model.modules() if type(module).__name__ in layers]
+    # By their kinds' names, too: the last layer is one that shortcuts.py derives.
+    units = [module for module in model.modules() if layers & {kind.__name__ for kind in type(module).__mro__}]
     for unit in (*units, model.get_input_embeddings(), model.get_output_embeddings(), model):
         # By default the outermost keeps its weights, and the process that saves would put its own away alone.
         fully_shard(unit, mesh=mesh, ignored_params=learned, reshard_after_forward=True)

@@ -14,7 +14,7 @@ from experts.qwen2vl.adapter import write_manifest
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.batch import Batch
 from experts.qwen2vl.checkpoints import CHECKPOINTS, MADE_OF, claim, is_made_of, made_of
-from experts.qwen2vl.prompt_dataset import Collator, PromptDataset
+from experts.qwen2vl.prompt_dataset import Collator, LengthGroupedSampler, PromptDataset
 from experts.qwen2vl.scoring import label_log_likelihoods
 from experts.qwen2vl.spread import first_goes_first, join, shard_base
 from experts.qwen2vl.train import write_history
@@ -71,6 +71,7 @@ def train_adapter(
     options = settings.qwen2vl.training(taxonomy.task)
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)
+    packed = settings.qwen2vl.attention == "packed" and n_devices == 1
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
     if sharded and n_devices > 1:
         shard_base(model)
@@ -79,7 +80,7 @@ def train_adapter(
         _arguments(options, folder / CHECKPOINTS, settings.seed, n_devices=n_devices, n_epochs=n_epochs),
         train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
-        collator=Collator(trie, base.image_pad, base.pad, spread=n_devices > 1),
+        collator=Collator(trie, base.image_pad, base.pad, spread=n_devices > 1, packed=packed),
         trie=trie,
         options=options,
     )
@@ -156,7 +157,13 @@ def _trainer(
     path_lengths = torch.tensor([len(path) for path in trie.paths])
 
     class LabelTrainer(Trainer):
-        """The ordinary Trainer; only the loss is ours."""
+        """The ordinary Trainer; only the loss and, where rows are padded, the order are ours."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            if collator.packed:
+                return super()._get_train_sampler(train_dataset)
+            # Less padding, and devices that step together have like work.
+            return LengthGroupedSampler(train.lengths, options.batch_size, arguments.seed)
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
             batch: Batch = inputs["batch"].to(inputs["gold"].device)

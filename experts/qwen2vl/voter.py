@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import Manifest, check_manifest, read_manifest
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
+from experts.qwen2vl.rows import fill_rows
 from experts.qwen2vl.trie import LabelTrie
 from mire.budget import Cost, answer_tokens
 from mire.cli import say
@@ -16,10 +18,16 @@ from mire.labels import Taxonomy
 from mire.samples import Sample
 from mire.settings import Qwen2VL
 from mire.votes import Vote
+from mire.workers import workers
 
 MAX_PADDING = 0.1
 WINDOW = 512
-"""Samples whose pictures are held in memory together."""
+"""Samples whose pictures are held in memory together, where batches are padded."""
+BUCKET = 256
+"""Compiled, lengths are multiples of this: what a graph assumes of one then holds for all."""
+
+Scored = tuple[Sequence[EncodedPrompt], Any]
+"""Prompts, and their labels' probabilities (prompts, n_labels) as a tensor."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Qwen2VLVoter:
         """
         check_manifest(read_manifest(folder), manifest(base, taxonomy, settings), folder)
         base.attach(taxonomy.task, folder)
+        if settings.compile:
+            base.compile()
         return cls(base=base, taxonomy=taxonomy, settings=settings)
 
     @property
@@ -71,39 +81,67 @@ class Qwen2VLVoter:
 
         model = self.base.adapted(self.taxonomy.task)
         votes: dict[str, Vote] = {}
+        under_way: list[Scored] = []
         with torch.inference_mode():
             for prompts in self._batches(samples):
-                for prompt, row in zip(prompts, self._score(model, prompts), strict=True):
-                    if row is not None:
-                        votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
+                # Read only once the next batch is under way, so that a GPU is never without work.
+                scored = self._score(model, prompts)
+                votes |= self._read(under_way)
+                under_way = scored
+            votes |= self._read(under_way)
         return [votes.get(sample.id) for sample in samples]
 
-    def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[list[float] | None]:
-        """Label probabilities of each prompt; a batch that does not fit into memory is halved."""
+    def _read(self, scored: Sequence[Scored]) -> dict[str, Vote]:
+        """Votes by sample; waits for the device."""
+        return {
+            prompt.sample_id: Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
+            for prompts, rows in scored
+            for prompt, row in zip(prompts, rows.tolist(), strict=True)
+        }
+
+    def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[Scored]:
+        """Label probabilities of prompts, on the device; a batch that does not fit into memory is halved."""
         import torch
 
-        from experts.qwen2vl.batch import collate
         from experts.qwen2vl.scoring import label_log_likelihoods
 
         try:
-            batch = collate(prompts, self.trie, image_pad=self.base.image_pad, pad=self.base.pad)
-            scores = label_log_likelihoods(model, batch.to(model.device), self.trie)
-            return list(scores.softmax(dim=-1).tolist())
+            batch = self._collated(prompts, model.device)
+            return [(prompts, label_log_likelihoods(model, batch, self.trie).softmax(dim=-1))]
         except torch.OutOfMemoryError:
             pass  # the exception holds on to the pass's tensors; they are free from here on
         torch.cuda.empty_cache()
         middle = len(prompts) // 2
         if not middle:
             say(f"{self.name}: sample {prompts[0].sample_id!r} of {len(prompts[0])} tokens does not fit into memory")
-            return [None]
+            return []
         say(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
         return self._score(model, prompts[:middle]) + self._score(model, prompts[middle:])
 
+    def _collated(self, prompts: Sequence[EncodedPrompt], device: Any) -> Any:
+        from experts.qwen2vl.batch import collate, pack
+
+        padding = {"image_pad": self.base.image_pad, "pad": self.base.pad}
+        multiple = BUCKET if self.settings.compile else 1
+        put = pack if self.settings.attention == "packed" else collate
+        batch = put(prompts, self.trie, **padding, multiple=multiple)
+        return (batch.pin_memory() if device.type == "cuda" else batch).to(device)
+
     def _batches(self, samples: Sequence[Sample]) -> Iterator[list[EncodedPrompt]]:
-        """Prompts of like length together, each batch within the token budget, padding and trie counted."""
-        for start in range(0, len(samples), WINDOW):
-            prompts = sorted(map(self.encoder.encode, samples[start : start + WINDOW]), key=len)
-            yield from fill_batches(prompts, self.settings.token_budget, len(self.trie.inner))
+        """Prompts within the token budget, as soon as so many are read; padded rows wait for others of like length."""
+        prompts, budget, n_inner = self._prompts(samples), self.settings.token_budget, len(self.trie.inner)
+        if self.settings.attention == "packed":
+            yield from fill_rows(prompts, budget, n_inner)
+            return
+        while window := sorted(islice(prompts, WINDOW), key=len):
+            yield from fill_batches(window, budget, n_inner)
+
+    def _prompts(self, samples: Sequence[Sample]) -> Iterator[EncodedPrompt]:
+        """Encoded samples in order; their pictures are decoded ahead in other processes."""
+        pictures = [path for sample in samples for path in sample.images]
+        loaded = workers(self.settings.input_workers).map(self.encoder.load, pictures)
+        for sample in samples:
+            yield self.encoder.encode(sample, list(islice(loaded, len(sample.images))))
 
 
 def fill_batches(prompts: Sequence[EncodedPrompt], budget: int, n_inner: int) -> Iterator[list[EncodedPrompt]]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from experts.qwen2vl.batch import collate, normalise
+from experts.qwen2vl.pictures import TEMPORAL
 from experts.qwen2vl.prompt import EncodedPrompt
 from experts.qwen2vl.trie import LabelTrie
 
@@ -35,7 +36,7 @@ def generation_inputs(model: Any, prompts: Sequence[EncodedPrompt], *, image_pad
         "mm_token_type_ids": batch.kinds,
     }
     if batch.pixels is not None:
-        inputs["pixel_values"] = normalise(batch.pixels, next(model.parameters()).dtype)
+        inputs["pixel_values"] = normalise(batch.pixels, next(model.parameters()).dtype, n_frames=TEMPORAL)
         inputs["image_grid_thw"] = batch.grids
     return inputs
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from experts.qwen2vl.patch_projection import project_patches_by_matrix
 from experts.qwen2vl.pictures import CELL, to_patches
 from experts.qwen2vl.prompt import EncodedPrompt
 from experts.qwen2vl.trie import LabelTrie
@@ -30,6 +29,8 @@ def random_model(base: str, device: str) -> Any:
     mend_torchvision()
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
+    from experts.qwen2vl.shortcuts import take_shortcuts
+
     shape = NANO_IDS | base_shape(base)
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     torch.manual_seed(0)
@@ -37,7 +38,7 @@ def random_model(base: str, device: str) -> Any:
         model = Qwen2VLForConditionalGeneration._from_config(
             Qwen2VLConfig(**shape), dtype=dtype, attn_implementation="sdpa"
         )
-    project_patches_by_matrix(model)
+    take_shortcuts(model)
     return model.requires_grad_(False).eval()
 
 

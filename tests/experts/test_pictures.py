@@ -19,7 +19,7 @@ def test_sizes_and_pixels_are_those_of_transformers(width: int, height: int) -> 
     )(images=[picture], return_tensors="pt")
     ours = to_patches(picture, **LIMITS)
     assert theirs["image_grid_thw"].tolist() == [[1, ours.rows, ours.columns]]
-    pixels = normalise(torch.from_numpy(ours.pixels), torch.float32)
+    pixels = normalise(torch.from_numpy(ours.pixels), torch.float32, n_frames=2)
     torch.testing.assert_close(pixels, theirs["pixel_values"], atol=1e-5, rtol=1e-5)
 
 

@@ -1,5 +1,9 @@
 """Batches of the Qwen2-VL voter: how they are filled, and what happens where memory ends."""
 
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,16 +11,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from records import dialogue_instruction
+from PIL import Image
+from records import dialogue_instruction, image_instruction
 
 from experts.qwen2vl.base import Base
+from experts.qwen2vl.batch import Batch
+from experts.qwen2vl.documents import Documents
 from experts.qwen2vl.pictures import Patches
 from experts.qwen2vl.prompt import EncodedPrompt
+from experts.qwen2vl.rows import fill_rows
 from experts.qwen2vl.voter import Qwen2VLVoter, fill_batches
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import Qwen2VL
+from mire.workers import workers
 
 
 def prompt(length: int) -> EncodedPrompt:
@@ -46,6 +55,20 @@ def test_padding_budget_and_order_hold_for_any_lengths(lengths: list[int], budge
         assert sum(batch) + 20 * len(batch) >= 0.9 * places
 
 
+def test_rows_are_filled_in_order_and_sorted_within() -> None:
+    # two inner nodes a prompt: (7 + 2) + (3 + 2) = 14; a third of 5 would make 21
+    rows = list(fill_rows(map(prompt, (7, 3, 5, 30, 4)), budget=20, n_inner=2))
+    assert [[len(p) for p in row] for row in rows] == [[3, 7], [5], [30], [4]]
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=200), st.integers(64, 20_000))
+def test_rows_stay_within_the_budget_for_any_lengths(lengths: list[int], budget: int) -> None:
+    rows = [[len(p) for p in row] for row in fill_rows(map(prompt, lengths), budget, 20)]
+    assert sorted(length for row in rows for length in row) == sorted(lengths)
+    for row in rows:
+        assert row == sorted(row) and (len(row) == 1 or sum(row) + 20 * len(row) <= budget)
+
+
 def test_screens_of_many_sizes_hardly_need_padding() -> None:
     rng = np.random.default_rng(0)
     lengths = sorted(rng.normal(950, 250, 512).clip(120, 3000).astype(int).tolist())
@@ -59,10 +82,17 @@ def dialogues(n: int) -> list[Sample]:
     return [Sample(id=str(row), prompt=parse_prompt(text)) for row, text in enumerate(texts)]
 
 
-@pytest.fixture
-def voter(base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch) -> Qwen2VLVoter:
+@pytest.fixture(params=["packed", "padded"])
+def voter(
+    base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Qwen2VLVoter:
     monkeypatch.setattr(Base, "adapted", lambda self, task: self.model)
-    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), nano_settings)
+    settings = nano_settings.model_copy(update={"attention": request.param})
+    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), settings)
+
+
+def n_prompts(batch: Batch) -> int:
+    return sum(n for n, _ in batch.mask.runs) if isinstance(batch.mask, Documents) else len(batch.ids)
 
 
 @pytest.mark.parametrize("fits", [1, 2, 3])
@@ -75,9 +105,9 @@ def test_a_batch_beyond_memory_is_halved_and_nothing_is_lost_or_repeated(
     honest, scored = scoring.label_log_likelihoods, []
 
     def small_memory(model: Any, batch: Any, trie: Any) -> torch.Tensor:
-        if len(batch.ids) > fits:
+        if n_prompts(batch) > fits:
             raise torch.OutOfMemoryError
-        scored.append(len(batch.ids))
+        scored.append(n_prompts(batch))
         return honest(model, batch, trie)
 
     monkeypatch.setattr(scoring, "label_log_likelihoods", small_memory)
@@ -108,3 +138,27 @@ def test_neither_order_nor_company_changes_a_vote(voter: Qwen2VLVoter) -> None:
         assert alone is not None
         np.testing.assert_allclose(together[sample.id], alone.probabilities, atol=1e-5)
         np.testing.assert_allclose(backwards[sample.id], alone.probabilities, atol=1e-5)
+
+
+@pytest.fixture
+def screens(tmp_path: Path) -> list[Sample]:
+    """Enough pictures for workers, one of them missing."""
+    prompt, paths = parse_prompt(image_instruction()), [tmp_path / f"{number}.png" for number in range(40)]
+    for number, path in enumerate(paths[:-1]):
+        Image.new("RGB", (60 + number, 90), (6 * number, 40, 90)).save(path)
+    return [Sample(id=path.stem, prompt=prompt, images=(path,)) for path in paths]
+
+
+def test_workers_change_no_vote_and_a_killed_one_neither(
+    voter: Qwen2VLVoter, screens: list[Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone, helped = (replace(voter, settings=voter.settings.model_copy(update={"input_workers": n})) for n in (0, 2))
+    expected = alone.vote(screens)
+    assert expected[-1] is not None and "is missing" in expected[-1].problems[0]
+    assert helped.vote(screens) == expected
+    pids = workers(2).pids()
+    assert len(pids) == 2
+    os.kill(pids[0], signal.SIGKILL)
+    assert helped.vote(screens) == expected
+    assert "a worker process died" in capsys.readouterr().err
+    assert helped.vote(screens) == expected

@@ -90,6 +90,7 @@ def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
     from transformers import Qwen2VLForConditionalGeneration
 
     from experts.qwen2vl.nano.school import teach
+    from experts.qwen2vl.shortcuts import take_shortcuts
 
     tokenizer = build_tokenizer()
     tokenizer.save_pretrained(folder)
@@ -97,6 +98,7 @@ def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = Qwen2VLForConditionalGeneration(_config(tokenizer))
+        take_shortcuts(model)
         teach(model, tokenizer, n_steps=n_steps, seed=SEED)
     model.save_pretrained(folder)
 

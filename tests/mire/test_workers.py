@@ -1,0 +1,123 @@
+"""Work in other processes: the same results in order, and nothing hangs when a process dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mire.workers import FEW, MAX_DEATHS, Workers, workers
+
+MANY = list(range(FEW * 3))
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def square_unless_first(marked: tuple[int, str]) -> int:
+    """Kills the worker that meets the number 40 first; whoever meets it next goes on."""
+    number, mark = marked
+    if number == 40 and not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(number)
+
+
+def square_but_not_in_a_worker(marked: tuple[int, int]) -> int:
+    number, parent = marked
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(number)
+
+
+def refuse(number: int) -> int:
+    if number == 40:
+        raise ValueError("forty")
+    return number
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_results_and_order_do_not_depend_on_the_number_of_workers(n: int) -> None:
+    some = Workers(n)
+    assert list(some.map(square, MANY)) == list(map(square, MANY))
+    assert len(some.pids()) == n
+
+
+def test_few_items_start_no_process() -> None:
+    some = Workers(2)
+    assert list(some.map(square, [1, 2, 3])) == [1, 4, 9]
+    assert not some.pids()
+
+
+def test_results_wait_in_bounded_number() -> None:
+    taken: list[int] = []
+
+    class Watched(list[int]):
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            for item in super().__iter__():
+                taken.append(item)
+                yield item
+
+    results = Workers(2).map(square, Watched(MANY))
+    assert next(results) == 0
+    assert len(taken) == 4 * 2 + 1
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_an_error_of_the_work_is_raised_at_its_place() -> None:
+    results = Workers(2).map(refuse, MANY)
+    assert [next(results) for _ in range(40)] == MANY[:40]
+    with pytest.raises(ValueError, match="forty"):
+        next(results)
+
+
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some = Workers(2)
+    items = [(number, str(tmp_path / "mark")) for number in MANY]
+    assert list(some.map(square_unless_first, items)) == list(map(square, MANY))
+    assert "a worker process died (killed, or out of memory); its work is done again, starting others" in (
+        capsys.readouterr().err
+    )
+    assert list(some.map(square, MANY)) == list(map(square, MANY))
+    assert len(some.pids()) == 2
+
+
+def test_where_workers_keep_dying_the_work_is_done_here(capsys: pytest.CaptureFixture[str]) -> None:
+    some = Workers(2)
+    items = [(number, os.getpid()) for number in MANY]
+    assert list(some.map(square_but_not_in_a_worker, items)) == list(map(square, MANY))
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == MAX_DEATHS and said[-1].endswith("going on without workers")
+    assert list(some.map(square, MANY)) == list(map(square, MANY))
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import time\nfrom mire.workers import Workers\n"
+        "if __name__ == '__main__':\n"
+        "    some = Workers(2)\n    list(some.map(abs, list(range(99))))\n    print(*some.pids(), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = list(map(int, parent.stdout.readline().split()))
+        parent.kill()
+    assert len(pids) == 2
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_the_number_of_workers_is_that_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n_cores, n_workers in ((1, 0), (4, 4), (64, 16)):
+        workers.cache_clear()
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=n_cores: set(range(n)))
+        assert workers(None)._n == n_workers
+    assert workers(2) is workers(2)
+    workers.cache_clear()
