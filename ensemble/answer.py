@@ -1,83 +1,103 @@
-"""Answer samples chunk by chunk; what the journal has is not answered again."""
+"""Answer a workload with an engine; what the journal has is not answered again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from ensemble.panel import Panel
-from mire.budget import Ledger
+from ensemble.engine import Engine
+from ensemble.submission import Line
+from ensemble.worker import Answer
+from ensemble.workload import Chunk, Workload
 from mire.cli import say
 from mire.errors import DataError
 from mire.journal import Journal
 from mire.progress import Progress
-from mire.samples import Sample
-from mire.votes import Prediction
 
-CHUNK = 128
-"""Samples that are voted on together: bounds memory, is what progress counts in, and what a kill can cost."""
+NEAR_TIE = 1e-3
+"""Margins below this are counted as near ties: other batches may flip them where weights are bfloat16."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What is kept of a prediction. ``margin`` is how far the label's probability is ahead of the next one's."""
+def answer(work: Workload, engine: Engine, journal: Journal, panel: str, *, strict: bool) -> dict[str, float]:
+    """Answer every sample that the open journal lacks; the seconds that each voter took, over all workers.
 
-    label: str
-    problems: tuple[str, ...]
-    n_calls: int
-    n_output_tokens: int
-    margin: float
-
-    @classmethod
-    def of(cls, prediction: Prediction) -> "Answer":
-        first, second = sorted(prediction.probabilities, reverse=True)[:2]
-        return cls(
-            label=prediction.label,
-            problems=prediction.problems,
-            n_calls=prediction.n_calls,
-            n_output_tokens=prediction.n_output_tokens,
-            margin=first - second,
-        )
-
-
-def answer(
-    samples: Iterable[Sequence[Sample]],
-    panel: Panel,
-    journal: Journal,
-    fingerprints: Mapping[str, str],
-    ledger: Ledger,
-    *,
-    strict: bool,
-) -> dict[str, Answer]:
-    """Every sample's answer by id, from the open journal or fresh; ``samples`` come by task.
-
-    Samples are put in the order of their ids first, so that neither the file's order nor an interruption
-    changes which samples share a chunk. Each finished chunk is on the disk before the next one begins.
+    ``panel`` is the panel's digest. Each finished chunk is on the disk before its answers count as finished.
 
     Raises:
         DataError: ``strict``, and an answer is degraded.
     """
-    kept = journal.finished(fingerprints)
-    answers = {key: Answer(**{**body, "problems": tuple(body["problems"])}) for key, body in kept.items()}
-    if answers:
-        say(f"{len(answers)}/{len(fingerprints)} samples were answered before; going on")
-    _refuse(answers, strict)
-    progress = Progress(len(fingerprints), done=len(answers))
-    for chunk in _chunks(samples):
-        missing = [sample for sample in chunk if sample.id not in answers]
-        if not missing:
-            continue
-        fresh = {prediction.sample_id: Answer.of(prediction) for prediction in panel.predict(missing, ledger)}
-        _refuse(fresh, strict)
-        journal.add({key: asdict(value) for key, value in fresh.items()}, fingerprints)
-        answers |= fresh
-        progress.add(len(fresh))
-    return answers
+    n_kept = 0
+    for some in work.fingerprints(panel):
+        kept = _answers(journal.finished(some))
+        _refuse(kept, strict)
+        n_kept += len(kept)
+    if n_kept:
+        say(f"{n_kept}/{len(work)} samples were answered before; going on")
+    progress = Progress(len(work), done=n_kept)
+    seconds: dict[str, float] = defaultdict(float)
+    for chunk, answered in engine.answers(_unfinished(work, journal, panel)):
+        _refuse(answered.answers, strict)
+        journal.add({key: asdict(value) for key, value in answered.answers.items()}, chunk.fingerprints)
+        progress.add(len(answered.answers))
+        for voter, spent in answered.seconds.items():
+            seconds[voter] += spent
+    return dict(seconds)
 
 
-def _chunks(groups: Iterable[Sequence[Sample]]) -> Iterator[Sequence[Sample]]:
-    for group in groups:
-        ordered = sorted(group, key=lambda sample: sample.id)
-        for start in range(0, len(ordered), CHUNK):
-            yield ordered[start : start + CHUNK]
+@dataclass
+class Tally:
+    """What the side report says of the answers: counts, and the degraded ones with their reasons by id."""
+
+    rows: int = 0
+    degraded: dict[str, list[str]] = field(default_factory=dict)
+    near_ties: int = 0
+    max_calls: int = 0
+    max_output_tokens: int = 0
+
+    def add(self, sample_id: str, one: Answer) -> None:
+        self.rows += 1
+        if one.problems:
+            self.degraded[sample_id] = list(one.problems)
+        self.near_ties += one.margin < NEAR_TIE
+        self.max_calls = max(self.max_calls, one.n_calls)
+        self.max_output_tokens = max(self.max_output_tokens, one.n_output_tokens)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "degraded": dict(sorted(self.degraded.items())),
+            "near_ties": {"margin": NEAR_TIE, "samples": self.near_ties},
+            "max_calls": self.max_calls,
+            "max_output_tokens": self.max_output_tokens,
+        }
+
+
+def merged(work: Workload, journal: Journal, panel: str, tally: Tally) -> Iterator[Line]:
+    """The submission's lines in the file's order, counted on the way; some rows are held at a time.
+
+    Raises:
+        DataError: a sample has no answer.
+    """
+    for rows in work.rows(panel):
+        found = _answers(journal.finished({row.id: row.fingerprint for row in rows}))
+        for row in rows:
+            if row.id not in found:
+                raise DataError(f"every sample needs exactly one prediction, but {row.id!r} has none")
+            tally.add(row.id, found[row.id])
+            yield Line(row.id, row.record, found[row.id].label)
+
+
+def _unfinished(work: Workload, journal: Journal, panel: str) -> Iterator[Chunk]:
+    """What is left of each chunk."""
+    for chunk in work.chunks(panel):
+        rest = chunk.without(journal.finished(chunk.fingerprints))
+        if rest.samples:
+            yield rest
+
+
+def _answers(kept: Mapping[str, Any]) -> dict[str, Answer]:
+    return {key: Answer(**{**body, "problems": tuple(body["problems"])}) for key, body in kept.items()}
 
 
 def _refuse(answers: Mapping[str, Answer], strict: bool) -> None:

@@ -56,7 +56,7 @@ def audit(evidence: "Evidence") -> list[Doubt]:
         from cleanlab.filter import find_label_issues
         from cleanlab.rank import get_label_quality_scores
     except ImportError as error:
-        raise MireError("an audit needs cleanlab: pip install 'mire[audit]'") from error
+        raise MireError("an audit needs cleanlab: pip install -e '.[audit]' beside setup.cfg") from error
 
     pooled = evidence.pooled(tuple(evidence.votes))
     quality = get_label_quality_scores(evidence.truth, pooled)

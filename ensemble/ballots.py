@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ensemble.vote import Array
 from mire.budget import Cost
@@ -40,6 +40,29 @@ class BallotBox:
         return replace(self, ids=tuple(self.ids[row] for row in rows), truth=self.truth[rows], votes=votes)
 
 
+class _CastVote(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    probabilities: tuple[float, ...]
+
+
+class _VotesFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: tuple[str, ...]
+    cost: Cost
+    votes: dict[str, _CastVote]
+
+    @model_validator(mode="after")
+    def _check(self) -> "_VotesFile":
+        known = set(self.labels)
+        for sample_id, vote in self.votes.items():
+            if vote.label not in known or len(vote.probabilities) != len(self.labels):
+                raise ValueError(f"sample {sample_id!r} has another label, or not one probability a label")
+        return self
+
+
 def write_votes(
     path: Path, votes: Sequence[Vote | None], labels: dict[str, str], *, taxonomy: Taxonomy, cost: Cost
 ) -> None:
@@ -64,29 +87,32 @@ def read_ballot_box(panel: PanelFolder, task: Task) -> BallotBox:
     """Votes of all of a task's voters on the samples that every one of them voted on.
 
     Raises:
-        PanelError: a voter's file is missing or of other labels, or no sample has all votes.
+        PanelError: a voter's file is missing, broken or of other labels, or no sample has all votes.
     """
     taxonomy = panel.taxonomy(task)
     files = {name: _read(panel.votes(task, name), name, taxonomy) for name in panel.settings().panel.voters(task)}
-    first, *others = (file["votes"] for file in files.values())
+    first, *others = (file.votes for file in files.values())
     ids = tuple(sample_id for sample_id in first if all(sample_id in other for other in others))
     if not ids:
         raise PanelError(f"no sample has out-of-fold votes of all of {', '.join(files)}; train them on the same data")
     return BallotBox(
         ids=ids,
-        truth=np.array([taxonomy.index(first[sample_id]["label"]) for sample_id in ids]),
+        truth=np.array([taxonomy.index(first[sample_id].label) for sample_id in ids]),
         votes={
-            name: np.array([file["votes"][sample_id]["probabilities"] for sample_id in ids], dtype=np.float64)
+            name: np.array([file.votes[sample_id].probabilities for sample_id in ids], dtype=np.float64)
             for name, file in files.items()
         },
-        costs={name: Cost(**file["cost"]) for name, file in files.items()},
+        costs={name: file.cost for name, file in files.items()},
     )
 
 
-def _read(path: Path, name: str, taxonomy: Taxonomy) -> dict[str, Any]:
+def _read(path: Path, name: str, taxonomy: Taxonomy) -> _VotesFile:
     if not path.is_file():
         raise PanelError(f"{path} is missing: train {name!r} first (scripts/train_experts.sh)")
-    body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if tuple(body["labels"]) != taxonomy.labels:
+    try:
+        body = _VotesFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; train {name!r} again") from error
+    if body.labels != taxonomy.labels:
         raise PanelError(f"{path} was cast for other labels than the panel's; train {name!r} again")
     return body

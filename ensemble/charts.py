@@ -115,4 +115,5 @@ def _svg(figure: "Figure") -> Markup:
     text = re.sub(r'<svg width="\S+" height="\S+"', '<svg class="plot"', text, count=1)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")
+    # matplotlib wrote it, and escapes the texts in it.
     return Markup(text)  # noqa: S704

@@ -1,16 +1,14 @@
 """A digest of everything that decides a panel's answer, so that no answer outlives its reasons."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
-from mire.folds import digest
 from mire.labels import TASKS
 from mire.panel_folder import PanelFolder
-from mire.samples import Sample
 from mire.settings import Settings
 
 _PACKAGES = ("mire", "router", "experts", "ensemble")
@@ -21,33 +19,38 @@ _LIBRARIES = (
 )  # fmt: skip
 
 
-def fingerprints(samples: Sequence[Sample], folder: PanelFolder) -> dict[str, str]:
-    """For each sample's id 64 hex digits of the panel, the code, the libraries, the device, prompt and pictures.
+def panel_digest(folder: PanelFolder, device: str) -> str:
+    """64 hex digits of the panel, the code, the libraries and the device that answers are made on.
 
     The base's weights count through ``mire.json``: an adapter loads on no other base.
     """
-    panel = hashlib.sha256("\n".join(_panel(folder, folder.settings())).encode()).hexdigest()
-    return {
-        sample.id: hashlib.sha256("\n".join((panel, digest(sample), *sample.problems)).encode()).hexdigest()
-        for sample in samples
-    }
+    return hashlib.sha256("\n".join(_parts(folder, folder.settings(), device)).encode()).hexdigest()
 
 
-def _panel(folder: PanelFolder, settings: Settings) -> Iterator[str]:
+def device(settings: Settings) -> str:
+    """The GPU that this process computes on, ``cpu``, or nothing where no voter would use one."""
+    if not _voters(settings) & {"clip_lightgbm", "qwen2vl"}:
+        return ""
+    import torch
+
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "cpu"
+
+
+def _parts(folder: PanelFolder, settings: Settings, device: str) -> Iterator[str]:
     """One line for each thing outside the sample that decides its answer."""
     yield code_digest()
     yield from (f"{name} {version(name)}" for name in _LIBRARIES)
     yield from (f"{path.relative_to(folder.root)} {_digest(path)}" for path in folder.deciding_files())
-    voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
-    if "clip_lightgbm" in voters:
+    # float32 on a CPU, bfloat16 on a GPU: a run that moves from one to the other starts afresh.
+    yield device
+    if "clip_lightgbm" in _voters(settings):
         from experts.clip_lightgbm.embed import Embedder
 
         yield f"clip {Embedder(settings.clip).fingerprint}"
-    if voters & {"clip_lightgbm", "qwen2vl"}:
-        import torch
 
-        # float32 on a CPU, bfloat16 on a GPU: a run that moves from one to the other starts afresh.
-        yield torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+def _voters(settings: Settings) -> set[str]:
+    return {voter for task in TASKS for voter in settings.panel.voters(task)}
 
 
 @lru_cache

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ensemble.voters import load_voter
 from ensemble.weights import Weights, as_array, read_weights
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
+from mire.cli import say
 from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS, Task, Taxonomy
@@ -22,6 +23,11 @@ from mire.samples import Sample
 from mire.settings import Settings, VoterName
 from mire.votes import Prediction, Vote
 from router.route import route
+
+MAX_FAILED = 8
+"""On so many samples of one chunk a voter may fail: more means that the voter is broken, not the samples."""
+_DEVICE_ERRORS = ("OutOfMemoryError", "AcceleratorError")
+"""torch's errors of the whole device, whatever the sample; by name, so that torch is not imported to catch them."""
 
 Votes = dict[str, list[Vote | None]]
 """For each voter one vote a sample, in the samples' order; None where it abstained."""
@@ -46,9 +52,33 @@ class TaskPanel:
             for sample in samples:
                 ledger.book(sample.id, voter.name, voter.cost)
             started = time.monotonic()
-            votes[voter.name] = voter.vote(samples)
+            failed: dict[str, str] = {}
+            votes[voter.name] = _vote(voter, samples, failed)
+            for sample_id, reason in failed.items():
+                ledger.failed[sample_id][voter.name] = reason
+                say(f"sample {sample_id!r}: {reason}")
             ledger.seconds[f"{self.taxonomy.task} {voter.name}"] += time.monotonic() - started
         return votes
+
+
+def _vote(voter: Voter, samples: Sequence[Sample], failed: dict[str, str]) -> list[Vote | None]:
+    """The voter's votes; a sample on which it fails is found by halving, gets none, and its reason in ``failed``.
+
+    Raises:
+        Exception: it fails on more than ``MAX_FAILED`` samples: then they are not to blame.
+    """
+    try:
+        return voter.vote(samples)
+    except (MireError, MemoryError):
+        raise
+    except Exception as error:
+        if type(error).__name__ in _DEVICE_ERRORS or len(failed) >= MAX_FAILED:
+            raise
+        if len(samples) == 1:
+            failed[samples[0].id] = f"{voter.name} failed: {type(error).__name__}: {_first_line(error)}"
+            return [None]
+    middle = len(samples) // 2
+    return _vote(voter, samples[:middle], failed) + _vote(voter, samples[middle:], failed)
 
 
 def pool(votes: Votes, weights: Weights, n_labels: int) -> Array:
@@ -120,6 +150,8 @@ class Panel:
             pooled = pool(votes, panel.weights, len(panel.taxonomy.labels))
             for row, (sample, place) in enumerate(zip(members, winners(pooled), strict=True)):
                 cast = {name: vote for name in votes if (vote := votes[name][row])}
+                failed = ledger.failed.get(sample.id, {})
+                silent = {name: failed.get(name, f"{name} abstained") for name in votes if name not in cast}
                 booked = ledger.booked(sample.id)
                 predictions[sample.id] = Prediction(
                     sample_id=sample.id,
@@ -127,7 +159,7 @@ class Panel:
                     label=panel.taxonomy.labels[place],
                     probabilities=tuple(map(float, pooled[row])),
                     votes=tuple(cast.values()),
-                    problems=_problems(sample, task, [name for name in votes if name not in cast], cast.values()),
+                    problems=_problems(sample, task, silent, cast.values()),
                     n_calls=booked.calls,
                     n_output_tokens=booked.output_tokens,
                 )
@@ -141,8 +173,9 @@ def _load(name: VoterName, folder: Path, **needs: Any) -> Voter:
     except (MireError, MemoryError):
         raise
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise PanelError(f"{folder} cannot be read: {reason}; copy the panel again, or train {name!r} again") from error
+        raise PanelError(
+            f"{folder} cannot be read: {_first_line(error)}; copy the panel again, or train {name!r} again"
+        ) from error
 
 
 def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:
@@ -153,8 +186,8 @@ def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:
     return groups
 
 
-def _problems(sample: Sample, task: Task, silent: Sequence[str], votes: Collection[Vote]) -> tuple[str, ...]:
-    """Why an answer is degraded, each reason once; empty where it is not."""
+def _problems(sample: Sample, task: Task, silent: Mapping[str, str], votes: Collection[Vote]) -> tuple[str, ...]:
+    """Why an answer is degraded, each reason once; empty where it is not. ``silent`` says why voters gave no vote."""
     reasons = list(sample.problems)
     if task == "image" and not sample.images:
         reasons.append("there is no picture")
@@ -163,11 +196,15 @@ def _problems(sample: Sample, task: Task, silent: Sequence[str], votes: Collecti
     if silent:
         # A voter that abstains does not say why; of its reasons only this one is not in the sample.
         reasons += [problem for path in sample.images if (problem := load_or_fallback(path)[1]) and path != NO_PICTURE]
-        reasons += [f"{name} abstained" for name in silent]
+        reasons += silent.values()
     reasons += [problem for vote in votes for problem in vote.problems]
     if not votes:
         reasons.append("nobody voted: the label is the first of the list")
     return tuple(dict.fromkeys(reasons))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _stack(votes: Sequence[Vote | None], rows: Sequence[int]) -> Array:

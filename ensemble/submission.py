@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,15 @@ from mire.samples import Sample
 
 PREDICT = "predict"
 Columns = Literal["all", "id"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row to be written: the sample's id, its record as the test file holds it, and the predicted label."""
+
+    id: str
+    record: Mapping[str, Any]
+    label: str
 
 
 def write_submission(
@@ -31,14 +41,25 @@ def write_submission(
     odd = {sample.id for sample in samples} ^ labels.keys()
     if odd:
         raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
-    names = _columns(samples) if columns == "all" else ["id"]
+    names = dict.fromkeys(name for sample in samples for name in sample.row)
+    lines = (Line(sample.id, sample.row, labels[sample.id]) for sample in samples)
+    write_lines(path, lines, names if columns == "all" else ["id"], encoding=encoding)
+
+
+def write_lines(path: Path, lines: Iterable[Line], columns: Iterable[str], *, encoding: str = "utf-8-sig") -> None:
+    """Write the lines one by one, with these columns of their records and ``predict``; whole or not at all.
+
+    Raises:
+        OSError: as ``write_submission``.
+    """
+    names = [name for name in columns if name != PREDICT]
     with whole_file(path, encoding=encoding) as file:
         plain, quoted = (
             csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
         )
         plain.writerow([*names, PREDICT])
-        for sample in samples:
-            cells = [*(_cell(sample, name) for name in names), labels[sample.id]]
+        for line in lines:
+            cells = [*(_cell(line, name) for name in names), line.label]
             # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
             (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
 
@@ -66,13 +87,8 @@ def read_submission(path: Path) -> dict[str, str]:
     return answers
 
 
-def _columns(samples: Sequence[Sample]) -> list[str]:
-    """Every column of the test file, in the order in which they first occur."""
-    return [name for name in dict.fromkeys(name for sample in samples for name in sample.row) if name != PREDICT]
-
-
-def _cell(sample: Sample, name: str) -> str:
-    value: Any = sample.id if name == "id" else sample.row.get(name, "")
+def _cell(line: Line, name: str) -> str:
+    value: Any = line.id if name == "id" else line.record.get(name, "")
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         # The official script writes lists as Python does.
         return str(value)

@@ -37,11 +37,18 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         f"{task}: {len(labels)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels"
         + (f", {n_guessed} pseudo-labelled samples" if n_guessed else "")
     )
+    if broken := [sample for sample in known.samples if sample.problems]:
+        first = broken[0]
+        say(
+            f"{task}: {len(broken)} of them are learned from as far as they can be read (first: record {first.number}, "
+            f"id {first.id!r}: {first.problems[0]}); python -m mire.validate lists all"
+        )
     for name in known.settings.panel.voters(task):
         started = time.monotonic()
         votes, cost = train_adapters(known, launch) if name == "qwen2vl" else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
-        say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {len(votes)} out-of-fold votes")
+        n_votes = sum(vote is not None for vote in votes)
+        say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {n_votes} out-of-fold votes")
     weights = fit_panel(panel, task)
     shares = ", ".join(f"{name} {ballot.weight:.1f}" for name, ballot in weights.voters.items())
     write_cards(known)

@@ -27,10 +27,14 @@ class TrainingSet:
     def divide(
         cls, task: Task, samples: Sequence[Sample], *, data: Path, images: Path, panel: PanelFolder
     ) -> "TrainingSet":
-        """Make the folds, and write them and the labels into the panel folder."""
+        """Make the folds, and write them and the labels into the panel folder.
+
+        Raises:
+            DataError: as ``make_folds``; nothing is written then.
+        """
         settings = panel.settings()
-        panel.write_taxonomy(settings.taxonomy(task))
         folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
+        panel.write_taxonomy(settings.taxonomy(task))
         write_folds(folds, samples, panel.folds(task))
         return cls(task, samples, folds, data, images, panel, settings)
 

@@ -47,7 +47,7 @@ def _coefficients(model: Any, label: int) -> NDArray[np.float64] | None:
         return None
     row = int(np.flatnonzero(model.classes_ == label)[0])
     if len(model.classes_) == 2:  # scikit-learn keeps the second class's coefficients only
-        return np.asarray(model.coef_[0]) * (1 if row else -1)
+        return np.ravel(model.coef_) * (1 if row else -1)
     return np.asarray(model.coef_[row])
 
 

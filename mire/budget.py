@@ -23,12 +23,14 @@ class Cost(NamedTuple):
 class Ledger:
     """Books every model call before it is made, and refuses what the rules forbid.
 
-    ``seconds`` is the time that each voter took, by task and name.
+    ``seconds`` is the time that each voter took, by task and name. ``failed`` says by sample's id and
+    voter's name how the voter failed.
     """
 
     def __init__(self) -> None:
         self._booked: dict[str, Cost] = defaultdict(lambda: Cost(0, 0))
         self.seconds: dict[str, float] = defaultdict(float)
+        self.failed: dict[str, dict[str, str]] = defaultdict(dict)
 
     def book(self, sample_id: str, voter: str, cost: Cost) -> None:
         """Book ``cost`` on a sample.

@@ -29,7 +29,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     0 done, 1 failed, 130 stopped by Ctrl-C, 143 by SIGTERM (argparse itself exits with 2). Errors that a
     person can mend are one line; anything else is a fault of ours and keeps its traceback.
     """
-    _quiet_libraries()
+    quiet_libraries()
     _print_anything()
     try:
         with _sigterm_stops():
@@ -76,7 +76,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
 
 def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
     """Add ``--data`` and, where pictures are needed, ``--images``."""
-    target.add_argument("--data", type=Path, required=True, help="official JSON, JSONL or ShareGPT file")
+    target.add_argument("--data", type=Path, required=True, help="official JSON, JSONL, Parquet or ShareGPT file")
     if images:
         target.add_argument("--images", type=Path, required=True, help="folder of the pictures")
 
@@ -112,7 +112,7 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """What libraries say about themselves, to developers, drowns what a command says to its user."""
     for name, value in (
         ("TOKENIZERS_PARALLELISM", "false"),

@@ -1,8 +1,10 @@
 """Say what is on this machine, whether a configuration fits it and the challenge's limits, and what a panel is.
 
 python -m mire.doctor [--config qwen2-vl-7b] [--panel runs/p]
+python -m mire.doctor --config qwen2-vl-7b --devices 4 --launch fsdp --memory-gib 24    a plan, before it is started
 """
 
+import argparse
 import os
 import platform
 import shutil
@@ -16,9 +18,10 @@ from mire.card import fingerprint, read_card
 from mire.cli import add_config, parser, run
 from mire.finding import Finding
 from mire.labels import TASKS
+from mire.launch import add_launch
 from mire.panel_folder import PanelFolder
 from mire.presence import GIB
-from mire.settings import load_settings
+from mire.settings import Settings, load_settings
 
 
 def machine() -> Iterator[Finding]:
@@ -138,11 +141,31 @@ def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Finding]:
         )
 
 
+def plan(settings: Settings, chosen: argparse.Namespace) -> Iterator[Finding]:
+    """What training would need on the devices that were named: those of this machine, or others."""
+    import torch
+
+    from mire.forecast import Machine, forecast
+
+    n_devices = chosen.devices or torch.cuda.device_count() or 1
+    gpu = bool(chosen.memory_gib) or torch.cuda.is_available()
+    if chosen.memory_gib:
+        each = chosen.memory_gib * GIB
+    else:
+        each = torch.cuda.mem_get_info(0)[0] if gpu else free_memory() / n_devices
+    return forecast(settings, Machine(n_devices, gpu, each, chosen.tflops, chosen.launch))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("mire.doctor", "Versions, devices, memory, weights, parameter budget, panel.")
     add_config(options, default=None)
     options.add_argument("--panel", type=Path, help="look at this panel, and at its configuration")
+    add_launch(options)
+    options.add_argument(
+        "--memory-gib", type=float, help="plan for GPUs of so much memory; for this machine if left out"
+    )
+    options.add_argument("--tflops", type=float, default=790, help="matrix products of a planned device, TFLOP/s")
     chosen = options.parse_args(argv)
     panel = PanelFolder(chosen.panel) if chosen.panel else None
     settings = load_settings(chosen.config, chosen.overrides) if chosen.config else panel.settings() if panel else None
@@ -162,6 +185,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _print(f"weights of {settings.name}", weights(settings))
         _print(f"memory for {settings.name}", [memory(count)])
         _print(f"parameters of {settings.name}", budget(count))
+        if chosen.devices or chosen.memory_gib:
+            _print(f"training {settings.name}", plan(settings, chosen))
         count.check()
 
 

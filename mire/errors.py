@@ -21,5 +21,9 @@ class BudgetError(MireError):
     """A rule of the challenge (calls, output tokens, parameters) would be broken."""
 
 
+class WorkerError(MireError):
+    """Workers die more often than they are replaced."""
+
+
 class JournalError(MireError):
     """A journal or a cache is in another process's hands, cannot be written, or is damaged."""

@@ -7,9 +7,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mire.errors import DataError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from mire.errors import DataError, PanelError
 from mire.images import content_hash
 from mire.samples import Sample
+
+
+class _Member(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fold: int
+    digest: str
+
+
+_FILE = TypeAdapter(dict[str, _Member])
 
 
 def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[str, int]:
@@ -48,14 +60,29 @@ def write_folds(folds: dict[str, int], samples: Sequence[Sample], path: Path) ->
 
 
 def read_folds(path: Path) -> dict[str, int]:
-    """The fold of each training sample's id."""
-    return {key: int(entry["fold"]) for key, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+    """The fold of each training sample's id.
+
+    Raises:
+        PanelError: the file is broken.
+    """
+    return {key: member.fold for key, member in _read(path).items()}
 
 
 def trained_on(path: Path, samples: Sequence[Sample]) -> set[str]:
-    """Ids of the samples that are among the training samples behind ``path``: same id, same content."""
-    known = {key: entry["digest"] for key, entry in json.loads(path.read_text(encoding="utf-8")).items()}
-    return {sample.id for sample in samples if sample.id in known and digest(sample) == known[sample.id]}
+    """Ids of the samples that are among the training samples behind ``path``: same id, same content.
+
+    Raises:
+        PanelError: the file is broken.
+    """
+    known = _read(path)
+    return {sample.id for sample in samples if sample.id in known and digest(sample) == known[sample.id].digest}
+
+
+def _read(path: Path) -> dict[str, _Member]:
+    try:
+        return _FILE.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; train the panel again") from error
 
 
 def digest(sample: Sample) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from mire.compat import operators_load
 from mire.finding import Finding
 
-OPTIONAL = ("accelerate", "cleanlab", "gradio")
-"""Packages of the extras train, audit and serve: shown where they are."""
+OPTIONAL = ("accelerate", "cleanlab", "gradio", "pyarrow", "ray")
+"""Packages of the extras train, audit, serve and ray: shown where they are."""
 OVERWRITING = (("onnxruntime", "onnxruntime-gpu"), ("opencv-python", "opencv-python-headless"))
 """Pairs that install files over each other's: the one that is removed takes the other's along."""
 TORCHVISION_AHEAD = 15

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS answers (
     PRIMARY KEY (fingerprint, sample_id)
 ) WITHOUT ROWID
 """
+_SELECT = "SELECT answer FROM answers WHERE fingerprint = ? AND sample_id = ?"
 
 
 class Journal:
@@ -57,10 +58,14 @@ class Journal:
         Raises:
             JournalError: the file is damaged.
         """
-        wanted = fingerprints.items()
+        found: dict[str, Any] = {}
         with self._explained():
-            rows = self._open().execute("SELECT sample_id, fingerprint, answer FROM answers")
-            return {key: json.loads(answer) for key, fingerprint, answer in rows if (key, fingerprint) in wanted}
+            connection = self._open()
+            for key, fingerprint in fingerprints.items():
+                row = connection.execute(_SELECT, (fingerprint, key)).fetchone()
+                if row:
+                    found[key] = json.loads(row[0])
+        return found
 
     def add(self, answers: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:
         """Keep answers (JSON values) by sample id, all of them or none; each only once.

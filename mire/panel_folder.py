@@ -44,7 +44,8 @@ class PanelFolder:
             PanelError: it holds experts that were trained with other settings.
         """
         path = self.root / "settings.json"
-        if path.is_file() and self.settings() != settings:
+        begun = any(self.task(task).is_dir() for task in TASKS)
+        if begun and path.is_file() and self.settings() != settings:
             raise PanelError(
                 f"{self.root} was trained with other settings (configuration {self.settings().name!r}, now "
                 f"{settings.name!r}); choose another --panel, or delete the folder"

@@ -49,22 +49,32 @@ def base_shape(base: str) -> dict[str, Any]:
     return dict(json.loads(source.read_text(encoding="utf-8")))
 
 
+def base_config(base: str) -> Any:
+    """transformers' configuration of a base that ships as data, or of a folder.
+
+    Raises:
+        SettingsError: the base's shape is not known here.
+    """
+    mend_torchvision()
+    from transformers import AutoConfig, Qwen2VLConfig
+
+    if base in _KNOWN_BASES:
+        return Qwen2VLConfig(**base_shape(base))
+    if Path(base).is_dir():
+        return AutoConfig.from_pretrained(base)
+    raise SettingsError(
+        f"the shape of base {base!r} is not known here: name its folder as qwen2vl.base, or one of "
+        f"{', '.join(_KNOWN_BASES)}"
+    )
+
+
 def count_base(settings: Qwen2VL) -> tuple[int, int]:
     """Parameters of the base, and of one LoRA adapter on it."""
-    mend_torchvision()
+    config = base_config(settings.base)
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoConfig, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+    from transformers import Qwen2VLForConditionalGeneration
 
-    if settings.base in _KNOWN_BASES:
-        config = Qwen2VLConfig(**base_shape(settings.base))
-    elif Path(settings.base).is_dir():
-        config = AutoConfig.from_pretrained(settings.base)
-    else:
-        raise SettingsError(
-            f"the shape of base {settings.base!r} is not known here: name its folder as qwen2vl.base, or one of "
-            f"{', '.join(_KNOWN_BASES)}"
-        )
     with torch.device("meta"):
         model = Qwen2VLForConditionalGeneration(config)
         n_base = model.num_parameters()

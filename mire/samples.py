@@ -1,6 +1,5 @@
-"""Read samples: the official JSON, a JSONL of the same, and ShareGPT, into one frozen ``Sample``."""
+"""Read samples: the official JSON, a JSONL or Parquet of the same, and ShareGPT, into one frozen ``Sample``."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 from mire.errors import DataError
 from mire.images import MAX_DECODED_PIXELS, NO_PICTURE, picture_problem, resolve_image
 from mire.prompts import IMAGE_TAG, Prompt, Turn, parse_prompt
+from mire.records import read_records
 
 OFFICIAL_COLUMNS = ("id", "instruction", "input", "output", "image")
 _MAX_FAULTS_SHOWN = 20
@@ -71,27 +71,54 @@ def scan(
     Raises:
         DataError: the file as a whole cannot be read: no UTF-8, no JSON, no sample, no picture folder.
     """
-    if images is not None and not images.is_dir():
-        raise DataError(f"the picture folder must be a folder: {images} is none; pass it with --images")
     samples: list[Sample] = []
     faults: list[str] = []
     seen: dict[str, int] = {}
-    for number, record in enumerate(_records(path), start=1):
-        if isinstance(record, DataError):
-            faults.append(str(record))
-            continue
-        try:
-            sample = _sample(record, number, images, max_decoded_pixels)
-        except DataError as error:
-            faults.append(f"{_where(number, record)}: {error}")
+    for sample in each_sample(path, images, max_decoded_pixels=max_decoded_pixels):
+        if isinstance(sample, str):
+            faults.append(sample)
             continue
         if sample.id in seen:
-            faults.append(f"record {number}: ids must be unique, {sample.id!r} is also record {seen[sample.id]}")
-        seen.setdefault(sample.id, number)
+            faults.append(twice(sample, seen[sample.id]))
+        seen.setdefault(sample.id, sample.number)
         samples.append(sample)
     if not samples and not faults:
         raise DataError(f"{path} holds no sample")
     return samples, faults
+
+
+def each_sample(
+    path: Path, images: Path | None = None, *, max_decoded_pixels: int = MAX_DECODED_PIXELS
+) -> Iterator[Sample | str]:
+    """The samples in the file's order, one at a time, a line that says why for one that cannot be read.
+
+    Nothing is remembered, so ids may repeat.
+
+    Raises:
+        DataError: as ``scan``, but for a file without samples.
+    """
+    if images is not None and not images.is_dir():
+        raise DataError(f"the picture folder must be a folder: {images} is none; pass it with --images")
+    for number, record in enumerate(read_records(path), start=1):
+        try:
+            if isinstance(record, DataError):
+                yield str(record)
+            else:
+                yield _sample(record, number, images, max_decoded_pixels)
+        except DataError as error:
+            yield f"{_where(number, record)}: {error}"
+
+
+def known_sample(record: Mapping[str, Any], *, images: tuple[Path, ...], problems: tuple[str, ...]) -> Sample:
+    """The sample that was read from ``record`` before; its pictures are not looked at again, its row is left out."""
+    text, label, _ = _parts(record)
+    prompt = parse_prompt(_readable(text)[0])
+    return Sample(id=_id(record), prompt=prompt, images=images, label=label or None, problems=problems)
+
+
+def twice(sample: Sample, number: int) -> str:
+    """The fault of a sample whose id record ``number`` has too."""
+    return f"record {sample.number}: ids must be unique, {sample.id!r} is also record {number}"
 
 
 def _where(number: int, record: Any) -> str:
@@ -108,44 +135,10 @@ def fault_text(path: Path, faults: Sequence[str]) -> str:
     return f"{path}: {len(faults)} faults\n  {shown}{more}"
 
 
-def _records(path: Path) -> Iterator[Any]:
-    """The records of a JSON array, or of a file with one JSON object a line; a broken line gives its error."""
-    text = _text(path)
-    if text.lstrip().startswith("["):
-        yield from _json(text, str(path), line=None)
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield _json(line, "a record", line=number)
-            except DataError as error:
-                yield error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} must be UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _json(text: str, what: str, *, line: int | None) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        at = line or error.lineno
-        raise DataError(f"{what} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
-    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise DataError(f"{what} is no data file: {str(error).split(';')[0]} (line {line or 1})") from error
-
-
 def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: int) -> Sample:
     if not isinstance(record, dict):
         raise DataError(f"a record must be an object, got {type(record).__name__}")
-    if "messages" in record or "conversations" in record:
-        text, label, names = _sharegpt_parts(record)
-    else:
-        text, label, names = _official_parts(record)
+    text, label, names = _parts(record)
     text, problems = _readable(text)
     prompt = parse_prompt(text)
     paths: list[Path] = []
@@ -165,6 +158,13 @@ def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: i
         row=record,
         number=number,
     )
+
+
+def _parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
+    """Prompt, label and pictures, as the record's format holds them."""
+    if "messages" in record or "conversations" in record:
+        return _sharegpt_parts(record)
+    return _official_parts(record)
 
 
 def _readable(text: str) -> tuple[str, list[str]]:

@@ -7,28 +7,26 @@ With ``--config`` the labels and the limit on pictures are those of its settings
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from mire.cli import add_data, parser, run
+from mire.cli import add_config, add_data, parser, run
 from mire.errors import DataError
-from mire.images import MAX_DECODED_PIXELS, NO_PICTURE, load_or_fallback
-from mire.labels import TASKS, builtin_taxonomy
+from mire.images import NO_PICTURE, load_or_fallback
+from mire.labels import TASKS
 from mire.samples import Sample, scan
-from mire.settings import load_settings
+from mire.settings import Settings, load_settings
 
 
-def faults(samples: Sequence[Sample], known: Collection[str]) -> Iterator[str]:
-    """One line for each fault that lets a prediction run, but degrades it or breaks training.
-
-    ``known`` are the live labels of both tasks.
-    """
+def faults(samples: Sequence[Sample], settings: Settings) -> Iterator[str]:
+    """One line for each fault that lets a prediction run, but degrades it or breaks training."""
+    known = {label for task in TASKS for label in settings.taxonomy(task).labels}
     for sample in samples:
         where = f"record {sample.number}, id {sample.id!r}"
         yield from (f"{where}: {problem}" for problem in sample.problems)
         if not sample.images and not any(turn.text.strip() for turn in sample.turns):
             yield f"{where}: there is neither a picture nor a word of a dialogue"
         if sample.label is not None and sample.label not in known:
-            yield f"{where}: {sample.label!r} is no live label"
+            yield f"{where}: {sample.label!r} is no live label; labels of your own are named by --config"
         for path in sample.images:
             # A refused one is among the problems; decoding finds what the first bytes do not show.
             if path != NO_PICTURE and (problem := load_or_fallback(path)[1]):
@@ -39,13 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = parser("mire.validate", "Check a data file and its pictures; every fault is listed.")
     add_data(options)
-    options.add_argument("--config", help="check against the labels and limits of this configuration or YAML file")
+    add_config(options)
     chosen = options.parse_args(argv)
-    settings = load_settings(chosen.config) if chosen.config else None
-    taxonomies = [settings.taxonomy(task) if settings else builtin_taxonomy(task) for task in TASKS]
-    limit = settings.max_decoded_pixels if settings else MAX_DECODED_PIXELS
-    samples, refused = scan(chosen.data, chosen.images, max_decoded_pixels=limit)
-    found = [*refused, *faults(samples, {label for taxonomy in taxonomies for label in taxonomy.labels})]
+    settings = load_settings(chosen.config, chosen.overrides)
+    samples, refused = scan(chosen.data, chosen.images, max_decoded_pixels=settings.max_decoded_pixels)
+    found = [*refused, *faults(samples, settings)]
     labels = Counter(sample.label or "(no label)" for sample in samples)
     for line in found:
         sys.stdout.write(f"{line}\n")

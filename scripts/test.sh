@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
-install_mire train,audit,serve,dev
+install_mire train,audit,serve,ray,dev
 
 ruff check .
 mypy

@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from ensemble.serve.app import create_app
     except ModuleNotFoundError as error:
-        raise MireError(f"serving needs the package {error.name}: pip install 'mire[serve]'") from error
+        raise MireError(
+            f"serving needs the package {error.name}: pip install -e '.[serve]' beside setup.cfg"
+        ) from error
     from ensemble.panel import Panel
 
     panel = Panel.load(chosen.panel, tasks)

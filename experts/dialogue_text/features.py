@@ -25,26 +25,27 @@ class Parts:
     """The words of a dialogue by their place; every text is clean and may be empty.
 
     ``question`` is the user's last turn that says something, ``answer`` what the agent said to it;
-    ``earlier`` and ``earlier_answers`` are the real questions before it and their answers, ``agent``
-    everything that the agent said.
+    ``earlier`` and ``earlier_answers`` are the real questions before it and their answers.
     """
 
     question: str
     answer: str
     earlier: str
     earlier_answers: str
-    agent: str
+
+    @property
+    def exchange(self) -> str:
+        """Question and answer as one text: what either says of the matter counts alike."""
+        return f"{self.question} {self.answer}".strip()
 
 
 def take_apart(turns: Sequence[Turn]) -> Parts:
     """Sort a dialogue's turns into its parts; greetings, order notes and bare pictures or links are no questions."""
     exchanges: list[tuple[str, list[str]]] = []
-    said: list[str] = []
     answers: list[str] | None = None
     for turn in turns:
         text = clean(turn.text)
         if turn.speaker == "agent":
-            said.append(text)
             if answers is not None and text:
                 answers.append(text)
         elif is_question(text):
@@ -53,14 +54,13 @@ def take_apart(turns: Sequence[Turn]) -> Parts:
         else:
             answers = None
     if not exchanges:
-        return Parts(_last_words(turns), "", "", "", _joined(said))
+        return Parts(_last_words(turns), "", "", "")
     *before, (question, last_answers) = exchanges
     return Parts(
         question=question,
         answer=_joined(last_answers),
         earlier=" ".join(text for text, _ in before),
         earlier_answers=_joined([answer for _, given in before for answer in given]),
-        agent=_joined(said),
     )
 
 

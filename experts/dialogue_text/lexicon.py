@@ -90,6 +90,8 @@ class Lexicon:
         0 without a phrase; else 1, and 0.5 for each further phrase (3 at most), and 0.25 for each character
         of the longest phrase (1 at most): long phrases are rarely there by chance.
         """
+        if not text:  # as most parts of most dialogues are
+            return np.zeros(len(labels))
         return np.array([self._strength(text, label, side) for label in labels])
 
     def questions(self, label: str, *, n_each: int, seed: int) -> list[tuple[str, float]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from experts.dialogue_text.features import Parts, take_apart
 from experts.dialogue_text.lexicon import Lexicon, Side
+from experts.dialogue_text.made_up import made_up
 from experts.linear import Words, deciding_words, typical_words
 from mire.samples import Sample
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Weights of the blocks: a block's weight decides how freely the penalty lets the model use it.
-_GRAMS: dict[str, tuple[int, int, float]] = {"question": (1, 2, 1.0), "answer": (2, 3, 0.7), "agent": (2, 3, 0.4)}
-"""Shortest and longest n-gram of each part, and its weight."""
+_GRAMS = {"question": 0.7, "exchange": 1.0}
+"""Weight of the character n-grams of each part: how freely the penalty lets the model use them."""
+
+_SHORTEST, _LONGEST = 1, 2
+"""Characters of an n-gram."""
 
 _PHRASES: dict[str, tuple[Side, float]] = {
     "question": ("user", 0.1),
@@ -32,9 +35,9 @@ _PHRASES: dict[str, tuple[Side, float]] = {
 }
 """Whose phrases are looked for in each part, and the block's weight."""
 
-_INVERSE_PENALTY = 30.0
-_N_VARIANTS, _QUESTION_WEIGHT = 6, 0.5
-"""A made-up question's template weighs half a sample, spread over at most six of its variants."""
+_PENALTY = 0.3
+_SHARPNESS = 6.0
+"""Scores are differences of squares, not logits: this makes them probabilities. The vote's temperature refines it."""
 
 _SKLEARN_FILE, _LEXICON_FILE, _META_FILE = "linear.skops", "lexicon.json", "meta.json"
 
@@ -49,31 +52,35 @@ class DialogueTextModel:
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def fit(self, samples: Sequence[Sample], labels: Sequence[str]) -> "DialogueTextModel":
-        """Learn from labelled dialogues and from the lexicon's questions; every label must be the model's."""
-        from sklearn.linear_model import LogisticRegression
+        """Learn from labelled dialogues and from made-up turns; every label must be the model's."""
+        from sklearn.linear_model import RidgeClassifier
 
-        real = [take_apart(sample.turns) for sample in samples]
-        made, made_places, made_weights = self._made_up()
-        parts = real + made
+        made = made_up(self.labels, self.lexicon, seed=self.seed)
+        parts = [take_apart(sample.turns) for sample in samples] + [each.parts for each in made]
         self._parts = {"vectorizers": _fit_vectorizers(parts)}
-        places = [self.labels.index(label) for label in labels] + made_places
-        weights = [1.0] * len(real) + made_weights
-        linear = LogisticRegression(C=_INVERSE_PENALTY, max_iter=500)
+        places = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
+        weights = [1.0] * len(samples) + [each.weight for each in made]
+        linear = RidgeClassifier(alpha=_PENALTY)
         self._parts["linear"] = linear.fit(self._input(parts), places, sample_weight=weights)
         return self
 
     def probabilities(self, samples: Sequence[Sample]) -> Array:
         """Shape (len(samples), len(labels)), rows sum to 1."""
+        from scipy.special import softmax
+
         model = self._parts["linear"]
+        scores = model.decision_function(self._input([take_apart(sample.turns) for sample in samples]))
+        if scores.ndim == 1:  # scikit-learn scores the second of two classes only
+            scores = np.stack([-scores, scores], axis=1)
         rows = np.zeros((len(samples), len(self.labels)))
-        rows[:, model.classes_] = model.predict_proba(self._input([take_apart(sample.turns) for sample in samples]))
+        rows[:, model.classes_] = softmax(_SHARPNESS * scores, axis=1)
         return rows
 
     def explain(self, sample: Sample, *, n: int = 8) -> Words:
-        """The words that speak most for the top label, with what each adds to its logit.
+        """The words that speak most for the top label, with what each adds to its score.
 
-        Words of the question stand as they are, others with their part: ``answer: 上市``. A lexicon entry
-        names its intent and the phrases that were found: ``是否会生锈: 生锈, 锈迹``.
+        Words of the question stand as they are, those of question and answer together as ``exchange: 上市``.
+        A lexicon entry names its intent and the phrases that were found: ``是否会生锈: 生锈, 锈迹``.
         """
         label = int(self.probabilities([sample])[0].argmax())
         parts = take_apart(sample.turns)
@@ -103,24 +110,12 @@ class DialogueTextModel:
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
         return cls(tuple(meta["labels"]), meta["seed"], Lexicon.read(folder / _LEXICON_FILE), parts)
 
-    def _made_up(self) -> tuple[list[Parts], list[int], list[float]]:
-        """The lexicon's questions as dialogues without an answer, with their labels' places and weights."""
-        parts: list[Parts] = []
-        places: list[int] = []
-        weights: list[float] = []
-        for place, label in enumerate(self.labels):
-            for text, weight in self.lexicon.questions(label, n_each=_N_VARIANTS, seed=self.seed):
-                parts.append(Parts(text, "", "", "", ""))
-                places.append(place)
-                weights.append(weight * _QUESTION_WEIGHT)
-        return parts, places, weights
-
     def _input(self, parts: Sequence[Parts]) -> "csr_matrix":
         """Shape (len(parts), n_grams + len(labels) * len(_PHRASES))."""
         from scipy.sparse import csr_matrix, hstack
 
         blocks = [
-            vectorizer.transform([getattr(part, name) for part in parts]) * _GRAMS[name][2]
+            vectorizer.transform([getattr(part, name) for part in parts]) * _GRAMS[name]
             for name, vectorizer in self._parts["vectorizers"].items()
         ]
         for name, (side, weight) in _PHRASES.items():
@@ -152,10 +147,10 @@ def _fit_vectorizers(parts: Sequence[Parts]) -> dict[str, Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     fitted: dict[str, Any] = {}
-    for name, (shortest, longest, _) in _GRAMS.items():
+    for name in _GRAMS:
         # A part without text would count as a document in the weights of the n-grams.
         texts = [text for part in parts if (text := getattr(part, name))]
-        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(shortest, longest), sublinear_tf=True)
-        if any(len(text) >= shortest for text in texts):
+        if any(len(text) >= _SHORTEST for text in texts):
+            vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(_SHORTEST, _LONGEST), sublinear_tf=True)
             fitted[name] = vectorizer.fit(texts)
     return fitted

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from experts.qwen2vl.prompt import Layout
 from mire.errors import PanelError
 from mire.labels import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MANIFEST = "mire.json"
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -45,6 +48,33 @@ def read_manifest(folder: Path) -> Manifest:
     if not (folder / WEIGHTS).is_file():
         raise PanelError(f"{folder} holds no {WEIGHTS}; adapters are only read as safetensors")
     return manifest
+
+
+def read_tensors(folder: Path) -> "dict[str, Tensor]":
+    """The weights of a PEFT folder.
+
+    Raises:
+        PanelError: they are no safetensors, or not whole.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise PanelError(f"{folder / WEIGHTS} is no whole safetensors file: {error}; copy the folder again") from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """PEFT's own configuration.
+
+    Raises:
+        PanelError: it is broken.
+    """
+    try:
+        return TypeAdapter(dict[str, Any]).validate_json((folder / CONFIG).read_bytes())
+    except ValidationError as error:
+        raise PanelError(f"{folder / CONFIG} is broken: {error.errors()[0]['msg']}; copy the folder again") from error
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

@@ -13,9 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from experts.qwen2vl.adapter import CONFIG, WEIGHTS
+from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_config, read_tensors
 from mire.cli import add_config, parser, run, say
 from mire.errors import PanelError
 from mire.labels import TASKS, Task
@@ -48,18 +47,18 @@ def convert(adapter: Path, out: Path, *, task: Task, settings: Settings) -> None
     """Write the converted PEFT folder.
 
     Raises:
-        PanelError: no safetensors or no configuration, other weights than LoRA's, keys that do not fit the
+        PanelError: no whole safetensors or configuration, other weights than LoRA's, keys that do not fit the
             settings' base, or an adapter that changes nothing; ``out`` is not touched then.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     for name in (WEIGHTS, CONFIG):
         if not (adapter / name).is_file():
             raise PanelError(f"{adapter} holds no {name}; an adapter to convert is a PEFT folder with safetensors")
     if out.exists():
         raise PanelError(f"{out} is there already; choose another --out, or delete it")
-    tensors = {new_key(key): tensor for key, tensor in load_file(adapter / WEIGHTS).items()}
-    config: dict[str, Any] = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    tensors = {new_key(key): tensor for key, tensor in read_tensors(adapter).items()}
+    config = read_config(adapter)
     modules = {key.removeprefix(_PREFIX).rsplit(".lora_", 1)[0] for key in tensors}
     config |= {"target_modules": sorted(modules), "base_model_name_or_path": settings.qwen2vl.base}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_manifest, write_manifest
+from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_config, read_manifest, read_tensors, write_manifest
 from mire.cli import parser, run, say
 from mire.errors import PanelError
 
@@ -28,13 +28,13 @@ def merge_adapters(adapters: Sequence[Path], out: Path, *, rank: int | None = No
     https://doi.org/10.1007/BF02288367).
 
     Raises:
-        PanelError: no adapter, or adapters that were trained for different things or on different layers.
+        PanelError: no adapter, a broken one, or adapters that were trained for different things or on different layers.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     manifests = [read_manifest(adapter) for adapter in adapters]
-    configs = [_config(adapter) for adapter in adapters]
-    states = [load_file(adapter / WEIGHTS) for adapter in adapters]
+    configs = [read_config(adapter) for adapter in adapters]
+    states = [read_tensors(adapter) for adapter in adapters]
     _check(adapters, manifests, configs, states)
     share = configs[0]["lora_alpha"] / configs[0]["r"] / len(states)
     merged: dict[str, Tensor] = {}
@@ -65,11 +65,6 @@ def _average(a: "Sequence[Tensor]", b: "Sequence[Tensor]", share: float, rank: i
     new_a = s[:rank, None].sqrt() * (v[:rank] @ right.T)
     new_b = (left @ u[:, :rank]) * s[:rank].sqrt()
     return new_a.to(stacked_a.dtype).contiguous(), new_b.to(stacked_b.dtype).contiguous()
-
-
-def _config(adapter: Path) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
-    return body
 
 
 def _check(adapters: Sequence[Path], manifests: Sequence[Any], configs: Sequence[Any], states: Sequence[Any]) -> None:

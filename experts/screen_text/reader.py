@@ -111,9 +111,10 @@ class Reader:
         except DataError:
             return None
         width, height = picture.size
-        return Reading(width, height, self._lines(picture), pixel_features(picture))
+        return Reading(width, height, self.lines(picture), pixel_features(picture))
 
-    def _lines(self, picture: "Image") -> tuple[Box, ...]:
+    def lines(self, picture: "Image") -> tuple[Box, ...]:
+        """The text lines of an RGB picture, from top to bottom; nothing is kept."""
         import numpy as np
         from PIL import Image
 

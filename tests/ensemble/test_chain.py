@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,32 @@ def test_labels_are_checked_before_anything_is_trained(
     seen = capsys.readouterr().err
     assert message in seen and seen.count("\n") == 1
     assert not (tmp_path / "p").exists()
+
+
+def test_training_says_what_it_cannot_read_and_goes_on(
+    tiny_set: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [r for r in json.loads((tiny_set / "train.json").read_text(encoding="utf-8")) if r["image"]]
+    records[1]["image"], records[3]["image"] = ["none.png"], ["../x.png"]
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(tmp_path / "p")]
+    assert run(train.main, ["image", *arguments, "--config", str(config)]) == 0
+    said = capsys.readouterr().err
+    assert "image: 2 of them are learned from as far as they can be read (first: record 2, id '0001': picture" in said
+    assert re.search(r"clip_lightgbm trained in \d+ s, 10 out-of-fold votes", said)
+
+
+def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_use(
+    tiny_set: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = tmp_path / "many.yaml"
+    many.write_text(CONFIG.replace("folds: 2", "folds: 5"))
+    arguments = ["dialogue", *data(tiny_set), "--panel", str(tmp_path / "p")]
+    assert run(train.main, [*arguments, "--config", str(many)]) == 1
+    said = capsys.readouterr().err
+    assert "5 folds need a label with at least 5 samples, the commonest has 4" in said and said.count("\n") == 1
+    assert run(train.main, [*arguments, "--config", str(config)]) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mire.budget import Cost, Ledger
 from mire.errors import BudgetError, PanelError
 from mire.prompts import parse_prompt
 from mire.samples import Sample
+from mire.votes import Vote
 
 CART, SHOP = "购物车页面", "店铺页面"
 PICTURE = next((Path(__file__).parents[2] / "samples" / "images").iterdir())
@@ -65,3 +67,29 @@ def test_order_is_kept_and_tasks_that_are_not_loaded_are_named() -> None:
     stranger = Sample(id="d", prompt=parse_prompt(dialogue_instruction("用户: 会生锈吗")))
     with pytest.raises(PanelError, match="the panel has no dialogue experts, but sample 'd' is a dialogue sample"):
         panel.predict([stranger], Ledger())
+
+
+class PoisonedVoter(FakeVoter):
+    """Fails on every batch that holds a sample named ``bad...``."""
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        if any(sample.id.startswith("bad") for sample in samples):
+            raise ValueError("no such shape\nand more")
+        return super().vote(samples)
+
+
+def test_a_sample_that_breaks_a_voter_is_answered_by_the_others_and_spoils_no_other() -> None:
+    names = [f"s{number}" for number in range(9)] + ["bad"]
+    answers = dict.fromkeys(names, CART)
+    panel = image_panel(PoisonedVoter("a", answers), FakeVoter("b", answers | {"bad": SHOP}))
+    found = {one.sample_id: one for one in panel.predict([sample(name) for name in names], Ledger())}
+    assert {found[name].problems for name in names[:-1]} == {()}
+    assert (found["bad"].label, found["bad"].problems) == (SHOP, ("a failed: ValueError: no such shape",))
+    assert (found["bad"].n_calls, found["s0"].n_calls) == (2, 2)
+
+
+def test_a_voter_that_fails_on_many_is_broken_itself() -> None:
+    names = [f"bad{number}" for number in range(9)]
+    with pytest.raises(ValueError, match="no such shape"):
+        image_panel(PoisonedVoter("a", {})).predict([sample(name) for name in names], Ledger())
+    assert len(image_panel(PoisonedVoter("a", {})).predict([sample(name) for name in names[:8]], Ledger())) == 8

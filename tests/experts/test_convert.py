@@ -118,3 +118,16 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
     assert run(convert.main, ["--adapter", str(tmp_path), *usual]) == 1
     assert "holds no adapter_model.safetensors" in capsys.readouterr().err
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["old", "s.json"]
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+def test_half_a_file_is_one_line(
+    nano_settings: Qwen2VL, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    old = make_old(tmp_path / "old", nano_settings)
+    whole = (old / name).read_bytes()
+    (old / name).write_bytes(whole[: len(whole) // 2])
+    assert run(convert.main, ["--adapter", str(old), "--out", str(tmp_path / "new"), "--task", "dialogue"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {old / name} is ") and "copy the folder again" in said
+    assert said.count("\n") == 1 and not (tmp_path / "new").exists()

@@ -7,6 +7,7 @@ from records import dialogue_instruction
 
 from experts.dialogue_text.features import clean, is_question, take_apart
 from experts.dialogue_text.lexicon import Lexicon
+from experts.dialogue_text.made_up import made_up
 from experts.dialogue_text.model import DialogueTextModel
 from experts.dialogue_text.voter import DialogueTextVoter
 from mire.errors import PanelError, SettingsError
@@ -69,7 +70,7 @@ def test_parts_of_a_dialogue() -> None:
     parts = take_apart(turns)
     assert (parts.question, parts.answer) == ("会生锈吗", "不会")
     assert (parts.earlier, parts.earlier_answers) == ("多大?", "两升")
-    assert parts.agent == "欢迎光临 两升 不会 看不见图片"
+    assert parts.exchange == "会生锈吗 不会"
 
 
 def test_without_a_question_the_last_words_count() -> None:
@@ -106,6 +107,32 @@ def test_the_shipped_lexicon_knows_every_intent() -> None:
     for label in builtin_taxonomy("dialogue").labels:
         assert lexicon.questions(label, n_each=1, seed=0), label
         assert lexicon.strengths("", labels=[label], side="user").tolist() == [0.0]
+
+
+def test_every_intent_has_made_up_turns_of_both_sides() -> None:
+    labels = builtin_taxonomy("dialogue").labels
+    made = made_up(labels, Lexicon('{"intents": {}}'), seed=7)
+    for label in labels:
+        asked = {each.parts.question for each in made if each.label == label} - {""}
+        answered = {each.parts.answer for each in made if each.label == label} - {""}
+        assert len(asked) >= 58, label
+        assert len(answered) >= 10, label
+    assert {each.weight for each in made} == {0.3}
+
+
+def test_made_up_turns_stand_under_one_intent_only() -> None:
+    made = made_up(builtin_taxonomy("dialogue").labels, Lexicon('{"intents": {}}'), seed=7)
+    labels_of: dict[str, set[str]] = {}
+    for each in made:
+        labels_of.setdefault(each.parts.exchange, set()).add(each.label)
+    assert [text for text, labels in labels_of.items() if len(labels) > 1] == []
+
+
+def test_a_labels_made_up_turns_weigh_as_written() -> None:
+    made = made_up(["货", "灯"], Lexicon(LEXICON), seed=7)
+    # Two templates, half a dialogue each: one variant of the first, three of the second.
+    assert [each.weight for each in made] == pytest.approx([0.5] + [0.5 / 3] * 3)
+    assert {each.label for each in made} == {"货"}
 
 
 def test_the_model_learns_and_never_answers_what_it_has_not_seen() -> None:

@@ -51,6 +51,16 @@ def test_a_lower_rank_keeps_the_largest_directions(tmp_path: Path) -> None:
     torch.testing.assert_close(change(tmp_path / "small"), u[:, :3] * s[:3] @ v[:3], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
+def test_half_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    parts = [adapter(tmp_path / str(seed), seed) for seed in range(2)]
+    whole = (parts[1] / name).read_bytes()
+    (parts[1] / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PanelError, match=f"1/{name} is .*; copy the folder again"):
+        merge_adapters(parts, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
 def test_one_adapter_merges_into_itself(tmp_path: Path) -> None:
     part = adapter(tmp_path / "a", 0)
     merge_adapters([part], tmp_path / "merged")

@@ -176,23 +176,28 @@ def test_a_csv_that_does_not_fit_leaves_the_old_one(bench: Bench, tmp_path: Path
 
 
 def test_a_changed_panel_or_sample_is_answered_again_and_nothing_else(bench: Bench, tmp_path: Path) -> None:
-    from ensemble.fingerprint import fingerprints
+    from ensemble.fingerprint import panel_digest
+    from ensemble.workload import Workload
     from mire.panel_folder import PanelFolder
-    from mire.samples import read_samples
 
-    before = fingerprints(read_samples(bench.data, bench.images), PanelFolder(bench.panel))
+    def fingerprints(data: Path) -> dict[str, str]:
+        with Workload.read(data, bench.images, max_decoded_pixels=10**6) as work:
+            (found,) = work.fingerprints(panel_digest(PanelFolder(bench.panel), "cpu"))
+        return found
+
+    before = fingerprints(bench.data)
     records: list[dict[str, Any]] = json.loads(bench.data.read_text(encoding="utf-8"))
     records[5]["instruction"] = records[5]["instruction"].replace("用户: ", "用户: 请问")
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
-    after = fingerprints(read_samples(changed, bench.images), PanelFolder(bench.panel))
+    after = fingerprints(changed)
     assert [key for key in before if before[key] != after[key]] == [records[5]["id"]]
 
     weights = PanelFolder(bench.panel).weights("dialogue")
     kept = weights.read_text()
     weights.write_text(kept.replace('"temperature"', ' "temperature"'))
     try:
-        other = fingerprints(read_samples(bench.data, bench.images), PanelFolder(bench.panel))
+        other = fingerprints(bench.data)
     finally:
         weights.write_text(kept)
     assert not set(other.values()) & set(before.values())

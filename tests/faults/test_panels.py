@@ -1,5 +1,6 @@
 """Panels that are damaged, or that somebody put code into: refused before anything is loaded."""
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import pytest
 from bench import Bench, error_line
 
+from ensemble import ablate
+from ensemble.ballots import read_ballot_box
 from ensemble.panel import Panel
+from mire.cli import run
 from mire.errors import PanelError
+from mire.panel_folder import PanelFolder
 
 
 @pytest.fixture
@@ -91,3 +96,27 @@ def test_the_command_says_it_in_one_line(bench: Bench, panel: Path, tmp_path: Pa
     assert done.returncode == 1
     assert error_line(done).startswith(f"error: {panel / 'image' / 'extra.pkl'} may be a pickle")
     assert not (tmp_path / "ran").exists() and not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"labels": []}', '{"x": {"fold": "a"}}'])
+@pytest.mark.parametrize("place", ["votes/dialogue_text.json", "folds.json"])
+def test_a_broken_file_of_the_training_is_one_line(
+    bench: Bench, panel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, content: str
+) -> None:
+    (panel / "dialogue" / place).write_text(content)
+    usual = ["--data", str(bench.data), "--images", str(bench.images), "--panel", str(panel)]
+    assert run(ablate.main, [*usual, "--out", str(tmp_path / "a")]) == 1
+    said = capsys.readouterr().err
+    assert f"{panel / 'dialogue' / place} is broken: " in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "vote", [{"label": "没有的", "probabilities": [1 / 23] * 23}, {"label": "是否会生锈", "probabilities": [1.0]}]
+)
+def test_votes_that_fit_no_label_are_refused(panel: Path, vote: dict[str, object]) -> None:
+    path = PanelFolder(panel).votes("dialogue", "dialogue_text")
+    body = json.loads(path.read_text(encoding="utf-8"))
+    body["votes"]["x"] = vote
+    path.write_text(json.dumps(body), encoding="utf-8")
+    with pytest.raises(PanelError, match="is broken: .*sample 'x' has another label, or not one probability a label"):
+        read_ballot_box(PanelFolder(panel), "dialogue")

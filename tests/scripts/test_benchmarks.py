@@ -85,3 +85,21 @@ def test_the_load_test_counts_every_request(
     assert [(line["clients"], line["requests"]) for line in lines] == [(1, 30), (4, 30)]
     assert all(0 < line["p50_ms"] <= line["p95_ms"] <= line["p99_ms"] for line in lines)
     assert all(line["per_second"] > 0 and line["mib_after"] > 1 for line in lines)
+
+
+@pytest.mark.slow
+def test_reading_keeps_its_bar_and_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    import bench_reading
+
+    assert run(bench_reading.main, ["--pictures", "4"]) == 0
+    rows = {row["way"]: row for row in result(capsys)["rows"]}
+    assert rows["RapidOCR's defaults"]["share"] == rows["RapidOCR's defaults"]["text"] == 1.0
+    assert rows["ours"]["share"] <= bench_reading.BAR
+    assert rows["ours"]["text"] > 0.5
+
+
+def test_reading_benchmark_says_where_no_picture_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import bench_reading
+
+    assert run(bench_reading.main, ["--images", str(tmp_path)]) == 1
+    assert "holds no picture" in capsys.readouterr().err
