@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from mire.cli import run
-from mire.settings import load_settings
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -40,9 +39,11 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     from experts.qwen2vl.nano import build_nano
 
     build_nano(tmp_path, n_steps=0)
-    settings = load_settings("nano").qwen2vl.model_copy(update={"base": str(tmp_path), "layout": "official"})
-    monkeypatch.setattr(bench_scoring, "bench_settings", lambda: settings.model_copy(update={"max_tokens": 1024}))
+    settings = bench_scoring.bench_settings().model_copy(update={"base": str(tmp_path)})
+    monkeypatch.setattr(bench_scoring, "bench_settings", lambda: settings)
+    monkeypatch.setattr(bench_scoring, "N_TUNING", 16)
     assert run(bench_scoring.main, ["--samples", "6", "--without-llama-factory"]) == 0
     rows = result(capsys)["rows"]
     assert [row["n"] for row in rows] == [6] * 5
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
+    assert rows[0]["ours_is"] == 1.0 and all(row["ours_is"] > 1 for row in rows[1:3])
