@@ -96,7 +96,8 @@ def predict(chosen: argparse.Namespace, choice: "Choice") -> dict[str, Any]:
         "seconds": {stage: round(taken, 2) for stage, taken in spent.items()},
     }
     _write_report(chosen.out.with_suffix(".report.json"), report)
-    say("time: " + ", ".join(f"{stage} {taken:.1f} s" for stage, taken in spent.items()))
+    told = ", ".join(f"{stage} {taken:.1f} s" for stage, taken in spent.items())
+    say(f"time: {told}; {tally.rows / spent['all']:.1f} rows a second")
     say(
         f"{chosen.out}: {tally.rows} rows, {len(tally.degraded)} degraded, at most {tally.max_calls} calls "
         f"and {tally.max_output_tokens} output tokens a sample, {ParameterCount(loaded.parameters).total:,} parameters"

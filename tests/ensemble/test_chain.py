@@ -54,7 +54,9 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
 ) -> None:
     out = tmp_path / "submit.csv"
     assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out), "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
+    seen = capsys.readouterr()
+    assert re.search(r"all [\d.]+ s; [\d.]+ rows a second", seen.err)
+    printed = json.loads(seen.out)
     assert printed["seconds"].keys() == {"reading and loading", "image clip_lightgbm", "dialogue dialogue_text", "all"}
     assert printed["rows"] == 24
     with out.open(encoding="utf-8-sig", newline="") as file:

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 import ensemble.launch
 from ensemble import train
 from ensemble.launch import Launch, run_side_by_side
 from mire.cli import run
 from mire.errors import SettingsError
-from mire.launch import KINDS, Kind
+from mire.launch import Kind
 from mire.settings import Training
 
 FOLDER = Path(ensemble.launch.__file__).parent.parent / "experts" / "qwen2vl" / "launch"
@@ -113,14 +112,20 @@ def test_side_by_side_both_run_and_both_codes_come_back(monkeypatch: pytest.Monk
     assert run_side_by_side([Launch("ddp", (), 1)] * 2, [[a, b, "0"], [b, a, "3"]]) == [0, 3]
 
 
-@pytest.mark.parametrize("name", ["one", "ddp", "zero2"])
-def test_accelerate_knows_every_entry(name: str) -> None:
-    from accelerate.commands.config.config_args import load_config_from_file
+@pytest.mark.parametrize(("kind", "n_processes"), [("ddp", 1), ("ddp", 2), ("fsdp", 2), ("zero2", 2)])
+def test_accelerate_understands_every_command(kind: Kind, n_processes: int) -> None:
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
-    config = load_config_from_file(str(FOLDER / f"{name}.yaml"))
-    assert config.distributed_type == {"one": "NO", "ddp": "MULTI_GPU", "zero2": "DEEPSPEED"}[name]
-    assert set(KINDS) == {"ddp", "zero2", "fsdp"}
-    assert yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["num_machines"] == 1
+    words = Launch(kind, (), n_processes).command(["--fold", "0"])
+    options = launch_command_parser().parse_args(words[3:])  # behind python -m accelerate.commands.launch
+    options, settings, is_from_settings = _validate_launch_command(options)
+    several = n_processes > 1 and kind != "zero2"
+    assert (options.multi_gpu, options.use_deepspeed, options.use_fsdp) == (several, kind == "zero2", False)
+    assert options.mixed_precision == "no" and options.num_processes == n_processes
+    assert options.training_script == "experts.qwen2vl.train" and options.training_script_args[:2] == ["--fold", "0"]
+    if kind == "zero2":
+        # Either would be refused beside DeepSpeed's own settings.
+        assert settings.deepspeed_config == {} and not is_from_settings
 
 
 @pytest.mark.slow
