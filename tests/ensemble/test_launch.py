@@ -153,3 +153,35 @@ def test_deepspeed_itself_accepts_the_settings(tmp_path: Path) -> None:
     )
     seen = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert seen.stdout.splitlines()[-2:] == ["2 True 16", "refused True"]
+
+
+@pytest.mark.slow
+def test_folds_on_two_devices_make_a_panel_that_predicts(tiny_set: Path, tmp_path: Path) -> None:
+    """Each fold on a process of its own, the final adapter on both."""
+    from ensemble import predict
+    from ensemble.submission import read_submission
+    from experts.qwen2vl.nano import build_nano
+
+    build_nano(tmp_path / "base", n_steps=0)
+    records = [record for record in json.loads((tiny_set / "train.json").read_text()) if not record["image"]]
+    (tmp_path / "talk.json").write_text(json.dumps(records), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(
+        "name: tiny\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [qwen2vl]}\n"
+        f"qwen2vl: {{base: {tmp_path / 'base'}, layout: compact, vote_folds: 2, "
+        "dialogue: {epochs: 1, batch_size: 4, micro_batch_size: 2}}\n"
+    )
+    files = [
+        "--data",
+        str(tmp_path / "talk.json"),
+        "--images",
+        str(tiny_set / "images"),
+        "--panel",
+        str(tmp_path / "p"),
+    ]
+    assert run(train.main, ["dialogue", *files, "--config", str(tmp_path / "c.yaml"), "--devices", "2"]) == 0
+    assert run(predict.main, [*files, "--out", str(tmp_path / "out.csv")]) == 0
+    assert len(read_submission(tmp_path / "out.csv")) == 12
+    history = {fold: (tmp_path / f"p/dialogue/qwen2vl/folds/{fold}/history.json").read_text() for fold in (0, 1)}
+    assert "eval_f1" in history[0] and "eval_f1" in history[1]
+    votes = json.loads((tmp_path / "p/dialogue/votes/qwen2vl.json").read_text(encoding="utf-8"))
+    assert len(votes["votes"]) == 12
