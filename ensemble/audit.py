@@ -27,6 +27,9 @@ N_SHOWN = 40
 """Doubted samples of each task that the page shows; ``audit.json`` holds all."""
 N_GUESSES = 3
 
+_PICTURE_PIXELS, _MAX_BYTES = (460, 820), 12_000_000
+"""Larger than in the report: whoever decides on a label must be able to read the screen."""
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -100,7 +103,7 @@ def render(doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int]) -> str:
         }
         for task, found in doubts.items()
     }
-    return environment.from_string(source).render(tasks=tasks, thumbnail=Thumbnails())
+    return environment.from_string(source).render(tasks=tasks, thumbnail=Thumbnails(_MAX_BYTES, _PICTURE_PIXELS))
 
 
 def write_audit(samples: "Sequence[Sample]", panel: Path, out: Path) -> dict[Task, list[Doubt]]:

@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager, redirect_stdout
@@ -22,6 +23,8 @@ from mire.samples import Sample
 
 _STORE_BYTES = 100 * 2**20
 """Shared memory of a cluster that is started here: a chunk takes a few hundred kilobytes."""
+
+_PATIENCE_SECONDS = 10.0
 
 
 @contextmanager
@@ -52,17 +55,27 @@ def _connected(address: str | None) -> Iterator[Any]:
     # Ray tells of dead workers on stdout, which is for results; the crew says it in one line.
     with redirect_stdout(io.StringIO()):
         try:
+            _knock(address)
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise SettingsError(
-                f"no Ray cluster at --address {address}: {reason}; start one: ray start --head"
-            ) from error
+        except (OSError, ValueError, RuntimeError) as error:
+            where = f"no Ray cluster at --address {address}" if address else "Ray does not start"
+            raise SettingsError(f"{where}: {_reason(error)}; a cluster is started with: ray start --head") from error
         signal.signal(signal.SIGTERM, stopped)  # Ray has put its own there
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Ray itself tries for minutes where nobody listens.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit() and "://" not in host:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
 
 
 class Remote:

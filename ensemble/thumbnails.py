@@ -15,8 +15,8 @@ MAX_BYTES = 3_000_000
 class Thumbnails:
     """Turns paths of pictures into data URIs until the page is heavy enough."""
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._left = max_bytes
+    def __init__(self, max_bytes: int = MAX_BYTES, size: tuple[int, int] = SIZE_PIXELS) -> None:
+        self._left, self._size = max_bytes, size
 
     def __call__(self, path: str) -> str | None:
         """A data URI of the picture, or None where it cannot be read or no room is left."""
@@ -24,7 +24,7 @@ class Thumbnails:
             picture = load_image(Path(path))
         except DataError:
             return None
-        picture.thumbnail(SIZE_PIXELS)
+        picture.thumbnail(self._size)
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=70)
         self._left -= buffer.tell()

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Words = list[tuple[str, float]]
 """Words with what they add to a label's logit, the strongest first."""
 
-_KIND = re.compile(r"^(?:about )?\S+: |^(?:layout|phrase|count|place) ")
-"""What stands before the words in a column's name."""
+_KIND = re.compile(r"^(?:about )?\S+:(?: |$)|^(?:layout|phrase|count|place) ")
+"""What stands before the words in a column's name; a blank's name ends with it."""
 
 
 def deciding_words(model: Any, label: int, inputs: "csr_matrix", names: Sequence[str], n: int) -> Words:

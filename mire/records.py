@@ -88,7 +88,7 @@ def _parquet(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} is Parquet, which needs pyarrow: pip install 'mire[ray]'") from error
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
                 for row in batch.to_pylist():
                     yield json.loads(json.dumps(row, default=str))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:

@@ -22,7 +22,7 @@ _VISION = r"visual\..*\.(?:qkv|proj|fc1|fc2|mlp\.0|mlp\.2)"
 
 
 class _Stage(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Lora(_Stage):
@@ -84,7 +84,7 @@ class Qwen2VL(_Stage):
 
     Three entries change the speed and no answer: ``attention`` lays a batch's prompts side by side in one row, or
     below each other with padding; ``compile`` compiles the layers for prediction; ``input_workers`` processes decode
-    pictures ahead of the model (left out: one a CPU core, at most 16; 0: none).
+    pictures ahead of the model (0: none; left out: beside a GPU one a CPU core, at most 16).
 
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
     ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
@@ -105,6 +105,12 @@ class Qwen2VL(_Stage):
     final: Literal["refit", "merge"] = "refit"
     image: Training = Training()
     dialogue: Training = Training()
+
+    @model_validator(mode="after")
+    def _pixels_in_order(self) -> "Qwen2VL":
+        if self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels ({self.min_pixels}) must not exceed max_pixels ({self.max_pixels})")
+        return self
 
     def training(self, task: Task) -> Training:
         return self.image if task == "image" else self.dialogue
@@ -164,6 +170,16 @@ class Settings(_Stage):
     def _enough_folds(self) -> "Settings":
         if self.qwen2vl.vote_folds > self.folds:
             raise ValueError(f"qwen2vl.vote_folds ({self.qwen2vl.vote_folds}) must not exceed folds ({self.folds})")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_the_panel(self) -> "Settings":
+        for task, weights in self.weights.items():
+            strangers = weights.keys() - set(self.panel.voters(task))
+            if strangers:
+                raise ValueError(f"weights.{task} names {', '.join(sorted(strangers))}, who do not sit on the panel")
+            if min(weights.values(), default=0) < 0 or not any(weights.values()):
+                raise ValueError(f"weights.{task} must not be negative and not all zero, got {weights}")
         return self
 
     def taxonomy(self, task: Task) -> Taxonomy:

@@ -104,11 +104,12 @@ class Workers:
 
 
 @lru_cache
-def workers(n: int | None) -> Workers:
-    """The workers that this process shares: ``n``, or one a CPU core that it may use."""
+def workers(n: int | None = None) -> Workers:
+    """The workers that this process shares: ``n``, or one a CPU core of its share (``OMP_NUM_THREADS`` bounds it)."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    n_found = min(n_cores, MAX_WORKERS) if n_cores > 1 else 0
-    return Workers(n_found if n is None else n)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    share = min(n_cores, int(threads) if threads.isdigit() else n_cores, MAX_WORKERS)
+    return Workers((share if share > 1 else 0) if n is None else n)
 
 
 def _new_pool(n: int) -> ProcessPoolExecutor:

@@ -1,10 +1,11 @@
 """Speed and memory of the real 7B shape on a GPU, with random weights: nothing is downloaded.
 
     python scripts/bench_gpu.py                   # Qwen2-VL-7B on the GPU
-    python scripts/bench_gpu.py --shape nano      # the same steps in a minute, on a CPU too
+    python scripts/bench_gpu.py --shape nano      # the same steps in two minutes, on a CPU too
 
-Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8, our one pass with the
-adapter apart, merged, and compiled; then LoRA training steps. Prints one table and one JSON line.
+Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass with the
+adapter apart and padded rows, with it merged, with packed rows, and with compiled layers; then LoRA training steps.
+Prints one table and one JSON line.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from benchmark.machine import best_of, count_flops, matmul_rate
 from mire.cli import run
 
 N_TEXT = 350
+COMPILED = "ours, merged, packed, compiled"
 
 
 @dataclass(frozen=True)
@@ -55,52 +57,77 @@ class Bench:
 
 
 def scoring_rows(bench: Bench, sizes: Sequence[int], token_budget: int, *, compiled: bool) -> list[Row]:
-    """Generating against one pass: for every size with the adapter apart, then with it merged."""
+    """Generating against one pass, at every size: each way adds one thing to the way before it."""
     import torch
     from benchmark.generating import generate
     from benchmark.synthetic import label_trie, prompts
 
-    from experts.qwen2vl.batch import collate
+    from experts.qwen2vl.base import compile_layers
     from experts.qwen2vl.merged import MergedModel
-    from experts.qwen2vl.scoring import label_log_likelihoods
-    from experts.qwen2vl.voter import fill_batches
+    from experts.qwen2vl.voter import BUCKET
     from mire.labels import builtin_taxonomy
 
     trie = label_trie(builtin_taxonomy("image"))
-    padding = {"image_pad": bench.model.config.image_token_id, "pad": 0}
     n_new = max(map(len, trie.paths))
+    padding = {"image_pad": bench.model.config.image_token_id, "pad": 0}
 
-    def score(model: Any, screens: Sequence[Any]) -> list[int]:
-        best: list[int] = []
-        for batch in fill_batches(screens, token_budget, len(trie.inner)):
-            on_device = collate(batch, trie, **padding).to(torch.device(bench.device))
-            best += label_log_likelihoods(model, on_device, trie).argmax(1).tolist()
-        return best
-
-    def row(way: str, n_visual: int, model: Any) -> Row:
+    def row(way: str, n_visual: int, **how: Any) -> Row:
         screens = screens_of[n_visual]
-        labels = score(model, screens)
+        score = partial(best_labels, bench, trie, token_budget, **how)
+        labels = score(screens)
         same = sum(a == b for a, b in zip(labels, plain.setdefault(n_visual, labels), strict=True)) / len(labels)
-        call = partial(score, model, screens)
-        return bench.row(way, n_visual, len(screens), call, count_flops(call), same)
+        if (n_visual, way) not in flops_of:
+            flops_of[n_visual, way] = flops_of_each(score, screens)
+        return bench.row(
+            way, n_visual, len(screens), partial(score, screens), flops_of[n_visual, way] * len(screens), same
+        )
 
     screens_of = {n: prompts(bench.model, bench.n_samples, n_visual=n, n_text=N_TEXT) for n in sizes}
     plain: dict[int, list[int]] = {}
+    flops_of: dict[tuple[int, str], float] = {}
     rows: list[Row] = []
     with torch.inference_mode():
         for n_visual, screens in screens_of.items():
             few = screens[: max(8, len(screens) // 8)]
-            given = partial(generate, bench.model, few, size=8, n_new=n_new, end=-1, **padding)
-            rows.append(bench.row("PEFT generate, batches of 8", n_visual, len(few), given, count_flops(given)))
-            rows.append(row("ours, adapter apart", n_visual, bench.model))
-        # Last, and once: a merge starts from the weights that it finds.
-        merged = MergedModel(bench.model).use("image")
-        rows += [row("ours, merged", n_visual, merged) for n_visual in sizes]
+            answer = partial(generate, bench.model, size=8, n_new=n_new, end=-1, **padding)
+            flops = flops_of_each(answer, screens) * len(few)
+            rows.append(bench.row("PEFT generate, batches of 8", n_visual, len(few), partial(answer, few), flops))
+            rows.append(row("ours, adapter apart", n_visual))
+        # Once: a merge starts from the weights that it finds.
+        MergedModel(bench.model).use("image")
+        rows += [row("ours, merged", n_visual) for n_visual in sizes]
+        rows += [row("ours, merged, packed", n_visual, packed=True) for n_visual in sizes]
         if compiled:
-            fast = torch.compile(merged, dynamic=True)
-            rows += [row("ours, compiled", n_visual, fast) for n_visual in sizes]
+            flops_of |= {(n, COMPILED): flops_of[n, "ours, merged, packed"] for n in sizes}
+            compile_layers(bench.model.get_base_model())
+            rows += [row(COMPILED, n_visual, packed=True, multiple=BUCKET) for n_visual in sizes]
     bench.model.base_model.enable_adapter_layers()
     return rows
+
+
+def flops_of_each(call: Callable[[Sequence[Any]], Any], screens: Sequence[Any]) -> float:
+    """Operations for one of the screens, which are alike; counted over two, since counting spells attention out."""
+    return count_flops(partial(call, screens[:2])) / 2
+
+
+def best_labels(
+    bench: Bench, trie: Any, token_budget: int, screens: Sequence[Any], *, packed: bool = False, multiple: int = 1
+) -> list[int]:
+    """Places of the best labels of all screens; read at the end, so that the GPU never waits for the reader."""
+    import torch
+
+    from experts.qwen2vl.batch import collate, pack
+    from experts.qwen2vl.rows import fill_rows
+    from experts.qwen2vl.scoring import label_log_likelihoods
+    from experts.qwen2vl.voter import fill_batches
+
+    fill, put = (fill_rows, pack) if packed else (fill_batches, collate)
+    best = []
+    for prompts in fill(screens, token_budget, len(trie.inner)):
+        batch = put(prompts, trie, image_pad=bench.model.config.image_token_id, pad=0, multiple=multiple)
+        batch = batch.pin_memory() if bench.device == "cuda" else batch
+        best.append(label_log_likelihoods(bench.model, batch.to(torch.device(bench.device)), trie).argmax(1))
+    return list(torch.cat(best).tolist())
 
 
 def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -> Row:
@@ -108,7 +135,7 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -
     import torch
     from benchmark.synthetic import label_trie, prompts
 
-    from experts.qwen2vl.batch import collate
+    from experts.qwen2vl.batch import pack
     from experts.qwen2vl.scoring import label_log_likelihoods
     from experts.qwen2vl.tune import label_loss
     from mire.labels import builtin_taxonomy
@@ -116,7 +143,7 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -
     model, config = bench.model, bench.model.config
     trie = label_trie(builtin_taxonomy("image"))
     screens = prompts(model, batch_size, n_visual=n_visual, n_text=N_TEXT)
-    batch = collate(screens, trie, image_pad=config.image_token_id, pad=0).to(torch.device(bench.device))
+    batch = pack(screens, trie, image_pad=config.image_token_id, pad=0).to(torch.device(bench.device))
     gold = torch.zeros(batch_size, dtype=torch.long, device=bench.device)
     lengths = torch.tensor([len(path) for path in trie.paths], device=bench.device)
     model.set_adapter("image")
@@ -137,11 +164,11 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -
 def print_table(rows: Sequence[Row], device: str, matmul: float) -> None:
     """One way a line."""
     print(f"{device}, plain matrix products {matmul / 1e12:.2f} TFLOP/s")
-    print(f"{'way':<30} {'visual':>7} {'samples/s':>10} {'TFLOP/s':>9} {'share':>6} {'GiB':>6} {'agrees':>7}")
+    print(f"{'way':<32} {'visual':>7} {'samples/s':>10} {'TFLOP/s':>9} {'share':>6} {'GiB':>6} {'agrees':>7}")
     for row in rows:
         agrees = "" if row.agreement is None else f"{100 * row.agreement:.0f} %"
         print(
-            f"{row.way:<30} {row.n_visual:>7} {row.samples_per_second:>10.2f} {row.tflops:>9.3f} "
+            f"{row.way:<32} {row.n_visual:>7} {row.samples_per_second:>10.2f} {row.tflops:>9.3f} "
             f"{100 * row.share:>4.0f} % {row.peak_gib:>6.1f} {agrees:>7}"
         )
 
@@ -150,8 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     options = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     options.add_argument("--shape", choices=("qwen2-vl-7b", "nano"), default="qwen2-vl-7b")
-    options.add_argument("--samples", type=int, help="samples of each measurement (default: 512, nano 16)")
-    options.add_argument("--compiled", action="store_true", help="also measure the pass under torch.compile")
+    options.add_argument("--samples", type=int, help="samples of each measurement (default: 512, nano 8)")
+    options.add_argument("--without-compiled", action="store_true", help="leave out what takes minutes to compile")
     chosen = options.parse_args(argv)
     import torch
     from benchmark.synthetic import random_model, with_adapters
@@ -165,9 +192,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     matmul = matmul_rate(8192 if device == "cuda" else 2048, dtype, device)
     model = with_adapters(random_model(settings.base, device), settings.lora, ("image", "dialogue"))
-    bench = Bench(model, device, chosen.samples or (16 if nano else 512), matmul)
+    bench = Bench(model, device, chosen.samples or (8 if nano else 512), matmul)
     sizes = (64, 128) if nano else (600, 1280)
-    rows = scoring_rows(bench, sizes, settings.token_budget, compiled=chosen.compiled)
+    rows = scoring_rows(bench, sizes, settings.token_budget, compiled=not chosen.without_compiled)
     # Last: what gradient checkpointing hooks into the model stays there.
     for apart in [row for row in rows if row.way == "ours, adapter apart"]:
         forward = apart.tflops * 1e12 / apart.samples_per_second

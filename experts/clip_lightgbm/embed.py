@@ -4,7 +4,8 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from mire.hub import unreachable
 from mire.images import content_hash, load_image
 from mire.parameters import add_clip_config
 from mire.settings import Clip
+from mire.workers import workers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,12 +38,14 @@ class Embedder:
         keys = {path: content_hash(path) for path in paths}
         cache = BlobCache(f"clip-{self.fingerprint}")
         known = cache.get_many(list(keys.values()))
-        for start in range(0, len(paths), self.settings.batch_size):
-            batch = [path for path in paths[start : start + self.settings.batch_size] if keys[path] not in known]
-            fresh = {keys[path]: vector.tobytes() for path, vector in self._run(batch).items()}
-            if fresh:
-                cache.put_many(fresh)
-                known.update(fresh)
+        fresh = {key: path for path, key in keys.items() if key not in known}
+        if fresh:
+            squash = partial(_squashed, self._tower[2])
+            loaded = zip(fresh, workers().map(squash, list(fresh.values())), strict=True)
+            while batch := list(islice(loaded, self.settings.batch_size)):
+                vectors = self._run({key: picture for key, picture in batch if picture is not None})
+                cache.put_many({key: vector.tobytes() for key, vector in vectors.items()})
+                known.update({key: vector.tobytes() for key, vector in vectors.items()})
         return {path: np.frombuffer(known[key], dtype=np.float32) for path, key in keys.items() if key in known}
 
     @cached_property
@@ -58,18 +62,13 @@ class Embedder:
         """Parameters of the picture tower; the text tower is not kept."""
         return sum(parameter.numel() for parameter in self._tower[0].parameters())
 
-    def _run(self, paths: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
+    def _run(self, pictures: "dict[str, Image]") -> dict[str, NDArray[np.float32]]:
+        """Embeddings by the keys of the pictures."""
         import torch
 
-        pictures: dict[Path, Any] = {}
-        for path in paths:
-            try:
-                pictures[path] = load_image(path)
-            except DataError:
-                continue
         if not pictures:
             return {}
-        tower, transform = self._tower
+        tower, transform, _ = self._tower
         device = next(tower.parameters()).device
         with torch.inference_mode():
             stacked = torch.stack([transform(picture) for picture in pictures.values()]).to(device)
@@ -77,13 +76,28 @@ class Embedder:
         return dict(zip(pictures, vectors, strict=True))
 
     @cached_property
-    def _tower(self) -> "tuple[Any, Callable[[Image], Any]]":
-        """The picture tower and its transform: the whole picture squashed to a square, nothing cropped away."""
+    def _tower(self) -> "tuple[Any, Callable[[Image], Any], tuple[int, int]]":
+        """The picture tower, its transform, and the width and height that every picture is squashed to."""
         import torch
 
         model = create_model(self.settings)
-        transform = _transform(model.visual.image_size)
-        return model.visual.to("cuda" if torch.cuda.is_available() else "cpu").eval(), transform
+        size = model.visual.image_size
+        tall, wide = (size, size) if isinstance(size, int) else size
+        return (
+            model.visual.to("cuda" if torch.cuda.is_available() else "cpu").eval(),
+            _transform((tall, wide)),
+            (wide, tall),
+        )
+
+
+def _squashed(size: tuple[int, int], path: Path) -> "Image | None":
+    """A picture as the transform would squash it, nothing cropped away; None where it cannot be read."""
+    from PIL.Image import Resampling
+
+    try:
+        return load_image(path).resize(size, Resampling.BICUBIC)
+    except DataError:
+        return None
 
 
 def create_model(settings: Clip) -> Any:
@@ -123,8 +137,7 @@ def create_model(settings: Clip) -> Any:
         logging.disable(logging.NOTSET)
 
 
-def _transform(image_size: Any) -> "Callable[[Image], Any]":
+def _transform(size: tuple[int, int]) -> "Callable[[Image], Any]":
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    size = image_size if isinstance(image_size, int) else tuple(image_size)
     return image_transform_v2(PreprocessCfg(size=size, resize_mode="squash"), is_train=False)  # type: ignore[no-any-return]

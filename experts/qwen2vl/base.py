@@ -66,13 +66,9 @@ class Base:
         self._adapted.eval()
 
     def compile(self) -> None:
-        """Let every layer of both towers be compiled where it stands, when it is next used.
-
-        Layers of a tower are alike, so one graph serves all; its lengths are symbols, so it serves all batches.
-        """
+        """Let the layers be compiled when they are next used."""
         if not self._compiled:
-            for layer in (*self.model.model.visual.blocks, *self.model.model.language_model.layers):
-                layer.compile(dynamic=True)
+            compile_layers(self.model)
             self._compiled = True
 
     def adapted(self, task: Task) -> Any:
@@ -119,6 +115,15 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     take_shortcuts(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
+
+
+def compile_layers(model: Any) -> None:
+    """Let every layer of both towers of a Qwen2-VL be compiled where it stands, when it is next used.
+
+    Layers of a tower are alike, so one graph serves all; its lengths are symbols, so it serves all batches.
+    """
+    for layer in (*model.model.visual.blocks, *model.model.language_model.layers):
+        layer.compile(dynamic=True)
 
 
 def base_source(name: str) -> str:

@@ -52,19 +52,27 @@ def merge_adapters(adapters: Sequence[Path], out: Path, *, rank: int | None = No
 
 
 def _average(a: "Sequence[Tensor]", b: "Sequence[Tensor]", share: float, rank: int | None) -> "tuple[Tensor, Tensor]":
-    """Factors (rank, n_in) and (n_out, rank) of ``share * sum(B @ A)``."""
+    """Factors (rank, n_in) and (n_out, rank) of ``share * sum(B @ A)``; a convolution's keep their kernel's axes."""
     import torch
 
     stacked_a, stacked_b = torch.cat(list(a)), torch.cat(list(b), dim=1) * share
     if rank is None or rank >= len(stacked_a):
         return stacked_a.contiguous(), stacked_b.contiguous()
     # The product's singular directions, without forming the product: both factors are thin.
-    left, small_left = torch.linalg.qr(stacked_b.float())
-    right, small_right = torch.linalg.qr(stacked_a.float().T)
-    u, s, v = torch.linalg.svd(small_left @ small_right.T)
-    new_a = s[:rank, None].sqrt() * (v[:rank] @ right.T)
-    new_b = (left @ u[:, :rank]) * s[:rank].sqrt()
-    return new_a.to(stacked_a.dtype).contiguous(), new_b.to(stacked_b.dtype).contiguous()
+    left, small_left = torch.linalg.qr(stacked_b.float().flatten(1))
+    right, small_right = torch.linalg.qr(stacked_a.float().flatten(1).T)
+    u, s, v = torch.linalg.svd(small_left @ small_right.T, full_matrices=False)
+    new_a, new_b = s[:rank, None].sqrt() * (v[:rank] @ right.T), (left @ u[:, :rank]) * s[:rank].sqrt()
+    missing = rank - len(new_a)  # a layer narrower than the rank has no more directions
+    if missing > 0:
+        new_a = torch.nn.functional.pad(new_a, (0, 0, 0, missing))
+        new_b = torch.nn.functional.pad(new_b, (0, missing))
+    shape_a, shape_b = (rank, *stacked_a.shape[1:]), (len(new_b), rank, *stacked_b.shape[2:])
+    return _shaped(new_a, shape_a, stacked_a), _shaped(new_b, shape_b, stacked_b)
+
+
+def _shaped(factor: "Tensor", shape: Sequence[int], like: "Tensor") -> "Tensor":
+    return factor.reshape(*shape).to(like.dtype).contiguous()
 
 
 def _check(adapters: Sequence[Path], manifests: Sequence[Any], configs: Sequence[Any], states: Sequence[Any]) -> None:

@@ -19,9 +19,8 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """
     logits = prompt_logits(model, batch).float()
     rows, tokens, paths = _tables(trie, str(logits.device))
-    # Only the trie's edges are normalised: a log_softmax would write the whole vocabulary once more.
-    edges = logits[:, rows, tokens] - logits.logsumexp(dim=-1)[:, rows]
-    return edges @ paths.T
+    # One fused kernel; logsumexp writes as much, in four.
+    return logits.log_softmax(dim=-1)[:, rows, tokens] @ paths.T
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:

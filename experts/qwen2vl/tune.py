@@ -157,12 +157,10 @@ def _trainer(
     path_lengths = torch.tensor([len(path) for path in trie.paths])
 
     class LabelTrainer(Trainer):
-        """The ordinary Trainer; only the loss and, where rows are padded, the order are ours."""
+        """The ordinary Trainer; only the loss and the order are ours."""
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            if collator.packed:
-                return super()._get_train_sampler(train_dataset)
-            # Less padding, and devices that step together have like work.
+            # Less padding, and devices that step together have like work; one device takes the same order.
             return LengthGroupedSampler(train.lengths, options.batch_size, arguments.seed)
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:

@@ -138,8 +138,11 @@ class Qwen2VLVoter:
 
     def _prompts(self, samples: Sequence[Sample]) -> Iterator[EncodedPrompt]:
         """Encoded samples in order; their pictures are decoded ahead in other processes."""
+        n_workers = self.settings.input_workers
+        if n_workers is None and self.base.model.device.type != "cuda":
+            n_workers = 0  # the model itself takes all cores
         pictures = [path for sample in samples for path in sample.images]
-        loaded = workers(self.settings.input_workers).map(self.encoder.load, pictures)
+        loaded = workers(n_workers).map(self.encoder.load, pictures)
         for sample in samples:
             yield self.encoder.encode(sample, list(islice(loaded, len(sample.images))))
 

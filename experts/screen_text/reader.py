@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from experts.screen_text.pixels import PIXELS_VERSION, pixel_features
 from mire.cache import BlobCache
 from mire.errors import DataError
 from mire.images import content_hash, load_image
+from mire.workers import workers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,11 +101,16 @@ class Reader:
         kept = {key: Reading.from_bytes(blob) for key, blob in cache.get_many(list(keys.values())).items()}
         known = {key: reading for key, reading in kept.items() if reading is not None}
         fresh = {key: path for path, key in keys.items() if key not in known}
-        for batch in _batches(list(fresh.items())):
-            readings = {key: reading for key, path in batch if (reading := self._read(path)) is not None}
+        found = zip(fresh, workers().map(self._read, list(fresh.values())), strict=True)
+        while batch := list(islice(found, _BATCH_SIZE)):
+            readings = {key: reading for key, reading in batch if reading is not None}
             cache.put_many({key: reading.to_bytes() for key, reading in readings.items()})
             known.update(readings)
         return {path: known[key] for path, key in keys.items() if key in known}
+
+    def __reduce__(self) -> tuple[Any, tuple[ReaderSettings]]:
+        """Sent to another process, it is the reader that process has: RapidOCR is loaded there once."""
+        return _own_reader, (self.settings,)
 
     def _read(self, path: Path) -> Reading | None:
         try:
@@ -153,6 +160,7 @@ class Reader:
         )
 
 
-def _batches(items: list[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:
-    for start in range(0, len(items), _BATCH_SIZE):
-        yield items[start : start + _BATCH_SIZE]
+@lru_cache(maxsize=1)
+def _own_reader(settings: ReaderSettings) -> Reader:
+    """This process's reader."""
+    return Reader(settings)

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 import ensemble.launch
 from ensemble import train
 from ensemble.launch import Launch, run_side_by_side
 from mire.cli import run
 from mire.errors import SettingsError
-from mire.launch import KINDS, Kind
+from mire.launch import Kind
 from mire.settings import Training
 
 FOLDER = Path(ensemble.launch.__file__).parent.parent / "experts" / "qwen2vl" / "launch"
@@ -113,14 +112,20 @@ def test_side_by_side_both_run_and_both_codes_come_back(monkeypatch: pytest.Monk
     assert run_side_by_side([Launch("ddp", (), 1)] * 2, [[a, b, "0"], [b, a, "3"]]) == [0, 3]
 
 
-@pytest.mark.parametrize("name", ["one", "ddp", "zero2"])
-def test_accelerate_knows_every_entry(name: str) -> None:
-    from accelerate.commands.config.config_args import load_config_from_file
+@pytest.mark.parametrize(("kind", "n_processes"), [("ddp", 1), ("ddp", 2), ("fsdp", 2), ("zero2", 2)])
+def test_accelerate_understands_every_command(kind: Kind, n_processes: int) -> None:
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
-    config = load_config_from_file(str(FOLDER / f"{name}.yaml"))
-    assert config.distributed_type == {"one": "NO", "ddp": "MULTI_GPU", "zero2": "DEEPSPEED"}[name]
-    assert set(KINDS) == {"ddp", "zero2", "fsdp"}
-    assert yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["num_machines"] == 1
+    words = Launch(kind, (), n_processes).command(["--fold", "0"])
+    options = launch_command_parser().parse_args(words[3:])  # behind python -m accelerate.commands.launch
+    options, settings, is_from_settings = _validate_launch_command(options)
+    several = n_processes > 1 and kind != "zero2"
+    assert (options.multi_gpu, options.use_deepspeed, options.use_fsdp) == (several, kind == "zero2", False)
+    assert options.mixed_precision == "no" and options.num_processes == n_processes
+    assert options.training_script == "experts.qwen2vl.train" and options.training_script_args[:2] == ["--fold", "0"]
+    if kind == "zero2":
+        # Either would be refused beside DeepSpeed's own settings.
+        assert settings.deepspeed_config == {} and not is_from_settings
 
 
 @pytest.mark.slow
@@ -148,3 +153,35 @@ def test_deepspeed_itself_accepts_the_settings(tmp_path: Path) -> None:
     )
     seen = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert seen.stdout.splitlines()[-2:] == ["2 True 16", "refused True"]
+
+
+@pytest.mark.slow
+def test_folds_on_two_devices_make_a_panel_that_predicts(tiny_set: Path, tmp_path: Path) -> None:
+    """Each fold on a process of its own, the final adapter on both."""
+    from ensemble import predict
+    from ensemble.submission import read_submission
+    from experts.qwen2vl.nano import build_nano
+
+    build_nano(tmp_path / "base", n_steps=0)
+    records = [record for record in json.loads((tiny_set / "train.json").read_text()) if not record["image"]]
+    (tmp_path / "talk.json").write_text(json.dumps(records), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(
+        "name: tiny\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [qwen2vl]}\n"
+        f"qwen2vl: {{base: {tmp_path / 'base'}, layout: compact, vote_folds: 2, "
+        "dialogue: {epochs: 1, batch_size: 4, micro_batch_size: 2}}\n"
+    )
+    files = [
+        "--data",
+        str(tmp_path / "talk.json"),
+        "--images",
+        str(tiny_set / "images"),
+        "--panel",
+        str(tmp_path / "p"),
+    ]
+    assert run(train.main, ["dialogue", *files, "--config", str(tmp_path / "c.yaml"), "--devices", "2"]) == 0
+    assert run(predict.main, [*files, "--out", str(tmp_path / "out.csv")]) == 0
+    assert len(read_submission(tmp_path / "out.csv")) == 12
+    history = {fold: (tmp_path / f"p/dialogue/qwen2vl/folds/{fold}/history.json").read_text() for fold in (0, 1)}
+    assert "eval_f1" in history[0] and "eval_f1" in history[1]
+    votes = json.loads((tmp_path / "p/dialogue/votes/qwen2vl.json").read_text(encoding="utf-8"))
+    assert len(votes["votes"]) == 12

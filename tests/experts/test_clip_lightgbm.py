@@ -12,6 +12,7 @@ from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import Clip
+from mire.workers import Workers
 
 CLIP = Clip(model="mire-nano", weights="random", batch_size=4)
 CART, SHOP = "购物车页面", "店铺页面"
@@ -97,3 +98,17 @@ def test_a_model_by_its_configuration_file(tmp_path: Path) -> None:
     (tmp_path / "my-own.json").write_text(shape.replace('"layers": 2', '"layers": 1'))
     model = create_model(Clip(model=str(tmp_path / "my-own.json"), weights="random"))
     assert len(model.visual.transformer.resblocks) == 1
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_workers_change_no_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(40)]
+    for number, path in enumerate(paths[:-1]):
+        Image.new("RGB", (40 + number, 80), (6 * number, 40, 30)).save(path)
+    monkeypatch.setattr("experts.clip_lightgbm.embed.workers", lambda: Workers(n))
+    vectors = Embedder(CLIP).embed(paths)
+    assert list(vectors) == paths[:-1], "all but the missing one"
+    alone = Embedder(CLIP)
+    monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "other"))
+    for path in paths[:8:3]:
+        np.testing.assert_allclose(alone.embed([path])[path], vectors[path], atol=1e-5)

@@ -61,6 +61,29 @@ def test_half_a_file_is_refused(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "merged").exists()
 
 
+def test_a_convolutions_factors_keep_their_shape_at_a_lower_rank(tmp_path: Path) -> None:
+    parts = [adapter(tmp_path / str(seed), seed) for seed in range(2)]
+    for part in parts:
+        flat = load_file(part / WEIGHTS)
+        save_file(
+            {
+                f"{LAYER}.lora_A.weight": flat[f"{LAYER}.lora_A.weight"].reshape(4, 5, 2, 1, 1),
+                f"{LAYER}.lora_B.weight": flat[f"{LAYER}.lora_B.weight"][:2].reshape(2, 4, 1, 1, 1).contiguous(),
+            },
+            part / WEIGHTS,
+        )
+    merge_adapters(parts, tmp_path / "exact")
+    merge_adapters(parts, tmp_path / "small", rank=3)
+    small, exact = load_file(tmp_path / "small" / WEIGHTS), load_file(tmp_path / "exact" / WEIGHTS)
+    assert small[f"{LAYER}.lora_A.weight"].shape == (3, 5, 2, 1, 1)
+    assert small[f"{LAYER}.lora_B.weight"].shape == (2, 3, 1, 1, 1)
+    # Two outputs have two directions: rank 3 loses nothing.
+    products = [
+        each[f"{LAYER}.lora_B.weight"].flatten(1) @ each[f"{LAYER}.lora_A.weight"].flatten(1) for each in (small, exact)
+    ]
+    torch.testing.assert_close(*products, atol=1e-4, rtol=1e-4)
+
+
 def test_one_adapter_merges_into_itself(tmp_path: Path) -> None:
     part = adapter(tmp_path / "a", 0)
     merge_adapters([part], tmp_path / "merged")

@@ -162,3 +162,24 @@ def test_workers_change_no_vote_and_a_killed_one_neither(
     assert helped.vote(screens) == expected
     assert "a worker process died" in capsys.readouterr().err
     assert helped.vote(screens) == expected
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.slow
+def test_resident_memory_is_flat_over_many_chunks(voter: Qwen2VLVoter, tmp_path: Path) -> None:
+    """Ten times more samples cost no more memory: what is decoded ahead is bounded, what is scored is let go."""
+    prompt, paths = parse_prompt(image_instruction()), [tmp_path / f"{number}.jpg" for number in range(64)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (540 + number, 1170), (4 * number, 40, 90)).save(path)
+    screens = [Sample(id=path.stem, prompt=prompt, images=(path,)) for path in paths]
+    helped = replace(voter, settings=voter.settings.model_copy(update={"input_workers": 2}))
+    for _ in range(3):
+        helped.vote(screens)
+    before = resident_mib()
+    for _ in range(30):
+        assert all(helped.vote(screens))
+    # 30 x 64 pictures of 588 x 12 bytes would be 13 MiB, their decoded pixels 3,500 MiB
+    assert resident_mib() - before < 10

@@ -28,6 +28,7 @@ from mire.labels import Label, Taxonomy, builtin_taxonomy
 from mire.parameters import count_ocr
 from mire.prompts import parse_prompt
 from mire.samples import Sample
+from mire.workers import Workers
 
 LABELS = ("购物车", "退款", "店铺")
 
@@ -240,3 +241,21 @@ def test_rapidocr_reads_a_drawn_picture(tmp_path: Path) -> None:
     assert box.text.replace(" ", "") == "ORDER2468"
     assert (box.x0, box.y) == (pytest.approx(0.1, abs=0.03), pytest.approx(0.74, abs=0.05))
     assert 1_000_000 < count_ocr() < 50_000_000
+
+
+@pytest.mark.slow
+def test_workers_change_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(36)]
+    for number, path in enumerate(paths[:-1]):
+        picture = Image.new("RGB", (400, 200), "white")
+        ImageDraw.Draw(picture).text((40, 90), f"ORDER {number}", fill="black", font=ImageFont.load_default(40))
+        picture.save(path)
+    read = {}
+    for n in (0, 2):
+        monkeypatch.setenv("MIRE_CACHE", str(tmp_path / str(n)))
+        crew = Workers(n)
+        monkeypatch.setattr("experts.screen_text.reader.workers", lambda crew=crew: crew)
+        read[n] = Reader().read(paths)
+        assert len(crew.pids()) == n
+    assert list(read[0]) == paths[:-1] and read[0] == read[2]
+    assert "7" in read[0][paths[7]].boxes[0].text

@@ -6,6 +6,8 @@ import pytest
 from mire.errors import SettingsError
 from mire.settings import builtin_names, load_settings, save_settings
 
+PANEL = "name: x\npanel: {image: [screen_text], dialogue: [dialogue_text]}\n"
+
 
 def test_the_three_configurations_load_and_round_trip(tmp_path: Path) -> None:
     assert builtin_names() == ("cpu", "nano", "qwen2-vl-7b")
@@ -40,6 +42,11 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
             "name: x\npanel: {image: [qwen2vl], dialog: [qwen2vl]}",
             "panel.dialog: no such entry, did you mean 'dialogue'",
         ),
+        (f"{PANEL}weights: {{image: {{qwen2vl: 1}}}}", "weights.image names qwen2vl, who do not sit on the panel"),
+        (f"{PANEL}weights: {{image: {{screen_text: -1}}}}", "weights.image must not be negative and not all zero"),
+        (f"{PANEL}weights: {{image: {{screen_text: 0}}}}", "weights.image must not be negative and not all zero"),
+        (f"{PANEL}weights: {{image: {{screen_text: .nan}}}}", "weights.image.screen_text: Input should be a finite"),
+        (f"{PANEL}qwen2vl: {{min_pixels: 5000, max_pixels: 4000}}", "min_pixels (5000) must not exceed max_pixels"),
     ],
 )
 def test_faults_name_the_entry(tmp_path: Path, text: str, message: str) -> None:

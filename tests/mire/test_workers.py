@@ -114,10 +114,13 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_the_number_of_workers_is_that_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    for n_cores, n_workers in ((1, 0), (4, 4), (64, 16)):
-        workers.cache_clear()
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=n_cores: set(range(n)))
-        assert workers(None)._n == n_workers
+@pytest.mark.parametrize(
+    ("n_cores", "threads", "n_workers"), [(1, "", 0), (4, "", 4), (64, "", 16), (8, "4", 4), (8, "1", 0)]
+)
+def test_the_number_of_workers_is_that_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, threads: str, n_workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(n_cores)))
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert workers.__wrapped__()._n == n_workers
     assert workers(2) is workers(2)
-    workers.cache_clear()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from mire.cli import run
-from mire.settings import load_settings
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -29,7 +28,9 @@ def test_the_gpu_benchmark_runs_at_nano_size(capsys: pytest.CaptureFixture[str])
 
     assert run(bench_gpu.main, ["--shape", "nano", "--samples", "8"]) == 0
     rows = result(capsys)["rows"]
-    assert [row["way"] for row in rows].count("LoRA training steps") == 2
+    ways = [row["way"] for row in rows]
+    assert ways.count("LoRA training steps") == ways.count("ours, merged, packed") == 2
+    assert ways.count("ours, adapter apart") == ways.count("ours, merged, packed, compiled") == 2
     assert all(row["samples_per_second"] > 0 and 0 < row["share"] < 1.5 for row in rows)
     assert {row["agreement"] for row in rows if row["way"].startswith("ours")} == {1.0}
 
@@ -43,12 +44,14 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     from experts.qwen2vl.nano import build_nano
 
     build_nano(tmp_path, n_steps=0)
-    settings = load_settings("nano").qwen2vl.model_copy(update={"base": str(tmp_path), "layout": "official"})
-    monkeypatch.setattr(bench_scoring, "bench_settings", lambda: settings.model_copy(update={"max_tokens": 1024}))
+    settings = bench_scoring.bench_settings().model_copy(update={"base": str(tmp_path)})
+    monkeypatch.setattr(bench_scoring, "bench_settings", lambda: settings)
+    monkeypatch.setattr(bench_scoring, "N_TUNING", 16)
     assert run(bench_scoring.main, ["--samples", "6", "--without-llama-factory"]) == 0
     rows = result(capsys)["rows"]
     assert [row["n"] for row in rows] == [6] * 5
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
+    assert rows[0]["ours_is"] == 1.0 and all(row["ours_is"] > 1 for row in rows[1:3])
 
 
 @pytest.mark.slow

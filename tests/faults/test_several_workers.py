@@ -1,0 +1,219 @@
+"""Several processes, Ray, and nodes that die: the rows of an undisturbed run, each once."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+from bench import Bench, error_line, finish, write_many
+from deadly import POISON, DeadlyJob
+
+from ensemble.answer import answer
+from ensemble.fingerprint import panel_digest
+from ensemble.processes import processes
+from ensemble.workload import CHUNK, Workload
+from mire.errors import WorkerError
+from mire.journal import Journal
+from mire.panel_folder import PanelFolder
+
+N_SAMPLES = 1500
+RAY = ("--engine", "ray")
+
+
+@pytest.fixture(scope="module")
+def many(bench: Bench) -> Path:
+    return write_many(bench.root / "workers.json", bench.images, N_SAMPLES)
+
+
+@pytest.fixture(scope="module")
+def whole(bench: Bench, many: Path) -> bytes:
+    """The CSV of the local engine."""
+    done = bench.predict(bench.root / "local.csv", data=many)
+    assert done.returncode == 0, done.stderr
+    return (bench.root / "local.csv").read_bytes()
+
+
+def begin(bench: Bench, out: Path, data: Path, *extra: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*bench.command(out, data=data), *extra],
+        env=bench.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def lines_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
+    """The process's lines up to the first that holds ``words``."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if words in line:
+            return said
+    raise AssertionError(f"it never said {words!r}: {''.join(said)}")
+
+
+def workers(root: int, words: str) -> list[psutil.Process]:
+    """The processes under ``root`` whose command line holds ``words``."""
+    return [
+        process for process in psutil.Process(root).children(recursive=True) if words in " ".join(process.cmdline())
+    ]
+
+
+def ids(out: Path) -> list[str]:
+    with closing(sqlite3.connect(out.with_name(f"{out.name}.journal"))) as connection:
+        return [key for (key,) in connection.execute("SELECT sample_id FROM answers")]
+
+
+def assert_whole(out: Path, whole: bytes) -> None:
+    assert out.read_bytes() == whole
+    assert len(ids(out)) == len(set(ids(out))) == N_SAMPLES
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_local_engines_bytes_though_one_is_killed(
+    bench: Bench, many: Path, whole: bytes, tmp_path: Path
+) -> None:
+    out = tmp_path / "s.csv"
+    process = begin(bench, out, many, "--devices", "2")
+    lines_until(process, "samples, ")
+    first, _ = workers(process.pid, "spawn_main")
+    first.kill()
+    _, rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert "(signal SIGKILL" in rest and "Traceback" not in rest
+    assert_whole(out, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_no_process_outlives_the_command_and_another_engine_goes_on(
+    bench: Bench, many: Path, whole: bytes, tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "s.csv"
+    process = begin(bench, out, many, "--devices", "2")
+    lines_until(process, "samples, ")
+    hired = workers(process.pid, "spawn_main")
+    process.send_signal(number)
+    _, rest = process.communicate()
+    assert process.returncode == code and "Traceback" not in rest
+    assert not psutil.wait_procs(hired, timeout=10)[1], "workers are left"
+    n_kept = len(ids(out))
+    assert 0 < n_kept < N_SAMPLES and not out.exists()
+    done = bench.predict(out, data=many)
+    assert f"{n_kept}/{N_SAMPLES} samples were answered before; going on" in done.stderr
+    assert_whole(out, whole)
+
+
+@pytest.mark.slow
+def test_a_sample_that_kills_every_worker_ends_the_run_with_one_line(
+    bench: Bench, many: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRE_CACHE", str(bench.root / "cache"))
+    out = tmp_path / "s.csv"
+    with (
+        Workload.read(many, bench.images, max_decoded_pixels=10**8) as work,
+        Journal(out.with_name("s.csv.journal")).opened() as journal,
+        pytest.raises(WorkerError, match="two workers died on the same .* samples, 's.*' to 's.*': signal SIGKILL; "),
+        processes(DeadlyJob(bench.panel, work.tasks), 2) as crew,
+    ):
+        answer(work, crew, journal, panel_digest(PanelFolder(bench.panel), crew.loaded.device), strict=False)
+    assert POISON not in ids(out) and len(ids(out)) >= CHUNK
+    assert bench.predict(out, data=many).returncode == 0
+    assert_whole(out, whole)
+
+
+@pytest.mark.slow
+def test_more_devices_than_gpus_or_chunks_do_no_harm(bench: Bench, tmp_path: Path) -> None:
+    """24 samples are two chunks: one of three processes never gets one."""
+    one, three = tmp_path / "1.csv", tmp_path / "3.csv"
+    assert bench.predict(one).returncode == 0
+    done = bench.predict(three, "--devices", "3")
+    assert done.returncode == 0, done.stderr
+    assert one.read_bytes() == three.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_panel_that_no_worker_can_load_is_one_line(bench: Bench, tmp_path: Path) -> None:
+    done = bench.predict(tmp_path / "s.csv", "--devices", "2", panel=tmp_path)
+    assert (done.returncode, "is no panel" in error_line(done)) == (1, True)
+    broken = tmp_path / "panel"
+    finish(["cp", "-r", str(bench.panel), str(broken)], bench.environment())
+    (broken / "image" / "clip_lightgbm" / "model.txt").write_text("no trees")
+    for engine in (("--devices", "2"), (*RAY, "--workers", "1")):
+        done = bench.predict(tmp_path / "s.csv", *engine, panel=broken)
+        assert done.returncode == 1
+        assert "model.txt is no whole LightGBM text file" in error_line(done)
+
+
+@pytest.fixture
+def nodes() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A Ray cluster of two nodes with one core each: its address, and what kills the second node."""
+    pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        from ray.cluster_utils import Cluster
+
+        size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        cluster = Cluster(initialize_head=True, head_node_args=size)
+        second = cluster.add_node(**size)
+        cluster.wait_for_nodes()
+        try:
+            yield cluster.address, lambda: cluster.remove_node(second, allow_graceful=False)
+        finally:
+            cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
+    bench: Bench, many: Path, whole: bytes, tmp_path: Path, nodes: tuple[str, Callable[[], None]]
+) -> None:
+    address, kill_node = nodes
+    out = tmp_path / "s.csv"
+    process = begin(bench, out, many, *RAY, "--address", address, "--workers", "2")
+    lines_until(process, "samples, ")
+    workers(os.getpid(), "ray::Remote")[0].kill()
+    said = lines_until(process, "samples are done again")
+    lines_until(process, "samples, ")
+    kill_node()
+    _, rest = process.communicate(timeout=300)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest and len([*said, *rest.splitlines()]) < 60, "Ray drowns what is said"
+    assert_whole(out, whole)
+
+
+@pytest.mark.slow
+def test_a_cluster_of_its_own_ends_with_the_run_and_leaves_stdout_alone(
+    bench: Bench, many: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "s.csv"
+    process = begin(bench, out, many, *RAY, "--workers", "2")
+    lines_until(process, "samples, ")
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any("ray::Remote" in " ".join(one.cmdline()) for one in family)
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate()
+    assert (process.returncode, rest.splitlines()[-1][:26]) == (143, "error: stopped by SIGTERM;")
+    assert not psutil.wait_procs(family, timeout=20)[1], "Ray's processes are left"
+    done = bench.predict(out, *RAY, "--workers", "1", "--json", data=many)
+    assert done.returncode == 0, done.stderr
+    assert "samples were answered before; going on" in done.stderr
+    assert done.stdout.startswith('{"rows": 1500, ') and done.stdout.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_no_cluster_at_the_address_is_one_line(bench: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    started = time.monotonic()
+    done = bench.predict(tmp_path / "s.csv", *RAY, "--address", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "no Ray cluster at --address 127.0.0.1:1: " in error_line(done)
+    assert time.monotonic() - started < 120
