@@ -68,14 +68,15 @@ class Contest:
         return sorted(map(self.voter.encoder.encode, self.samples), key=len)
 
     def score(self) -> list[int]:
-        from experts.qwen2vl.batch import collate
+        from experts.qwen2vl.batch import pack
+        from experts.qwen2vl.rows import fill_rows
         from experts.qwen2vl.scoring import label_log_likelihoods
-        from experts.qwen2vl.voter import fill_batches
 
-        trie, best = self.voter.trie, []
-        for batch in fill_batches(self.prompts, self.voter.settings.token_budget, len(trie.inner)):
-            best += label_log_likelihoods(self.voter.base.model, collate(batch, trie, **self.padding), trie).argmax(1)
-        return [int(place) for place in best]
+        trie, best = self.voter.trie, {}
+        for row in fill_rows(self.prompts, self.voter.settings.token_budget, len(trie.inner)):
+            scores = label_log_likelihoods(self.voter.base.model, pack(row, trie, **self.padding), trie)
+            best |= zip((prompt.sample_id for prompt in row), scores.argmax(1).tolist(), strict=True)
+        return [best[prompt.sample_id] for prompt in self.prompts]
 
     def separate(self, prompts: Sequence[Any]) -> list[int]:
         from benchmark.generating import separate_passes

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from bench import Bench, report, rows
 
-from ensemble import answer, predict
-from ensemble.answer import Answer
+from ensemble import predict, workload
+from ensemble.answer import NEAR_TIE, Answer, Tally
 from mire.cli import run
 
 TOLERANCE = 1e-5
@@ -36,12 +36,12 @@ def test_neither_order_nor_company_changes_an_answer(
     random.Random(chunk).shuffle(records)
     (tmp_path / "mixed.json").write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(answer, "CHUNK", chunk)
+    monkeypatch.setattr(workload, "CHUNK", chunk)
     mixed, others = answers(bench, tmp_path / "mixed.json", tmp_path / "mixed.csv")
     assert [row["id"] for row in rows(tmp_path / "mixed.csv")] == [record["id"] for record in records]
     assert mixed == usual
     assert others == pytest.approx(margins, abs=TOLERANCE)
-    assert predict.NEAR_TIE > 10 * TOLERANCE
+    assert NEAR_TIE > 10 * TOLERANCE
 
 
 def test_the_same_run_twice_gives_the_same_bytes(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +53,7 @@ def test_the_same_run_twice_gives_the_same_bytes(bench: Bench, tmp_path: Path, m
 
 
 def test_near_ties_are_counted() -> None:
-    margins = {"a": 0.0, "b": 0.0009, "c": 0.001, "d": 0.5}
-    given = {key: Answer("x", (), 1, 1, margin) for key, margin in margins.items()}
-    assert predict.summary(given)["near_ties"] == {"margin": 0.001, "samples": 2}
+    tally = Tally()
+    for key, margin in {"a": 0.0, "b": 0.0009, "c": 0.001, "d": 0.5}.items():
+        tally.add(key, Answer("x", (), 1, 1, margin))
+    assert tally.report["near_ties"] == {"margin": 0.001, "samples": 2}
