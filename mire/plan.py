@@ -14,6 +14,8 @@ from mire.settings import Lora, Training
 CELL_PIXELS = 28 * 28
 """Pixels behind one visual token, which is four patches."""
 PATCH_VALUES = 3 * 2 * 14 * 14
+FRAME_VALUES = PATCH_VALUES // 2
+"""A still is embedded as one frame."""
 
 Width = Literal[2, 4]
 """Bytes of a number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
@@ -26,8 +28,8 @@ KEPT_FOR_DROPOUT: dict[Width, tuple[int, int]] = {4: (40, 4), 2: (24, 4)}
 """The same for dropout in the adapters: its masks and what it puts out. A GPU's masks are smaller."""
 KEPT_BY_BLOCK: dict[Width, tuple[int, int]] = {4: (57, 16), 2: (35, 10)}
 """Bytes a patch of one vision block with adapters and dropout: for each of its width and its MLP's width."""
-LOGIT_BYTES = 16
-"""The logits in float32, the gradients of the softmax's two halves, and their sum."""
+LOGIT_BYTES = 12
+"""The logits in float32, their log-softmax, and the gradient."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Row:
     def n_patches(self) -> int:
         return 4 * self.n_visual
 
+    @property
+    def n_reads(self) -> int:
+        """Places whose logits are read: the prompt's last token, then the inner nodes."""
+        return self.n_nodes + 1
+
 
 def count_nodes(labels: Iterable[str]) -> int:
     """Inner nodes of the label trie, a character a token: Qwen2's vocabulary needs as many or fewer."""
@@ -120,10 +127,12 @@ def count_nodes(labels: Iterable[str]) -> int:
 
 def forward_operations(shape: Shape, row: Row) -> tuple[int, int]:
     """Operations of one pass over a sample: of the language model and of the vision tower."""
-    read = 2 * shape.embedding * (row.n_nodes + 1)
-    attention = 4 * row.length**2 * shape.hidden * shape.layers
-    language = 2 * shape.layer_weights * shape.layers * row.length + attention + read
-    of_patch = 2 * (shape.block_weights * shape.depth + PATCH_VALUES * shape.vision)
+    # The last layer gives keys and values of every place; the rest of it is done where it is read.
+    of_place = 2 * shape.layer_weights + 4 * row.length * shape.hidden
+    of_key = 2 * 2 * shape.hidden * shape.kv
+    last = of_key * row.length + (of_place - of_key) * row.n_reads
+    language = of_place * row.length * (shape.layers - 1) + last + 2 * shape.embedding * row.n_reads
+    of_patch = 2 * (shape.block_weights * shape.depth + FRAME_VALUES * shape.vision)
     # One picture: several smaller ones, whose patches do not see each other, take less.
     attention = 4 * row.n_patches**2 * shape.vision * shape.depth
     return language, of_patch * row.n_patches + attention + 2 * shape.merger_weights * row.n_visual
@@ -169,7 +178,7 @@ class Plan:
         tokens, patches = self._places()
         return {
             "vision tower": 0 if self.lora.vision else patches * self._of_frozen_block(),
-            "label trie": self.micro_batch_size * (self.row.n_nodes + 1) * self.shape.vocabulary * LOGIT_BYTES,
+            "label trie": self.micro_batch_size * self.row.n_reads * self.shape.vocabulary * LOGIT_BYTES,
             "one layer": tokens * self._of_layer() if self.training.gradient_checkpointing else 0,
         }
 
@@ -194,14 +203,22 @@ class Plan:
         return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
 
     def _kept(self) -> int:
-        """What the backward pass needs: of every layer, or with checkpoints its input only; the mask, the pixels."""
+        """What the backward pass needs: of every layer, or with checkpoints its input only; the mask, the pixels.
+
+        Of the last layer little more than the places that are read.
+        """
         (tokens, patches), shape = self._places(), self.shape
         checkpoints = self.training.gradient_checkpointing
-        layer = shape.hidden * self.width if checkpoints else self._of_layer()
+        reads = self.micro_batch_size * self.row.n_reads
+        layers = (
+            tokens * shape.hidden * self.width * shape.layers
+            if checkpoints
+            else (tokens * (shape.layers - 1) + reads) * self._of_layer()
+        )
         block = shape.vision * self.width if checkpoints else self._of_block()
         blocks = shape.depth * block if self.lora.vision else 0
         mask = tokens * self.row.length * self.width
-        return tokens * layer * shape.layers + mask + patches * (blocks + PATCH_VALUES * self.width)
+        return layers + mask + patches * (blocks + FRAME_VALUES * self.width)
 
     def _of_frozen_block(self) -> int:
         """Bytes a patch of a vision block without adapters at work: eight of its width, two of its MLP's."""
