@@ -1,5 +1,6 @@
 """A small panel, trained once."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ folds: 2
 panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
 clip: {model: mire-nano, weights: random}
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell that starts the tests in the background has them ignore Ctrl-C, and every command would inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
