@@ -119,7 +119,7 @@ def _serve(pipe: Connection, job: Job, share: Share) -> None:
             pipe.send(worker.answer(pipe.recv()))
     except MireError as error:
         pipe.send(error)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):  # the other end died, perhaps before it had read everything
         pass
     except Exception as error:
         traceback.print_exc()
