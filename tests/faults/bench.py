@@ -74,3 +74,14 @@ def write_many(path: Path, images: Path, n: int) -> Path:
         records.append({"id": f"s{number * 7919 % n:05d}", "instruction": text, "output": "", "image": names})
     path.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     return path
+
+
+def start(bench: Bench, out: Path, data: Path, *extra: str) -> "subprocess.Popen[str]":
+    """A prediction under way, its lines to be read."""
+    return subprocess.Popen(
+        [*bench.command(out, data=data), *extra],
+        env=bench.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Bench, error_line, finish, report, rows, write_many
+from bench import Bench, error_line, finish, report, rows, start, write_many
 
 N_SAMPLES = 2000
 
@@ -41,16 +41,6 @@ def journal_rows(out: Path) -> list[tuple[str, str]]:
             return connection.execute("SELECT sample_id, fingerprint FROM answers").fetchall()
         except sqlite3.OperationalError:  # killed before the table was made
             return []
-
-
-def start(bench: Bench, out: Path, data: Path, *extra: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*bench.command(out, data=data), *extra],
-        env=bench.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def lines_until(process: "subprocess.Popen[str]", words: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench import Bench, error_line, finish, write_many
+from bench import Bench, error_line, finish, start, write_many
 from deadly import POISON, DeadlyJob
 
 from ensemble.answer import answer
@@ -37,16 +37,6 @@ def whole(bench: Bench, many: Path) -> bytes:
     done = bench.predict(bench.root / "local.csv", data=many)
     assert done.returncode == 0, done.stderr
     return (bench.root / "local.csv").read_bytes()
-
-
-def begin(bench: Bench, out: Path, data: Path, *extra: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*bench.command(out, data=data), *extra],
-        env=bench.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def lines_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
@@ -82,7 +72,7 @@ def test_two_processes_give_the_local_engines_bytes_though_one_is_killed(
     bench: Bench, many: Path, whole: bytes, tmp_path: Path
 ) -> None:
     out = tmp_path / "s.csv"
-    process = begin(bench, out, many, "--devices", "2")
+    process = start(bench, out, many, "--devices", "2")
     lines_until(process, "samples, ")
     first, _ = workers(process.pid, "spawn_main")
     first.kill()
@@ -98,7 +88,7 @@ def test_no_process_outlives_the_command_and_another_engine_goes_on(
     bench: Bench, many: Path, whole: bytes, tmp_path: Path, number: int, code: int
 ) -> None:
     out = tmp_path / "s.csv"
-    process = begin(bench, out, many, "--devices", "2")
+    process = start(bench, out, many, "--devices", "2")
     lines_until(process, "samples, ")
     hired = workers(process.pid, "spawn_main")
     process.send_signal(number)
@@ -177,7 +167,7 @@ def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
 ) -> None:
     address, kill_node = nodes
     out = tmp_path / "s.csv"
-    process = begin(bench, out, many, *RAY, "--address", address, "--workers", "2")
+    process = start(bench, out, many, *RAY, "--address", address, "--workers", "2")
     lines_until(process, "samples, ")
     workers(os.getpid(), "ray::Remote")[0].kill()
     said = lines_until(process, "samples are done again")
@@ -195,7 +185,7 @@ def test_a_cluster_of_its_own_ends_with_the_run_and_leaves_stdout_alone(
 ) -> None:
     pytest.importorskip("ray")
     out = tmp_path / "s.csv"
-    process = begin(bench, out, many, *RAY, "--workers", "2")
+    process = start(bench, out, many, *RAY, "--workers", "2")
     lines_until(process, "samples, ")
     family = psutil.Process(process.pid).children(recursive=True)
     assert any("ray::Remote" in " ".join(one.cmdline()) for one in family)
