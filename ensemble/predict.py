@@ -90,12 +90,12 @@ def predict(chosen: argparse.Namespace, choice: "Choice") -> dict[str, Any]:
             tally = Tally()
             columns = work.columns if chosen.columns == "all" else ["id"]
             write_lines(chosen.out, merged(work, journal, panel, tally), columns, encoding=chosen.encoding)
-    spent = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
-    report = tally.report | {
-        "parameters": dict(loaded.parameters),
-        "seconds": {stage: round(taken, 2) for stage, taken in spent.items()},
-    }
-    _write_report(chosen.out.with_suffix(".report.json"), report)
+            spent = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
+            report = tally.report | {
+                "parameters": dict(loaded.parameters),
+                "seconds": {stage: round(taken, 2) for stage, taken in spent.items()},
+            }
+            _write_report(chosen.out.with_suffix(".report.json"), report)
     told = ", ".join(f"{stage} {taken:.1f} s" for stage, taken in spent.items())
     say(f"time: {told}; {tally.rows / spent['all']:.1f} rows a second")
     say(

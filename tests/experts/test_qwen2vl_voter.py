@@ -178,8 +178,12 @@ def test_resident_memory_is_flat_over_many_chunks(voter: Qwen2VLVoter, tmp_path:
     helped = replace(voter, settings=voter.settings.model_copy(update={"input_workers": 2}))
     for _ in range(3):
         helped.vote(screens)
-    before = resident_mib()
-    for _ in range(30):
-        assert all(helped.vote(screens))
-    # 30 x 64 pictures of 588 x 12 bytes would be 13 MiB, their decoded pixels 3,500 MiB
-    assert resident_mib() - before < 10
+    growth = []
+    for _ in range(3):
+        before = resident_mib()
+        for _ in range(10):
+            assert all(helped.vote(screens))
+        growth.append(resident_mib() - before)
+    # 10 x 64 pictures of 588 x 12 bytes would be 4.3 MiB, their decoded pixels 1,200 MiB. What leaks does so every
+    # time; an allocator that takes another page of its own does not.
+    assert min(growth) < 2, growth

@@ -169,7 +169,9 @@ def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
     out = tmp_path / "s.csv"
     process = start(bench, out, many, *RAY, "--address", address, "--workers", "2")
     lines_until(process, "samples, ")
-    workers(os.getpid(), "ray::Remote")[0].kill()
+    while not (answering := workers(os.getpid(), "ray::Remote.answer")):  # the other one may still be loading
+        assert process.poll() is None
+    answering[0].kill()
     said = lines_until(process, "samples are done again")
     lines_until(process, "samples, ")
     kill_node()
