@@ -9,12 +9,12 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mire.cli import say
 
@@ -112,6 +112,34 @@ def workers(n: int | None = None) -> Workers:
     return Workers((share if share > 1 else 0) if n is None else n)
 
 
+class AtOnce(Executor):
+    """Does the work where it is asked for."""
+
+    def submit(self, function: Callable[..., Result], /, *items: Any, **named: Any) -> "Future[Result]":
+        done: Future[Result] = Future()
+        done.set_result(function(*items, **named))
+        return done
+
+
+def ahead(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], n: int) -> Iterator[Result]:
+    """``function`` of every item, in order, ``n`` of them under way while a result is looked at.
+
+    Raises:
+        Whatever ``function`` raises, at the place of its item.
+    """
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > n:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
 def _new_pool(n: int) -> ProcessPoolExecutor:
     # Never a fork of this process: it has threads, and may hold a GPU.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -120,6 +148,7 @@ def _new_pool(n: int) -> ProcessPoolExecutor:
 
 def _enter() -> None:
     """In a worker: Ctrl-C is the parent's to handle, and who has lost the parent ends."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # a process a core: no library that is loaded here needs more
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,21 +117,21 @@ def mrope_positions(prompt: EncodedPrompt, image_pad: int) -> np.ndarray:
     Text counts up on all three axes; a picture that starts at p takes (p, p + row, p + column) and the
     text behind it goes on at p + max(rows, columns). https://arxiv.org/abs/2409.12191, section 2.1.
     """
-    places = np.zeros((3, len(prompt)), dtype=np.int64)
+    ids = np.array(prompt.ids)
+    runs = [0, *(np.flatnonzero(np.diff(ids == image_pad)) + 1).tolist(), len(ids)]
     pictures = iter(prompt.pictures)
-    token, position = 0, 0
-    while token < len(prompt):
-        if prompt.ids[token] != image_pad:
-            places[:, token] = position
-            token, position = token + 1, position + 1
+    parts = []
+    position = 0
+    for start, end in pairwise(runs):
+        if ids[start] != image_pad:
+            parts.append(np.broadcast_to(np.arange(position, position + end - start), (3, end - start)))
+            position += end - start
             continue
         rows, columns = next(pictures).cells
-        span = slice(token, token + rows * columns)
-        places[0, span] = position
-        places[1, span] = position + np.repeat(np.arange(rows), columns)
-        places[2, span] = position + np.tile(np.arange(columns), rows)
-        token, position = span.stop, position + max(rows, columns)
-    return places
+        row, column = np.divmod(np.arange(rows * columns), columns)
+        parts.append(position + np.stack([np.zeros_like(row), row, column]))
+        position += max(rows, columns)
+    return np.concatenate(parts, axis=1)
 
 
 def normalise(pixels: Tensor, dtype: torch.dtype, *, n_frames: int = 1) -> Tensor:

@@ -1,20 +1,23 @@
 """Which prompts share a packed row."""
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from experts.qwen2vl.prompt import EncodedPrompt
 
+Row = list[EncodedPrompt]
 
-def fill_rows(prompts: Iterable[EncodedPrompt], budget: int, n_inner: int) -> Iterator[list[EncodedPrompt]]:
-    """Cut prompts into rows of at most ``budget`` tokens (or one prompt), the trie's nodes counted.
+
+def fill_rows(prompts: Iterable[EncodedPrompt], budget: int, n_inner: int, most: int = sys.maxsize) -> Iterator[Row]:
+    """Cut prompts into rows of at most ``most``, and ``budget`` tokens (or one prompt), the trie's nodes counted.
 
     Within a row they are sorted, so that attention takes those of one length, and pictures of one size, together.
     """
-    row: list[EncodedPrompt] = []
+    row: Row = []
     n_tokens = 0
     for prompt in prompts:
         width = len(prompt) + n_inner
-        if row and n_tokens + width > budget:
+        if row and (n_tokens + width > budget or len(row) == most):
             yield sorted(row, key=_shape)
             row, n_tokens = [], 0
         row.append(prompt)

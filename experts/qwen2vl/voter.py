@@ -1,8 +1,10 @@
 """The Qwen2-VL expert of one task as a voter."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from mire.labels import Taxonomy
 from mire.samples import Sample
 from mire.settings import Qwen2VL
 from mire.votes import Vote
-from mire.workers import workers
+from mire.workers import AHEAD, AtOnce, ahead, workers
 
 MAX_PADDING = 0.1
 WINDOW = 512
@@ -77,19 +79,29 @@ class Qwen2VLVoter:
 
         None only where a sample alone does not fit into the device's memory.
         """
-        import torch
+        n = self._n_at_once(len(samples))
+        with side_by_side(n) as pool:
+            votes = self.score(self._prompts(samples, pool, n), pool, n, most=-(-len(samples) // n))
+        return [votes.get(sample.id) for sample in samples]
 
+    def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, most: int) -> dict[str, Vote]:
+        """Votes by sample: batches of at most ``most`` prompts, ``n`` of them under way in the pool."""
         model = self.base.adapted(self.taxonomy.task)
         votes: dict[str, Vote] = {}
-        under_way: list[Scored] = []
-        with torch.inference_mode():
-            for prompts in self._batches(samples):
-                # Read only once the next batch is under way, so that a GPU is never without work.
-                scored = self._score(model, prompts)
-                votes |= self._read(under_way)
-                under_way = scored
-            votes |= self._read(under_way)
-        return [votes.get(sample.id) for sample in samples]
+        # Read only once the next batch is under way, so that a GPU is never without work.
+        for scored in ahead(pool, partial(self._score, model), self._batches(prompts, most), n):
+            votes |= self._read(scored)
+        return votes
+
+    def _n_at_once(self, n_samples: int) -> int:
+        """Batches that are scored side by side."""
+        import torch
+
+        return 1 if self._on_gpu or self.settings.compile else max(1, min(torch.get_num_threads(), n_samples))
+
+    @property
+    def _on_gpu(self) -> bool:
+        return bool(self.base.model.device.type == "cuda")
 
     def _read(self, scored: Sequence[Scored]) -> dict[str, Vote]:
         """Votes by sample; waits for the device."""
@@ -106,8 +118,9 @@ class Qwen2VLVoter:
         from experts.qwen2vl.scoring import label_log_likelihoods
 
         try:
-            batch = self._collated(prompts, model.device)
-            return [(prompts, label_log_likelihoods(model, batch, self.trie).softmax(dim=-1))]
+            with torch.inference_mode():
+                batch = self._collated(prompts, model.device)
+                return [(prompts, label_log_likelihoods(model, batch, self.trie).softmax(dim=-1))]
         except torch.OutOfMemoryError:
             pass  # the exception holds on to the pass's tensors; they are free from here on
         torch.cuda.empty_cache()
@@ -127,24 +140,45 @@ class Qwen2VLVoter:
         batch = put(prompts, self.trie, **padding, multiple=multiple)
         return (batch.pin_memory() if device.type == "cuda" else batch).to(device)
 
-    def _batches(self, samples: Sequence[Sample]) -> Iterator[list[EncodedPrompt]]:
+    def _batches(self, prompts: Iterable[EncodedPrompt], most: int) -> Iterator[list[EncodedPrompt]]:
         """Prompts within the token budget, as soon as so many are read; padded rows wait for others of like length."""
-        prompts, budget, n_inner = self._prompts(samples), self.settings.token_budget, len(self.trie.inner)
+        budget, n_inner = self.settings.token_budget, len(self.trie.inner)
         if self.settings.attention == "packed":
-            yield from fill_rows(prompts, budget, n_inner)
+            yield from fill_rows(prompts, budget, n_inner, most)
             return
-        while window := sorted(islice(prompts, WINDOW), key=len):
+        queue = iter(prompts)
+        while window := sorted(islice(queue, WINDOW), key=len):
             yield from fill_batches(window, budget, n_inner)
 
-    def _prompts(self, samples: Sequence[Sample]) -> Iterator[EncodedPrompt]:
-        """Encoded samples in order; their pictures are decoded ahead in other processes."""
-        n_workers = self.settings.input_workers
-        if n_workers is None and self.base.model.device.type != "cuda":
-            n_workers = 0  # the model itself takes all cores
-        pictures = [path for sample in samples for path in sample.images]
-        loaded = workers(n_workers).map(self.encoder.load, pictures)
+    def _prompts(self, samples: Sequence[Sample], pool: Executor, n: int) -> Iterator[EncodedPrompt]:
+        """Encoded samples in order; their pictures are decoded ahead, in other processes or in the pool's n threads."""
+        load, paths = self.encoder.load, [path for sample in samples for path in sample.images]
+        if self.settings.input_workers is None and not self._on_gpu:
+            loaded = ahead(pool, load, paths, AHEAD * n)
+        else:
+            loaded = workers(self.settings.input_workers).map(load, paths)
         for sample in samples:
             yield self.encoder.encode(sample, list(islice(loaded, len(sample.images))))
+
+
+@contextmanager
+def side_by_side(n: int) -> Iterator[Executor]:
+    """Threads that work on ``n`` batches side by side and share torch's cores; one batch is worked on here, by all.
+
+    A CPU's cores wait less for one another with a batch each, and meanwhile read what comes next.
+    """
+    if n == 1:
+        yield AtOnce()
+        return
+    import torch
+
+    n_cores = torch.get_num_threads()
+    torch.set_num_threads(n_cores // n)
+    try:
+        with ThreadPoolExecutor(n) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(n_cores)
 
 
 def fill_batches(prompts: Sequence[EncodedPrompt], budget: int, n_inner: int) -> Iterator[list[EncodedPrompt]]:

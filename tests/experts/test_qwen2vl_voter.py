@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,21 @@ def test_padding_budget_and_order_hold_for_any_lengths(lengths: list[int], budge
 
 def test_rows_are_filled_in_order_and_sorted_within() -> None:
     # two inner nodes a prompt: (7 + 2) + (3 + 2) = 14; a third of 5 would make 21
-    rows = list(fill_rows(map(prompt, (7, 3, 5, 30, 4)), budget=20, n_inner=2))
+    rows = list(fill_rows(map(prompt, (7, 3, 5, 30, 4)), budget=20, n_inner=2, most=9))
     assert [[len(p) for p in row] for row in rows] == [[3, 7], [5], [30], [4]]
+
+
+def test_rows_hold_no_more_prompts_than_they_may() -> None:
+    rows = list(fill_rows(map(prompt, (7, 3, 5, 30, 4)), budget=1000, n_inner=2, most=2))
+    assert [[len(p) for p in row] for row in rows] == [[3, 7], [5, 30], [4]]
 
 
 @given(st.lists(st.integers(1, 4000), min_size=1, max_size=200), st.integers(64, 20_000))
 def test_rows_stay_within_the_budget_for_any_lengths(lengths: list[int], budget: int) -> None:
-    rows = [[len(p) for p in row] for row in fill_rows(map(prompt, lengths), budget, 20)]
+    rows = [[len(p) for p in row] for row in fill_rows(map(prompt, lengths), budget, 20, most=50)]
     assert sorted(length for row in rows for length in row) == sorted(lengths)
     for row in rows:
-        assert row == sorted(row) and (len(row) == 1 or sum(row) + 20 * len(row) <= budget)
+        assert row == sorted(row) and len(row) <= 50 and (len(row) == 1 or sum(row) + 20 * len(row) <= budget)
 
 
 def test_screens_of_many_sizes_hardly_need_padding() -> None:
@@ -138,6 +144,35 @@ def test_neither_order_nor_company_changes_a_vote(voter: Qwen2VLVoter) -> None:
         assert alone is not None
         np.testing.assert_allclose(together[sample.id], alone.probabilities, atol=1e-5)
         np.testing.assert_allclose(backwards[sample.id], alone.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_cores", [1, 3])
+def test_each_core_takes_a_batch_and_the_votes_stay(
+    voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch, n_cores: int
+) -> None:
+    import experts.qwen2vl.scoring as scoring
+
+    expected = [vote.probabilities for vote in voter.vote(dialogues(7)) if vote]
+    honest, by = scoring.label_log_likelihoods, list[tuple[str, int]]()
+
+    def watched(model: Any, batch: Any, trie: Any) -> torch.Tensor:
+        by.append((threading.current_thread().name, torch.get_num_threads()))
+        return honest(model, batch, trie)
+
+    monkeypatch.setattr(scoring, "label_log_likelihoods", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_cores)
+    try:
+        votes = voter.vote(dialogues(7))
+        (_, all_cores), *_ = by.copy()
+        by.clear()
+        voter.vote(dialogues(1))
+        assert torch.get_num_threads() == n_cores, "the cores are not given back"
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose([vote.probabilities for vote in votes if vote], expected, atol=1e-5)
+    assert all_cores == 1
+    assert by == [("MainThread", n_cores)], "a lone sample gets all cores"
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mire.workers import FEW, MAX_DEATHS, Workers, workers
+from mire.workers import FEW, MAX_DEATHS, AtOnce, Workers, ahead, workers
 
 MANY = list(range(FEW * 3))
 
@@ -124,3 +126,34 @@ def test_the_number_of_workers_is_that_of_the_cores(
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     assert workers.__wrapped__()._n == n_workers
     assert workers(2) is workers(2)
+
+
+@pytest.mark.parametrize("pool", [AtOnce(), ThreadPoolExecutor(3)])
+@pytest.mark.parametrize("n", [0, 1, 5, 1000])
+def test_work_ahead_keeps_the_order_and_its_bounds(pool: Executor, n: int) -> None:
+    taken: list[int] = []
+
+    def watched() -> Iterator[int]:
+        for item in MANY:
+            taken.append(item)
+            yield item
+
+    results = ahead(pool, square, watched(), n)
+    assert next(results) == 0
+    assert len(taken) == min(n + 1, len(MANY))
+    assert [0, *results] == list(map(square, MANY))
+
+
+def test_an_error_ahead_is_raised_at_its_place_and_what_waits_is_not_begun() -> None:
+    begun = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        return refuse(number)
+
+    with ThreadPoolExecutor(1) as pool:
+        results = ahead(pool, work, MANY, 5)
+        assert [next(results) for _ in range(40)] == MANY[:40]
+        with pytest.raises(ValueError, match="forty"):
+            next(results)
+    assert len(begun) <= 46
