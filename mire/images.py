@@ -77,7 +77,8 @@ def load_image(path: Path) -> "Image":
 
     with _opened(path, MAX_DECODED_PIXELS) as picture:
         picture.seek(0)
-        return _rgb(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _rgb(picture)
 
 
 def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
@@ -144,6 +145,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _rgb(picture: "Image") -> "Image":
+    """Another picture, or the same one where it is RGB already."""
     from PIL import Image
 
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
@@ -151,4 +153,7 @@ def _rgb(picture: "Image") -> "Image":
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    if picture.mode == "RGB":  # convert would copy it
+        picture.load()
+        return picture
     return picture.convert("RGB")
