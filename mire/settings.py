@@ -84,7 +84,7 @@ class Qwen2VL(_Stage):
 
     Three entries change the speed and no answer: ``attention`` lays a batch's prompts side by side in one row, or
     below each other with padding; ``compile`` compiles the layers for prediction; ``input_workers`` processes decode
-    pictures ahead of the model (0: none; left out: beside a GPU one a CPU core, at most 16).
+    pictures ahead of the model (0: none; left out: beside a GPU one a CPU core, at most 16, else threads).
 
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
     ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
