@@ -56,7 +56,7 @@ def stacked(learn: BallotBox, judge: BallotBox) -> Array:
     """Multinomial logistic regression on all voters' log-probabilities (Wolpert 1992, stacking)."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=500).fit(_logs(learn), learn.truth)
+    model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=5000).fit(_logs(learn), learn.truth)
     pooled = np.zeros((len(judge.ids), next(iter(judge.votes.values())).shape[1]))
     pooled[:, model.classes_] = model.predict_proba(_logs(judge))
     return pooled

@@ -21,6 +21,7 @@ from mire.cli import add_config, add_data, parser, run, say
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
 from mire.launch import Kind, add_launch
+from mire.lock import alone
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings, VoterName, load_settings
@@ -112,7 +113,8 @@ def train_panel(
 
     Raises:
         DataError: as ``read_labelled``.
-        PanelError: the folder is another configuration's panel, or training failed.
+        PanelError: the folder is another configuration's panel, another process trains the same task in it, or
+            training failed.
         SettingsError: there are not so many devices, or a batch cannot be divided among them.
     """
     launch = Launch.choose(kind, n_devices)
@@ -122,7 +124,8 @@ def train_panel(
     groups = read_labelled(tasks, data, images, settings)
     panel.claim(settings)
     for task in tasks:
-        train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel), launch)
+        with alone(panel.lock(task)):
+            train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel), launch)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

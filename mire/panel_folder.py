@@ -98,6 +98,10 @@ class PanelFolder:
         """Whether the task's experts are trained and their weights fitted."""
         return self.weights(task).is_file()
 
+    def lock(self, task: Task) -> Path:
+        """Held by the process that trains the task."""
+        return self.root / f".{task}.lock"
+
     def folds(self, task: Task) -> Path:
         return self.task(task) / "folds.json"
 

@@ -36,16 +36,23 @@ def lessons(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Sample]:
 
 
 def _phrases() -> dict[str, list[str]]:
-    source = resources.files("experts").joinpath("dialogue_text", "lexicon.json")
-    intents: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["intents"]
-    return {
+    """What dialogue_text knows of the intents: phrases of its lexicon, and whole made-up turns."""
+    folder = resources.files("experts").joinpath("dialogue_text")
+    lexicon, turns = (
+        json.loads(folder.joinpath(name).read_text(encoding="utf-8"))["intents"]
+        for name in ("lexicon.json", "turns.json")
+    )
+    phrases = {
         label: [phrase for phrase in entry["user"] if "#" not in phrase and "…" not in phrase]
-        for label, entry in intents.items()
+        for label, entry in lexicon.items()
     }
+    return {label: [*some, *turns.get(label, {"user": []})["user"]] for label, some in phrases.items()}
 
 
 def _question(phrases: list[str], rng: random.Random) -> str:
     words = "".join(rng.choice(phrases) for _ in range(1 + (rng.random() < 0.2)))
+    if rng.random() < 0.3:
+        return words
     return f"{rng.choice(_BEFORE)}{_noise(rng)}{words}{_noise(rng)}{rng.choice(_AFTER)}"
 
 
