@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Iterator
 from importlib import resources
-from typing import Any
 
 from mire.labels import Taxonomy
 from mire.prompts import Prompt, Turn
