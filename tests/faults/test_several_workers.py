@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench import Bench, error_line, finish, start, write_many
+from bench import PRIORITY, Bench, error_line, finish, start, write_many
 from deadly import POISON, DeadlyJob
 from processes import all_end
 
@@ -153,7 +153,8 @@ def nodes() -> Iterator[tuple[str, Callable[[], None]]]:
     """A Ray cluster of two nodes with one core each: its address, and what kills the second node."""
     pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **PRIORITY}.items():
+            patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
         size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
