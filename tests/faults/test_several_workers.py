@@ -186,7 +186,8 @@ def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
     kill_node()
     _, rest = process.communicate(timeout=300)
     assert process.returncode == 0, rest
-    assert "Traceback" not in rest and len([*said, *rest.splitlines()]) < 60, "Ray drowns what is said"
+    others = [line for line in (*said, *rest.splitlines()) if "samples, " not in line]
+    assert "Traceback" not in rest and len(others) < 30, "Ray drowns what is said"
     assert_whole(out, whole)
 
 
