@@ -2,9 +2,9 @@
 
 import ast
 import re
+import resource
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,8 +50,23 @@ def test_every_command_is_found() -> None:
     assert {"ensemble.serve", "ensemble.rules", "experts.qwen2vl.convert", "router.calibrate"} <= set(COMMANDS)
 
 
+def cpu_seconds(code: str) -> tuple[float, str]:
+    """What a fresh interpreter takes for it, however busy the machine is, and what it prints."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run.returncode == 0, run.stderr
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, run.stdout
+
+
+@pytest.fixture(scope="module")
+def a_second() -> float:
+    """About one, on the machine whose figures stand in the documentation; elsewhere what takes as long there."""
+    return 8 * max(cpu_seconds("import numpy, pydantic, yaml, PIL.Image")[0] for _ in range(3))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_loads_no_heavy_library(command: str) -> None:
+def test_help_loads_no_heavy_library(command: str, a_second: float) -> None:
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['{command}', '--help']\n"
@@ -63,12 +78,9 @@ def test_help_loads_no_heavy_library(command: str) -> None:
         "heavy &= sys.modules.keys()\n"
         "assert not heavy, heavy\n"
     )
-    started = time.monotonic()
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "usage:" in run.stdout
-    # One second is promised on a quiet machine; this one may be running other tests.
-    assert time.monotonic() - started < 5
+    seconds, said = cpu_seconds(code)
+    assert "usage:" in said
+    assert seconds < a_second
 
 
 def test_no_pickle_is_ever_loaded() -> None:

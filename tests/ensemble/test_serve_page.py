@@ -29,6 +29,8 @@ IMAGES = ROOT / "samples" / "images"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium on this machine")]
 
+PATIENCE_SECONDS = 300
+"""A slow machine's first picture takes a while: the reader is loaded for it."""
 CONFIG = "name: page\nfolds: 2\npanel:\n  image: [screen_text]\n  dialogue: [dialogue_text]\n"
 
 
@@ -68,7 +70,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{port}", folder / "test.json", folder / "panel")
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE_SECONDS)
 
 
 def command(*arguments: str) -> None:
@@ -76,7 +78,8 @@ def command(*arguments: str) -> None:
 
 
 def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
-    for _ in range(240):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended"
         try:
             urllib.request.urlopen(url, timeout=5).close()
@@ -99,6 +102,7 @@ def page(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterat
     """The page, which must not complain, nor fetch anything from elsewhere."""
     width, locale = request.param
     opened = browser.new_page(viewport={"width": width, "height": 900}, locale=locale)
+    opened.set_default_timeout(PATIENCE_SECONDS * 1000)
     faults: list[str] = []
     opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     opened.on("request", lambda sent: faults.append(sent.url) if foreign(sent.url) else None)

@@ -79,7 +79,7 @@ class Course:
 
     def train(self, launch: Launch, out: str) -> Path:
         with self.start(launch, out) as process:
-            _, said = process.communicate(timeout=240)
+            _, said = process.communicate(timeout=600)
         assert process.returncode == 0, said
         return self.root / out
 
@@ -155,6 +155,6 @@ def test_what_two_processes_began_two_with_shards_end(course: Course, alone: Pat
         while process.poll() is None and not list(course.root.glob("resumed/checkpoints/*/trainer_state.json")):
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert not (course.root / "resumed" / "mire.json").exists(), "it was stopped before the end"
     agree(course, course.train(Launch("fsdp", (), 2), "resumed"), alone)

@@ -1,13 +1,10 @@
 """Ten times the samples take the same memory."""
 
 import json
-import subprocess
-import time
 from pathlib import Path
 
-import psutil
 import pytest
-from bench import Bench, report
+from bench import Bench, report, spent
 from records import dialogue_instruction
 
 FEW, MANY = 2_000, 20_000
@@ -39,17 +36,7 @@ def to_parquet(path: Path) -> Path:
 
 def peak_mib(bench: Bench, data: Path, out: Path) -> float:
     """The most memory that the command itself held; the workers' is not counted."""
-    command = [*bench.command(out, data=data), "--devices", "2"]
-    process = subprocess.Popen(command, env=bench.environment(), stderr=subprocess.DEVNULL)
-    peak, watched = 0, psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            peak = max(peak, watched.memory_info().rss)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(0.02)
-    assert process.wait() == 0
-    return peak / 2**20
+    return spent([*bench.command(out, data=data), "--devices", "2"], bench.environment()).peak_mib
 
 
 @pytest.mark.slow

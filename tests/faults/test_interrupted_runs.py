@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from bench import Bench, error_line, finish, report, rows, start, write_many
 
-N_SAMPLES = 2000
+N_SAMPLES = 4000
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def kill_somewhere(process: "subprocess.Popen[str]", moments: random.Random, sec
     else:
         for _ in range(moments.randint(1, 5)):
             list(lines_until(process, "samples, "))
-        time.sleep(moments.uniform(0, 0.1))
+        time.sleep(moments.uniform(0, seconds / 50))
     process.kill()
     process.communicate()
     return process.returncode == -signal.SIGKILL
@@ -128,7 +128,9 @@ def test_a_second_run_on_one_journal_ends_at_once(
     out = tmp_path / "s.csv"
     first = start(bench, out, many)
     list(lines_until(first, "samples, "))
+    first.send_signal(signal.SIGSTOP)  # or it might be done before the second one has begun
     second = bench.predict(out, data=many)
+    first.send_signal(signal.SIGCONT)
     _, rest = first.communicate()
     assert (first.returncode, second.returncode) == (0, 1), rest
     assert error_line(second) == (f"error: another run is writing {out}.journal; wait for it, or choose another --out")

@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from bench import Bench, error_line, finish, start, write_many
+from bench import PRIORITY, Bench, error_line, finish, start, write_many
 from deadly import POISON, DeadlyJob
+from processes import all_end
 
 from ensemble.answer import answer
 from ensemble.fingerprint import panel_digest
@@ -22,7 +23,8 @@ from mire.errors import WorkerError
 from mire.journal import Journal
 from mire.panel_folder import PanelFolder
 
-N_SAMPLES = 1500
+N_SAMPLES = 6000
+"""Enough that a fast machine too is at work when it is disturbed."""
 RAY = ("--engine", "ray")
 
 
@@ -52,9 +54,12 @@ def lines_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
 
 def workers(root: int, words: str) -> list[psutil.Process]:
     """The processes under ``root`` whose command line holds ``words``."""
-    return [
-        process for process in psutil.Process(root).children(recursive=True) if words in " ".join(process.cmdline())
-    ]
+    found = []
+    for process in psutil.Process(root).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            if words in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def ids(out: Path) -> list[str]:
@@ -94,7 +99,7 @@ def test_no_process_outlives_the_command_and_another_engine_goes_on(
     process.send_signal(number)
     _, rest = process.communicate()
     assert process.returncode == code and "Traceback" not in rest
-    assert not psutil.wait_procs(hired, timeout=10)[1], "workers are left"
+    assert all_end(hired), "workers are left"
     n_kept = len(ids(out))
     assert 0 < n_kept < N_SAMPLES and not out.exists()
     done = bench.predict(out, data=many)
@@ -148,7 +153,8 @@ def nodes() -> Iterator[tuple[str, Callable[[], None]]]:
     """A Ray cluster of two nodes with one core each: its address, and what kills the second node."""
     pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **PRIORITY}.items():
+            patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
         size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -171,13 +177,17 @@ def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
     lines_until(process, "samples, ")
     while not (answering := workers(os.getpid(), "ray::Remote.answer")):  # the other one may still be loading
         assert process.poll() is None
+        time.sleep(0.01)
     answering[0].kill()
     said = lines_until(process, "samples are done again")
+    # The one that is left is given the lost chunk before its own is told of: were it lost again, the run would end.
+    lines_until(process, "samples, ")
     lines_until(process, "samples, ")
     kill_node()
     _, rest = process.communicate(timeout=300)
     assert process.returncode == 0, rest
-    assert "Traceback" not in rest and len([*said, *rest.splitlines()]) < 60, "Ray drowns what is said"
+    others = [line for line in (*said, *rest.splitlines()) if "samples, " not in line]
+    assert "Traceback" not in rest and len(others) < 30, "Ray drowns what is said"
     assert_whole(out, whole)
 
 
@@ -190,22 +200,21 @@ def test_a_cluster_of_its_own_ends_with_the_run_and_leaves_stdout_alone(
     process = start(bench, out, many, *RAY, "--workers", "2")
     lines_until(process, "samples, ")
     family = psutil.Process(process.pid).children(recursive=True)
-    assert any("ray::Remote" in " ".join(one.cmdline()) for one in family)
+    assert workers(process.pid, "ray::Remote")
     process.send_signal(signal.SIGTERM)
     _, rest = process.communicate()
     assert (process.returncode, rest.splitlines()[-1][:26]) == (143, "error: stopped by SIGTERM;")
-    assert not psutil.wait_procs(family, timeout=20)[1], "Ray's processes are left"
+    assert all_end(family), "Ray's processes are left"
     done = bench.predict(out, *RAY, "--workers", "1", "--json", data=many)
     assert done.returncode == 0, done.stderr
     assert "samples were answered before; going on" in done.stderr
-    assert done.stdout.startswith('{"rows": 1500, ') and done.stdout.count("\n") == 1
+    assert done.stdout.startswith(f'{{"rows": {N_SAMPLES}, ') and done.stdout.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_no_cluster_at_the_address_is_one_line(bench: Bench, tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    started = time.monotonic()
     done = bench.predict(tmp_path / "s.csv", *RAY, "--address", "127.0.0.1:1")
     assert done.returncode == 1
-    assert "no Ray cluster at --address 127.0.0.1:1: " in error_line(done)
-    assert time.monotonic() - started < 120
+    # It is known before Ray begins to try, which would take minutes.
+    assert "no Ray cluster at --address 127.0.0.1:1: ConnectionRefusedError: " in error_line(done)

@@ -54,17 +54,20 @@ def command(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
     ]  # fmt: skip
 
 
-def children(panel: Path) -> list[int]:
-    """Process ids of the trainers that work on this panel, the innermost last."""
+LAUNCHER, TRAINER = "accelerate.commands.launch", "experts.qwen2vl.train"
+
+
+def running(panel: Path, module: str) -> list[int]:
+    """Process ids of those that run a module for this panel."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().decode(errors="replace").split("\0")
         except OSError:  # it ended
             continue
-        if "experts.qwen2vl.train" in words and str(panel) in words:
+        if words[1:3] == ["-m", module] and str(panel) in words:
             found.append(int(entry.parent.name))
-    return sorted(found)
+    return found
 
 
 def disturb(
@@ -74,12 +77,11 @@ def disturb(
     with subprocess.Popen(
         [*command, str(panel)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
-        for _ in range(1200):
-            if list((panel / "dialogue" / "qwen2vl" / sub).glob("checkpoint-*/trainer_state.json")):
-                break
-            time.sleep(0.1)
+        while not list((panel / "dialogue" / "qwen2vl" / sub).glob("checkpoint-*/trainer_state.json")):
+            assert process.poll() is None, f"it ended before there was a checkpoint in {sub}"
+            time.sleep(0.02)
         do(process)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     return process.returncode, said
 
 
@@ -91,16 +93,15 @@ def test_stopped_and_killed_in_every_phase_training_ends_as_if_undisturbed(comma
         process.send_signal(signal.SIGTERM)
 
     def kill_worker(process: "subprocess.Popen[str]") -> None:
-        for _ in range(1200):  # the launcher, then its worker
-            if len(children(panel)) > 1:
-                break
-            time.sleep(0.1)
-        os.kill(children(panel)[-1], signal.SIGKILL)
+        while not (trainers := running(panel, TRAINER)):
+            assert process.poll() is None, "it ended before it trained"
+            time.sleep(0.02)
+        os.kill(trainers[0], signal.SIGKILL)
 
     code, said = disturb(command, panel, "folds/0/checkpoints", stop)
     assert code == 143
     assert said.splitlines()[-1].startswith("error: stopped by SIGTERM")
-    assert children(panel) == []
+    assert running(panel, LAUNCHER) == running(panel, TRAINER) == []
     code, said = disturb(command, panel, "folds/0/checkpoints", kill_worker)
     assert code == 1
     assert said.splitlines()[-1].startswith("error: training the dialogue adapter failed (exit code ")

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from mire.cli import parser, run, say
@@ -13,7 +15,7 @@ def test_plain_lines_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter([0.0, 10.0, 30.0])
-    monkeypatch.setattr("mire.progress.time.monotonic", lambda: next(moments))
+    monkeypatch.setattr("mire.progress.time", SimpleNamespace(monotonic=lambda: next(moments)))
     progress = Progress(100, done=20)
     progress.add(20)
     progress.add(40)

@@ -1,9 +1,8 @@
-"""The command: one JSON line a sample, errors in one line, and a quick --help."""
+"""The command: one JSON line a sample, errors in one line, and nothing heavy is imported."""
 
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,20 +51,7 @@ def test_wrong_usage(argv: list[str]) -> None:
         cli.run(route.main, argv)
 
 
-def test_help_is_quick_and_loads_no_heavy_library() -> None:
+def test_to_import_it_loads_no_heavy_library() -> None:
     code = "import sys, router.route; print([n for n in ('torch', 'sklearn') if n in sys.modules])"
-    assert _python("-c", code) == "[]\n"
-    best_s = min(_help_seconds() for _ in range(3))
-    assert best_s < 1.0
-
-
-def _help_seconds() -> float:
-    start = time.perf_counter()
-    assert "--prompt" in _python("-m", "router.route", "--help")
-    return time.perf_counter() - start
-
-
-def _python(*argv: str) -> str:
-    """What a fresh interpreter prints."""
-    command = [sys.executable, *argv]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
