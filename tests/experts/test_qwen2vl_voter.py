@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ def n_prompts(batch: Batch) -> int:
     return sum(n for n, _ in batch.mask.runs) if isinstance(batch.mask, Documents) else len(batch.ids)
 
 
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """All samples are one batch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize("fits", [1, 2, 3])
 def test_a_batch_beyond_memory_is_halved_and_nothing_is_lost_or_repeated(
     voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fits: int
