@@ -14,7 +14,8 @@ EVERY = 33
 COSTLY = ("a line of a million characters", "a dialogue of 50,000 tokens", "a line of digits", "40 pictures")
 """Long rather than broken: each costs what hundreds of others do, so they have tests of their own."""
 
-
+MOST = 1.15
+"""Of the clean file's CPU seconds: 1.05 was measured, and every chunk done twice would make 1.36."""
 N_TRIES = 3
 """Other programs that share a core's caches make anything dearer for a while, so the cheapest run of some counts."""
 
@@ -49,7 +50,7 @@ def test_ten_thousand_samples_with_three_in_a_hundred_broken(bench: Bench, tmp_p
         for name, data in (("clean", clean), ("mixed", mixed)):
             runs[name].append(run_of(bench, data, tmp_path / f"{name}{number}.csv", images))
         seconds = {name: min(one.cpu_seconds for one in some) for name, some in runs.items()}
-        if seconds["mixed"] < 1.1 * seconds["clean"]:
+        if seconds["mixed"] < MOST * seconds["clean"]:
             break
 
     answered = rows(tmp_path / "mixed0.csv")
@@ -60,6 +61,6 @@ def test_ten_thousand_samples_with_three_in_a_hundred_broken(bench: Bench, tmp_p
     for key, problems in degraded.items():
         assert re.search(str(reasons[key]), "; ".join(problems)), (key, problems)
     print(small, runs)
-    assert seconds["mixed"] < 1.1 * seconds["clean"]
+    assert seconds["mixed"] < MOST * seconds["clean"]
     # Eight thousand more samples may cost what their text takes, no more: 10 KiB each.
     assert runs["clean"][0].peak_mib - small.peak_mib < 80
