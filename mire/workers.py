@@ -1,7 +1,8 @@
 """Work on many inputs in processes of their own: in order, ahead of who takes the results, in bounded memory.
 
 A worker that dies (killed, out of memory) takes its pool with it. What was under way is then done in this
-process, and a new pool goes on; after ``MAX_DEATHS`` everything is done here.
+process, and a new pool goes on; after ``MAX_DEATHS`` everything is done here. ``ahead`` keeps the same order and bounds
+in any executor, threads for one.
 """
 
 import multiprocessing
@@ -117,7 +118,10 @@ class AtOnce(Executor):
 
     def submit(self, function: Callable[..., Result], /, *items: Any, **named: Any) -> "Future[Result]":
         done: Future[Result] = Future()
-        done.set_result(function(*items, **named))
+        try:
+            done.set_result(function(*items, **named))
+        except Exception as error:
+            done.set_exception(error)
         return done
 
 

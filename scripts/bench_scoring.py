@@ -11,7 +11,7 @@ itself and is set against our rate from the files.
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,18 +68,19 @@ class Contest:
 
     def answer(self) -> list[int]:
         """From the files on."""
-        votes = self.voter.vote(self.samples)
-        best = {vote.sample_id: vote.probabilities.index(max(vote.probabilities)) for vote in votes}
-        return [best[prompt.sample_id] for prompt in self.prompts]
+        return self._best({vote.sample_id: vote for vote in self.voter.vote(self.samples)})
 
     def score(self, n_threads: int = N_THREADS) -> list[int]:
         """From the token ids and pixels on."""
         from experts.qwen2vl.voter import side_by_side
 
         with side_by_side(n_threads) as pool:
-            votes = self.voter.score(self.prompts, pool, n_threads, most=len(self.prompts))
-        probabilities = [votes[prompt.sample_id].probabilities for prompt in self.prompts]
-        return [row.index(max(row)) for row in probabilities]
+            most = -(-len(self.prompts) // n_threads)  # as vote does: every thread gets some
+            return self._best(self.voter.score(self.prompts, pool, n_threads, most))
+
+    def _best(self, votes: Mapping[str, Any]) -> list[int]:
+        rows = [votes[prompt.sample_id].probabilities for prompt in self.prompts]
+        return [row.index(max(row)) for row in rows]
 
     def separate(self, prompts: Sequence[Any]) -> list[int]:
         from benchmark.generating import separate_passes

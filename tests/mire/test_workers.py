@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -142,14 +143,15 @@ def test_work_ahead_keeps_the_order_and_its_bounds(pool: Executor, n: int) -> No
     assert [0, *results] == list(map(square, MANY))
 
 
-def test_an_error_ahead_is_raised_at_its_place_and_what_waits_is_not_begun() -> None:
+@pytest.mark.parametrize("executor", [AtOnce, partial(ThreadPoolExecutor, 1)])
+def test_an_error_ahead_is_raised_at_its_place_and_what_waits_is_not_begun(executor: Callable[[], Executor]) -> None:
     begun = []
 
     def work(number: int) -> int:
         begun.append(number)
         return refuse(number)
 
-    with ThreadPoolExecutor(1) as pool:
+    with executor() as pool:
         results = ahead(pool, work, MANY, 5)
         assert [next(results) for _ in range(40)] == MANY[:40]
         with pytest.raises(ValueError, match="forty"):

@@ -51,7 +51,9 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     rows = result(capsys)["rows"]
     assert [row["n"] for row in rows] == [6] * 5
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
-    assert rows[0]["ours_is"] == 1.0 and all(row["ours_is"] > 1 for row in rows[1:3])
+    # Reading six files takes little, and is measured on its own: which of the two is faster is not certain.
+    assert rows[0]["ours_is"] == 1.0 and rows[1]["ours_is"] > 0.5 and rows[2]["ours_is"] > 1
+    assert rows[1]["way"] == "ours, from the files" and rows[1]["agreement"] == 1.0
 
 
 @pytest.mark.slow
