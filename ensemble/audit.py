@@ -7,139 +7,31 @@ sample (cleanlab, https://arxiv.org/abs/1911.00068). Nothing is relabelled: a do
 labels that are given by a convention are listed apart, because a panel doubts them for being unexpected.
 """
 
-import json
-import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from importlib import resources
+import argparse
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mire.cli import add_data, parser, run, say
-from mire.errors import MireError
-from mire.labels import TASKS, Task
-
-if TYPE_CHECKING:
-    from ensemble.evidence import Evidence
-    from mire.samples import Sample
-
-N_SHOWN = 40
-"""Doubted samples of each task that the page shows; ``audit.json`` holds all."""
-N_GUESSES = 3
-
-_PICTURE_PIXELS, _MAX_BYTES = (460, 820), 12_000_000
-"""Larger than in the report: whoever decides on a label must be able to read the screen."""
+from mire.cli import add_data, run, say
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """A label that the panel would not give: ``quality`` in [0, 1] is its probability for it, low is doubtful.
-
-    ``guesses`` are the panel's own first labels with their probabilities; ``convention`` says why the given
-    label may be right all the same (empty where the taxonomy names none).
-    """
-
-    id: str
-    task: Task
-    label: str
-    quality: float
-    guesses: tuple[tuple[str, float], ...]
-    convention: str
-    images: tuple[str, ...]
-    turns: tuple[tuple[str, str], ...]
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_data(parser)
+    parser.add_argument("--panel", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
 
 
-def audit(evidence: "Evidence") -> list[Doubt]:
-    """The labels that cleanlab takes for wrong (pruning by noise rate), the most doubtful first.
-
-    Raises:
-        MireError: cleanlab is not installed.
-    """
-    try:
-        from cleanlab.filter import find_label_issues
-        from cleanlab.rank import get_label_quality_scores
-    except ImportError as error:
-        raise MireError("an audit needs cleanlab: pip install -e '.[audit]' beside setup.cfg") from error
-
-    pooled = evidence.pooled(tuple(evidence.votes))
-    quality = get_label_quality_scores(evidence.truth, pooled)
-    with warnings.catch_warnings():
-        # It warns of every label with few samples: a short list is what is wanted there.
-        warnings.simplefilter("ignore", UserWarning)
-        rows = find_label_issues(evidence.truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)
-    return [_doubt(evidence, int(row), float(quality[row]), pooled[row].tolist()) for row in rows]
-
-
-def _doubt(evidence: "Evidence", row: int, quality: float, probabilities: Sequence[float]) -> Doubt:
-    sample, labels = evidence.samples[row], evidence.taxonomy.labels
-    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:N_GUESSES]
-    conventions = {entry.name: entry.convention for entry in evidence.taxonomy.entries}
-    return Doubt(
-        id=sample.id,
-        task=evidence.task,
-        label=str(sample.label),
-        quality=quality,
-        guesses=tuple((labels[place], probabilities[place]) for place in best),
-        convention=conventions[str(sample.label)],
-        images=tuple(map(str, sample.images)),
-        turns=tuple((turn.speaker, turn.text) for turn in sample.turns),
-    )
-
-
-def render(doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int]) -> str:
-    """The page: one file without links, every text escaped."""
-    from jinja2 import Environment
-
-    from ensemble.thumbnails import Thumbnails
-
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    source = resources.files("ensemble").joinpath("audit_template.html").read_text(encoding="utf-8")
-    tasks = {
-        task: {
-            "n": n_samples[task],
-            "found": len(found),
-            "open": [doubt for doubt in found if not doubt.convention][:N_SHOWN],
-            "conventional": [doubt for doubt in found if doubt.convention][:N_SHOWN],
-        }
-        for task, found in doubts.items()
-    }
-    return environment.from_string(source).render(tasks=tasks, thumbnail=Thumbnails(_MAX_BYTES, _PICTURE_PIXELS))
-
-
-def write_audit(samples: "Sequence[Sample]", panel: Path, out: Path) -> dict[Task, list[Doubt]]:
-    """Audit labelled samples; writes both files into ``out``.
-
-    Raises:
-        DataError, PanelError: as ``ensemble.evidence.gather``.
-    """
-    from ensemble.evidence import gather
-
-    evidence = sorted(gather(samples, panel), key=lambda part: TASKS.index(part.task))
-    doubts = {part.task: audit(part) for part in evidence}
-    page = render(doubts, {part.task: len(part.samples) for part in evidence})
-    listed = [asdict(doubt) for found in doubts.values() for doubt in found]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "audit.json").write_text(json.dumps(listed, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    (out / "audit.html").write_text(page, encoding="utf-8")
-    return doubts
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; see the module's docstring."""
-    options = parser("ensemble.audit", "List the labels that a panel doubts most, for a person to decide on.")
-    add_data(options)
-    options.add_argument("--panel", type=Path, required=True)
-    options.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
-    chosen = options.parse_args(argv)
+def execute(options: argparse.Namespace) -> None:
+    """Write both files and count what they list."""
+    from ensemble.evaluation.label_issues import write_audit
     from mire.panel_folder import PanelFolder
 
-    samples = PanelFolder(chosen.panel).read_samples(chosen.data, chosen.images)
-    doubts = write_audit(samples, chosen.panel, chosen.out)
-    for task, found in doubts.items():
+    samples = PanelFolder(options.panel).read_samples(options.data, options.images)
+    for task, found in write_audit(samples, options.panel, options.out).items():
         by_convention = sum(bool(doubt.convention) for doubt in found)
         say(f"{task}: {len(found)} labels are doubted, {by_convention} of them are given by a convention")
-    say(f"written: {chosen.out / 'audit.json'}, {chosen.out / 'audit.html'}")
+    say(f"written: {options.out / 'audit.json'}, {options.out / 'audit.html'}")
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(sys.modules[__name__]))

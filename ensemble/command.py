@@ -1,68 +1,55 @@
-"""The command ``mire``: each of its words runs one of the modules' own commands.
+"""The command ``mire``: each of its words is one of the modules' own commands.
 
 mire predict --data test.json --images images --panel runs/p --out submit.csv
 """
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
-from mire.cli import Parser, completing, run
+from mire import __version__
+from mire.cli import Parser, add_command, run_parser
 
 COMMANDS = {
-    "train": ("ensemble.train", "train experts, cast out-of-fold votes, fit the vote"),
-    "predict": ("ensemble.predict", "answer a test file and write the submission"),
-    "score": ("ensemble.score", "score a submission as the challenge does"),
-    "ablate": ("ensemble.ablate", "show what each voter adds: JSON and a page"),
-    "explain": ("ensemble.explain", "say which words decide"),
-    "audit": ("ensemble.audit", "list the labels that a panel doubts"),
-    "serve": ("ensemble.serve.__main__", "open a page and an HTTP interface"),
-    "route": ("router.route", "pick the task of each prompt"),
-    "validate": ("mire.validate", "say what is wrong with a data file"),
-    "doctor": ("mire.doctor", "look at this machine, a configuration, a panel"),
-    "export": ("ensemble.export", "write an adapter that plain PEFT loads"),
+    "train": "ensemble.train",
+    "predict": "ensemble.predict",
+    "score": "ensemble.score",
+    "ablate": "ensemble.ablate",
+    "rules": "ensemble.rules",
+    "explain": "ensemble.explain",
+    "audit": "ensemble.audit",
+    "serve": "ensemble.serve.__main__",
+    "fit": "ensemble.fit",
+    "pseudo-label": "ensemble.pseudo_label",
+    "route": "router.route",
+    "validate": "mire.validate",
+    "doctor": "mire.doctor.__main__",
+    "export": "ensemble.export",
+    "convert": "experts.qwen2vl.convert",
+    "merge": "experts.qwen2vl.merge",
 }
-"""For each word a module with a ``main``, and what it does."""
+"""For each word the module that is its command."""
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the module behind the first word with the other arguments."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    if completing() and (word := _typed()):
-        _run(word, [])
-    listed = "\n".join(f"  {word:<10} {what}" for word, (_, what) in COMMANDS.items())
-    options = Parser(
+def command_line() -> argparse.ArgumentParser:
+    """The parser of ``mire``, with every command as a sub-parser."""
+    parser = Parser(
         prog="mire",
-        usage="mire COMMAND ...",
         description="Multimodal intent recognition in e-commerce customer service.",
-        epilog=f"commands:\n{listed}\n\nmire COMMAND --help says more.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="mire COMMAND --help says more.",
     )
-    options.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
-    _run(options.parse_args(words[:1]).command, words[1:])
+    parser.add_argument("--version", action="version", version=f"mire {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for word, module in COMMANDS.items():
+        add_command(commands, word, importlib.import_module(module))
+    return parser
 
 
-def _run(word: str, words: list[str]) -> None:
-    module, _ = COMMANDS[word]
-    importlib.import_module(module).main(words)
-
-
-def _typed() -> str | None:
-    """The command before the cursor, if one is finished: the completion goes on as if it were the program."""
-    line = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
-    _, *words = line.split(maxsplit=2)
-    if not words or words[0] not in COMMANDS or line.endswith(words[0]):
-        return None
-    os.environ["_ARGCOMPLETE"] = "2"
-    return words[0]
-
-
-def entry() -> int:
-    """What the installed script runs."""
-    return run(main)
+def entry(argv: Sequence[str] | None = None) -> int:
+    """What the installed script runs; gives the exit code."""
+    return run_parser(command_line(), argv)
 
 
 if __name__ == "__main__":
-    raise SystemExit(entry())
+    raise SystemExit(entry(sys.argv[1:]))

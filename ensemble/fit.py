@@ -1,95 +1,32 @@
-"""Fit the vote on votes that were cast out of fold: one temperature a voter, one weight a voter.
+"""Fit the vote on votes that were cast out of fold: one temperature and one weight per voter.
 
 python -m ensemble.fit --panel runs/p [--task image]
 """
 
-from collections.abc import Sequence
-from itertools import product
+import argparse
+import sys
 from pathlib import Path
 
-import numpy as np
-
-from ensemble.ballots import BallotBox, read_ballot_box
-from ensemble.vote import Array, log_linear, sharpen
-from ensemble.weights import Ballot, Method, Weights, write_weights
-from mire.cli import parser, run, say
-from mire.labels import TASKS, Task
-from mire.panel_folder import PanelFolder
-from mire.settings import Settings
-
-TEMPERATURES = tuple(np.round(np.geomspace(0.25, 8.0, 21), 4))
-N_STEPS = 10
-"""Weights are tried in steps of one tenth."""
-PRIOR = 5.0
-"""Strength of the pull towards equal weights, in samples: few votes move the weights little."""
+from mire.cli import run, say
+from mire.labels import TASKS
 
 
-def fit_weights(box: BallotBox, method: Method) -> Weights:
-    """The voters' temperatures, the weights, then the pool's temperature, each of the least negative log-likelihood.
-
-    Temperatures are fitted voter by voter (https://arxiv.org/abs/1706.04599); weights over the grid of
-    the simplex, with a penalty of ``PRIOR`` samples' worth for leaving equal weights.
-    """
-    temperatures = {name: _temperature(vote, box.truth) for name, vote in box.votes.items()}
-    sharpened = [sharpen(vote, temperatures[name]) for name, vote in box.votes.items()]
-    best = min(_simplex(len(sharpened)), key=lambda weights: _cost(sharpened, weights, box.truth))
-    ballots = {
-        name: Ballot(temperature=float(temperatures[name]), weight=weight)
-        for name, weight in zip(box.votes, best, strict=True)
-    }
-    weights = Weights(method=method, voters=ballots, n_fitted=len(box.ids))
-    temperature = _temperature(weights.pool(box.votes), box.truth)
-    return weights.model_copy(update={"temperature": temperature})
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--panel", type=Path, required=True)
+    parser.add_argument("--task", choices=TASKS, action="append", help="one task only (default: both)")
 
 
-def weigh(box: BallotBox, settings: Settings, task: Task) -> Weights:
-    """The weights that the settings give for the task's voters, or fitted ones."""
-    given = settings.weights.get(task)
-    if given is None:
-        return fit_weights(box, settings.vote)
-    shares: dict[str, float] = {str(name): weight for name, weight in given.items()}
-    return Weights(method=settings.vote, voters={name: Ballot(weight=shares.get(name, 0.0)) for name in box.votes})
+def execute(options: argparse.Namespace) -> None:
+    """Fit each task's vote and print it."""
+    from ensemble.fitting import fit_panel
+    from mire.panel_folder import PanelFolder
 
-
-def fit_panel(panel: PanelFolder, task: Task) -> Weights:
-    """Write one task's weights, from the votes in the panel folder."""
-    weights = weigh(read_ballot_box(panel, task), panel.settings(), task)
-    write_weights(weights, panel.weights(task))
-    return weights
-
-
-def _temperature(vote: Array, truth: np.ndarray) -> float:
-    return float(min(TEMPERATURES, key=lambda temperature: _nll(sharpen(vote, temperature), truth)))
-
-
-def _nll(probabilities: Array, truth: np.ndarray) -> float:
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
-
-
-def _cost(votes: list[Array], weights: tuple[float, ...], truth: np.ndarray) -> float:
-    equal = 1 / len(weights)
-    distance = sum((weight - equal) ** 2 for weight in weights)
-    return _nll(log_linear(votes, weights), truth) + PRIOR / len(truth) * distance
-
-
-def _simplex(n_voters: int) -> list[tuple[float, ...]]:
-    """All weights in steps of 1 / N_STEPS that sum to one."""
-    grid = product(range(N_STEPS + 1), repeat=n_voters)
-    return [tuple(step / N_STEPS for step in steps) for steps in grid if sum(steps) == N_STEPS]
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; see the module's docstring."""
-    options = parser("ensemble.fit", "Fit the vote's temperatures and weights on out-of-fold votes.")
-    options.add_argument("--panel", type=Path, required=True)
-    options.add_argument("--task", choices=TASKS, action="append", help="one task only (default: both)")
-    chosen = options.parse_args(argv)
-    panel = PanelFolder(chosen.panel)
-    for task in chosen.task or TASKS:
-        weights = fit_panel(panel, task)
-        ballots = ", ".join(f"{name} {b.weight:.1f} (T {b.temperature:.2f})" for name, b in weights.voters.items())
-        say(f"{task}: {ballots}, fitted on {weights.n_fitted} out-of-fold votes")
+    for task in options.task or TASKS:
+        weights = fit_panel(PanelFolder(options.panel), task)
+        shares = ", ".join(f"{name} {w.weight:.1f} (T {w.temperature:.2f})" for name, w in weights.voters.items())
+        say(f"{task}: {shares}, fitted on {weights.n_fitted} out-of-fold votes")
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(sys.modules[__name__]))

@@ -1,5 +1,6 @@
 """A trained panel: one shared base, the voters of each task, the fitted vote, the budgets."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from ensemble.vote import Array, winners
-from ensemble.voters import load_voter
 from ensemble.weights import Weights, as_array, read_weights
+from experts.registry import load_voter
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
-from mire.cli import say
 from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS, Task, Taxonomy
@@ -23,6 +23,8 @@ from mire.samples import Sample
 from mire.settings import Settings, VoterName
 from mire.votes import Prediction, Vote
 from router.route import route
+
+logger = logging.getLogger(__name__)
 
 MAX_FAILED = 8
 """On so many samples of one chunk a voter may fail: more means that the voter is broken, not the samples."""
@@ -56,7 +58,7 @@ class TaskPanel:
             votes[voter.name] = _vote(voter, samples, failed)
             for sample_id, reason in failed.items():
                 ledger.failed[sample_id][voter.name] = reason
-                say(f"sample {sample_id!r}: {reason}")
+                logger.info(f"sample {sample_id!r}: {reason}")
             ledger.seconds[f"{self.taxonomy.task} {voter.name}"] += time.monotonic() - started
         return votes
 

@@ -1,173 +1,38 @@
-"""Learn from unlabelled samples too: guess their labels, keep the surest of each class, train again.
+"""Train a panel again, on its surest guesses for unlabelled samples too.
 
     python -m ensemble.pseudo_label --data train.json --unlabelled test.json --images images --panel runs/p \\
         --out runs/p2
 
-What a fold's voters learn from is guessed by voters that did not know this fold either, so that out-of-fold
-votes stay honest. (Guesses of voters that knew all labels raised the out-of-fold F1 of real pictures by 0.03, and
-lowered it on new ones.) A task whose out-of-fold F1 falls keeps its old experts.
+The samples of a fold are guessed for that fold's voters by voters that had not seen the fold either, so that
+out-of-fold votes stay honest. (Guesses of voters that had seen all labels raised the out-of-fold F1 of real
+pictures by 0.03, and lowered it on new ones.) A task whose out-of-fold F1 falls keeps its old experts.
 """
 
-import json
-import shutil
-from collections import defaultdict
-from collections.abc import Sequence
+import argparse
+import sys
 from pathlib import Path
 
-from ensemble.adapters import load_fold_voter
-from ensemble.evidence import gather
-from ensemble.judge import judge
-from ensemble.panel import Panel, TaskPanel, by_task
-from ensemble.train import read_labelled, train_panel
-from ensemble.training_set import TrainingSet
-from ensemble.voters import train_voter
-from ensemble.weights import read_weights
-from experts.voter import Voter
-from mire.budget import Ledger, ParameterCount
-from mire.cli import add_data, parser, run, say
-from mire.errors import DataError
-from mire.folds import read_folds, trained_on
-from mire.labels import TASKS, Task
-from mire.panel_folder import PanelFolder
-from mire.samples import Sample
-from mire.votes import Prediction
-
-MIN_PROBABILITY = 0.5
-"""A guess below it is never kept."""
+from mire.cli import add_data, run
+from mire.errors import UsageError
 
 
-def confident(predictions: Sequence[Prediction], share: float) -> list[Prediction]:
-    """The surest ``share`` of the guesses of each label, rounded up, that reach ``MIN_PROBABILITY``.
-
-    By label, because a common threshold would keep the easy labels only. Degraded predictions are left out.
-    """
-    by_label: dict[str, list[Prediction]] = defaultdict(list)
-    for prediction in predictions:
-        if not prediction.problems:
-            by_label[prediction.label].append(prediction)
-    kept: list[Prediction] = []
-    for guesses in by_label.values():
-        guesses.sort(key=lambda guess: -max(guess.probabilities))
-        n_kept = -int(-len(guesses) * share // 1)
-        kept += [guess for guess in guesses[:n_kept] if max(guess.probabilities) >= MIN_PROBABILITY]
-    return kept
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_data(parser)
+    parser.add_argument("--unlabelled", type=Path, required=True, help="file of the samples to guess")
+    parser.add_argument("--panel", type=Path, required=True, help="the panel that guesses")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new panel")
+    parser.add_argument("--share", type=float, default=0.5, help="share of each label's guesses that is kept")
 
 
-def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence[Prediction], images: Path) -> None:
-    """Write the samples that were guessed, in the official format, their guess as the label; no file for none."""
-    if not guesses:
-        return
-    labels = {guess.sample_id: guess.label for guess in guesses}
-    records = [
-        {"id": sample.id, "instruction": sample.prompt.text, "input": "", "output": labels[sample.id],
-         "image": [str(picture.relative_to(images)) for picture in sample.images]}
-        for sample in samples
-        if sample.id in labels
-    ]  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+def execute(options: argparse.Namespace) -> None:
+    """Guess, train again, keep what is better."""
+    if not 0 < options.share <= 1:
+        raise UsageError(f"--share must be above 0 and at most 1, got {options.share}")
+    from ensemble.training.pseudo_labels import pseudo_label
 
-
-def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: Path, *, share: float) -> None:
-    """Train the panel ``out`` from ``panel``'s guesses; see the module's docstring.
-
-    Raises:
-        DataError, PanelError: a file or folder does not fit, nothing is left to guess, or ``out`` is already there.
-    """
-    if out.exists():
-        raise DataError(f"{out} is already there; a new panel needs a new folder")
-    old, new = PanelFolder(panel), PanelFolder(out)
-    fresh = _unseen(old, unlabelled, images)
-    tasks = tuple(fresh)
-    labelled = read_labelled(tasks, data, images, old.settings())
-    for task in tasks:
-        _check_known(old, task, labelled[task], data)
-    new.claim(old.settings())
-    for task in tasks:
-        known = TrainingSet.known(task, labelled[task], data=data, images=images, panel=old)
-        _guess(known, fresh[task], new, share)
-    train_panel(tasks, data=data, images=images, panel=new, settings=old.settings())
-    for task in tasks:
-        keep_the_better(task, labelled[task], old, new)
-
-
-def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, list[Sample]]:
-    """The samples to guess, by task: those of the file that the panel was not trained on."""
-    groups = by_task(panel.read_samples(unlabelled, images))
-    fresh: dict[Task, list[Sample]] = {}
-    for task in (task for task in TASKS if task in groups):
-        panel.taxonomy(task)  # refuses where there are no experts of this task
-        seen = trained_on(panel.folds(task), groups[task])
-        if unseen := [sample for sample in groups[task] if sample.id not in seen]:
-            fresh[task] = unseen
-    if not fresh:
-        raise DataError(f"{unlabelled} holds nothing to guess: {panel.root} was trained on all of its samples")
-    return fresh
-
-
-def _check_known(panel: PanelFolder, task: Task, samples: Sequence[Sample], data: Path) -> None:
-    """The folds that keep guesses honest are the old panel's: both trainings must have the same samples."""
-    known = read_folds(panel.folds(task)).keys()
-    odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples))
-    if odd:
-        raise DataError(
-            f"{data} must hold the {task} samples that {panel.root} was trained on; {len(odd)} differ (first: "
-            f"{sorted(odd)[0]!r})"
-        )
-
-
-def _guess(known: TrainingSet, fresh: Sequence[Sample], new: PanelFolder, share: float) -> None:
-    """Write the guesses of the final voters, and those of voters that each fold was kept from."""
-    for fold in (None, *range(known.settings.folds)):
-        panel = Panel.load(known.panel.root, (known.task,)) if fold is None else _panel_without(fold, known)
-        guesses = confident(panel.predict(fresh, Ledger()), share)
-        write_pseudo_labels(new.pseudo(known.task, fold), fresh, guesses, known.images)
-        if fold is None:
-            say(f"{known.task}: {len(guesses)} of {len(fresh)} unlabelled samples get a label")
-
-
-def _panel_without(fold: int, known: TrainingSet) -> Panel:
-    """A panel that knows nothing of one fold but the vote's weights; voters without such an expert are left out."""
-    taxonomy, settings, task = known.panel.taxonomy(known.task), known.settings, known.task
-    voters: list[Voter] = []
-    for name in settings.panel.voters(task):
-        if name != "qwen2vl":
-            voters.append(train_voter(name, known.inside(fold), taxonomy=taxonomy, settings=settings))
-        elif fold < settings.qwen2vl.vote_folds:
-            voters.append(load_fold_voter(known, fold))
-    part = TaskPanel(taxonomy, tuple(voters), read_weights(known.panel.weights(task)))
-    return Panel(settings, {task: part}, ParameterCount({}))
-
-
-def keep_the_better(task: Task, samples: Sequence[Sample], old: PanelFolder, new: PanelFolder) -> None:
-    """The guard: put a task's old experts back where its out-of-fold F1 fell."""
-    before, after = (_out_of_fold_f1(samples, folder.root) for folder in (old, new))
-    if after >= before:
-        say(f"{task}: out-of-fold F1 {before:.3f} before, {after:.3f} after: the new experts stay")
-        return
-    shutil.rmtree(new.task(task))
-    shutil.copytree(old.task(task), new.task(task))
-    say(f"{task}: out-of-fold F1 {before:.3f} before, {after:.3f} after: the old experts are put back")
-
-
-def _out_of_fold_f1(samples: Sequence[Sample], panel: Path) -> float:
-    (evidence,) = gather(samples, panel)
-    return float(judge(evidence, tuple(evidence.votes)).figures["f1"])
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; see the module's docstring."""
-    options = parser("ensemble.pseudo_label", "Train a panel again, on its surest guesses besides.")
-    add_data(options)
-    options.add_argument("--unlabelled", type=Path, required=True, help="file of the samples to guess")
-    options.add_argument("--panel", type=Path, required=True, help="the panel that guesses")
-    options.add_argument("--out", type=Path, required=True, help="folder of the new panel")
-    options.add_argument("--share", type=float, default=0.5, help="share of each label's guesses that is kept")
-    chosen = options.parse_args(argv)
-    if not 0 < chosen.share <= 1:
-        options.error(f"--share must be above 0 and at most 1, got {chosen.share}")
-    pseudo_label(chosen.data, chosen.unlabelled, chosen.images, chosen.panel, chosen.out, share=chosen.share)
+    pseudo_label(options.data, options.unlabelled, options.images, options.panel, options.out, share=options.share)
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(sys.modules[__name__]))

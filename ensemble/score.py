@@ -3,67 +3,26 @@
 python -m ensemble.score --truth test.json --submission submit.csv
 """
 
+import argparse
 import json
-from collections.abc import Sequence
+import sys
 from pathlib import Path
-from typing import Any
 
-from mire.cli import parser, run
-from mire.errors import DataError
-from mire.labels import TASKS
-from mire.metrics import mean_f1, scores
-from mire.samples import read_samples
+from mire.cli import run
 
 
-def score(truth: Path, submission: Path) -> dict[str, Any]:
-    """Weighted F1, accuracy, precision and recall: pooled over all rows, by task, and the mean F1 of both.
-
-    A task without samples is null, and then so is ``mean_f1``.
-
-    Raises:
-        DataError: the ids of the two files are not the same, or a truth has no label.
-    """
-    from ensemble.panel import by_task
-    from ensemble.submission import read_submission
-
-    samples = read_samples(truth)
-    answers = read_submission(submission)
-    unlabelled = [sample.id for sample in samples if sample.label is None]
-    if unlabelled:
-        raise DataError(f"{truth}: every sample needs its label in 'output', {unlabelled[0]!r} has none")
-    odd = {sample.id for sample in samples} ^ answers.keys()
-    if odd:
-        raise DataError(
-            f"{submission} must hold exactly the ids of {truth}; {len(odd)} differ (first: {sorted(odd)[0]!r})"
-        )
-    groups = by_task(samples)
-    tasks = {task: _figures(groups[task], answers) if task in groups else None for task in TASKS}
-    return {
-        **_figures(samples, answers),
-        "tasks": tasks,
-        "mean_f1": mean_f1({task: figures["f1"] for task, figures in tasks.items() if figures}),
-    }
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--truth", type=Path, required=True, help="labelled data file")
+    parser.add_argument("--submission", type=Path, required=True, help="CSV with id and predict")
 
 
-def _figures(samples: Sequence[Any], answers: dict[str, str]) -> dict[str, float]:
-    result = scores([sample.label for sample in samples], [answers[sample.id] for sample in samples])
-    return {
-        "n": result.n,
-        "f1": result.f1,
-        "accuracy": result.accuracy,
-        "precision": result.precision,
-        "recall": result.recall,
-    }
+def execute(options: argparse.Namespace) -> None:
+    """Print the figures."""
+    from ensemble.prediction.submission_scores import score_submission
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; see the module's docstring."""
-    options = parser("ensemble.score", "Score a submission against the truth, as the official script does.")
-    options.add_argument("--truth", type=Path, required=True, help="labelled data file")
-    options.add_argument("--submission", type=Path, required=True, help="CSV with id and predict")
-    chosen = options.parse_args(argv)
-    print(json.dumps(score(chosen.truth, chosen.submission), ensure_ascii=False))
+    print(json.dumps(score_submission(options.truth, options.submission), ensure_ascii=False))
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(sys.modules[__name__]))

@@ -3,150 +3,40 @@
 python -m ensemble.train all --data train.json --images images --panel runs/p --config cpu
 """
 
-import shutil
-import time
-from collections.abc import Iterator, Sequence
+import argparse
+import sys
 from pathlib import Path
 
-from ensemble.adapters import train_adapters
-from ensemble.ballots import write_votes
-from ensemble.card import write_cards
-from ensemble.fit import fit_panel
-from ensemble.launch import Launch
-from ensemble.panel import by_task
-from ensemble.training_set import TrainingSet
-from ensemble.voters import train_voter
-from mire.budget import Cost
-from mire.cli import add_config, add_data, parser, run, say
-from mire.errors import DataError
-from mire.labels import TASKS, Task, Taxonomy
-from mire.launch import Kind, add_launch
-from mire.lock import alone
-from mire.panel_folder import PanelFolder
-from mire.samples import Sample, fault_text, read_samples
-from mire.settings import Settings, VoterName, load_settings
-from mire.votes import Vote
+from mire.cli import add_config, add_data, run
+from mire.labels import TASKS
+from mire.launch_options import add_launch
 
 
-def train_task(known: TrainingSet, launch: Launch) -> None:
-    """Train every voter of a task and fit its vote; the panel folder then answers this task."""
-    task, panel = known.task, known.panel
-    taxonomy = known.settings.taxonomy(task)
-    labels = {sample.id: str(sample.label) for sample in known.samples}
-    n_guessed = len(known.inside(None)) - len(known.samples)
-    say(
-        f"{task}: {len(labels)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels"
-        + (f", {n_guessed} pseudo-labelled samples" if n_guessed else "")
-    )
-    if broken := [sample for sample in known.samples if sample.problems]:
-        first = broken[0]
-        say(
-            f"{task}: {len(broken)} of them are learned from as far as they can be read (first: record {first.number}, "
-            f"id {first.id!r}: {first.problems[0]}); python -m mire.validate lists all"
-        )
-    for name in known.settings.panel.voters(task):
-        started = time.monotonic()
-        votes, cost = train_adapters(known, launch) if name == "qwen2vl" else _train_in_folds(name, known)
-        write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
-        n_votes = sum(vote is not None for vote in votes)
-        say(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {n_votes} out-of-fold votes")
-    weights = fit_panel(panel, task)
-    shares = ", ".join(f"{name} {ballot.weight:.1f}" for name, ballot in weights.voters.items())
-    write_cards(known)
-    say(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task", choices=(*TASKS, "all"))
+    add_data(parser)
+    parser.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
+    add_config(parser)
+    add_launch(parser)
 
 
-def _train_in_folds(name: VoterName, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
-    """Each fold's votes by a voter that was trained on the others; then the final voter, on everything."""
-    taxonomy, settings = known.settings.taxonomy(known.task), known.settings
-    votes: list[Vote | None] = []
-    for fold in range(settings.folds):
-        votes += train_voter(name, known.inside(fold), taxonomy=taxonomy, settings=settings).vote(known.outside(fold))
-    voter = train_voter(name, known.inside(None), taxonomy=taxonomy, settings=settings)
-    folder = known.panel.voter(known.task, name)
-    shutil.rmtree(folder, ignore_errors=True)
-    voter.save(folder)
-    return votes, voter.cost
+def execute(options: argparse.Namespace) -> None:
+    """Train, as the options say."""
+    from ensemble.training.train_panel import train_panel
+    from mire.panel_folder import PanelFolder
+    from mire.settings import load_settings
 
-
-def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:
-    """The samples of some tasks, each with a live label; those of other tasks may have any.
-
-    Raises:
-        DataError: the file breaks the format, lacks a task's samples, or holds missing or unknown labels.
-    """
-    groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels))
-    for task in tasks:
-        if task not in groups:
-            raise DataError(f"{data} holds no {task} sample")
-    faults = [fault for task in tasks for fault in _label_faults(groups[task], settings.taxonomy(task))]
-    if faults:
-        raise DataError(fault_text(data, faults))
-    return {task: groups[task] for task in tasks}
-
-
-def _label_faults(samples: Sequence[Sample], taxonomy: Taxonomy) -> Iterator[str]:
-    for sample in samples:
-        where = f"record {sample.number}, id {sample.id!r}"
-        if sample.label is None:
-            yield f"{where}: training needs a label in 'output'"
-        elif sample.label not in taxonomy:
-            yield (
-                f"{where}: {sample.label!r} is no live {taxonomy.task} label; mend it, or name a taxonomy of your own "
-                f"as taxonomies.{taxonomy.task} in the settings"
-            )
-
-
-def train_panel(
-    tasks: Sequence[Task],
-    *,
-    data: Path,
-    images: Path,
-    panel: PanelFolder,
-    settings: Settings,
-    kind: Kind = "ddp",
-    n_devices: int | None = None,
-) -> None:
-    """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
-
-    The adapters are trained on ``n_devices`` (None: all GPUs, or one process on the CPU).
-
-    Raises:
-        DataError: as ``read_labelled``.
-        PanelError: the folder is another configuration's panel, another process trains the same task in it, or
-            training failed.
-        SettingsError: there are not so many devices, or a batch cannot be divided among them.
-    """
-    launch = Launch.choose(kind, n_devices)
-    for task in tasks:
-        if "qwen2vl" in settings.panel.voters(task):
-            settings.qwen2vl.training(task).share(launch.n_processes)
-    groups = read_labelled(tasks, data, images, settings)
-    panel.claim(settings)
-    for task in tasks:
-        with alone(panel.lock(task)):
-            train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel), launch)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; see the module's docstring."""
-    options = parser("scripts/train_experts.sh", "Train experts, cast out-of-fold votes, fit the vote.")
-    options.add_argument("task", choices=(*TASKS, "all"))
-    add_data(options)
-    options.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
-    add_config(options)
-    add_launch(options)
-    chosen = options.parse_args(argv)
     train_panel(
-        TASKS if chosen.task == "all" else (chosen.task,),
-        data=chosen.data,
-        images=chosen.images,
-        panel=PanelFolder(chosen.panel),
-        settings=load_settings(chosen.config, chosen.overrides),
-        kind=chosen.launch,
-        n_devices=chosen.devices,
+        TASKS if options.task == "all" else (options.task,),
+        data=options.data,
+        images=options.images,
+        panel=PanelFolder(options.panel),
+        settings=load_settings(options.config, options.overrides),
+        kind=options.launch,
+        n_devices=options.devices,
     )
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(sys.modules[__name__]))

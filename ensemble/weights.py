@@ -12,7 +12,7 @@ from mire.errors import PanelError
 Method = Literal["log_linear", "majority"]
 
 
-class Ballot(BaseModel):
+class VoterWeight(BaseModel):
     """One voter's temperature (> 0) and weight (>= 0)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,7 +31,7 @@ class Weights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "log_linear"
-    voters: dict[str, Ballot]
+    voters: dict[str, VoterWeight]
     temperature: float = 1.0
     n_fitted: int = 0
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Words = list[tuple[str, float]]
-"""Words with what they add to a label's logit, the strongest first."""
+Attributions = list[tuple[str, float]]
+"""Words with what each adds to a label's logit, the strongest first."""
 
 _KIND = re.compile(r"^(?:about )?\S+:(?: |$)|^(?:layout|phrase|count|place) ")
 """What stands before the words in a column's name; a blank's name ends with it."""
 
 
-def deciding_words(model: Any, label: int, inputs: "csr_matrix", names: Sequence[str], n: int) -> Words:
+def deciding_words(model: Any, label: int, inputs: "csr_matrix", names: Sequence[str], n: int) -> Attributions:
     """The n columns of one row of input that speak most for a label; empty for a label that was not learnt.
 
     ``inputs`` has shape (1, len(names)).
@@ -33,7 +33,7 @@ def deciding_words(model: Any, label: int, inputs: "csr_matrix", names: Sequence
     return _strongest(added, n)
 
 
-def typical_words(model: Any, label: int, names: Sequence[str], n: int) -> Words:
+def typical_words(model: Any, label: int, names: Sequence[str], n: int) -> Attributions:
     """The n of the first ``len(names)`` columns with the largest coefficients for a label."""
     coefficients = _coefficients(model, label)
     if coefficients is None:
@@ -51,9 +51,9 @@ def _coefficients(model: Any, label: int) -> NDArray[np.float64] | None:
     return np.asarray(model.coef_[row])
 
 
-def _strongest(added: Words, n: int) -> Words:
+def _strongest(added: Attributions, n: int) -> Attributions:
     """The first n whose words are not a part of words that rank higher; single characters are left out."""
-    kept: Words = []
+    kept: Attributions = []
     for name, value in sorted(added, key=lambda pair: -pair[1]):
         words = _KIND.sub("", name)
         if value > 0 and len(words) > 1 and not any(words in other for other, _ in kept):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from experts.linear import Words
+from experts.linear import Attributions
 from mire.budget import Cost
 from mire.labels import Taxonomy
 from mire.samples import Sample
@@ -49,8 +49,8 @@ class SavedVoter(Voter, Protocol):
 class Explainer(Protocol):
     """A voter that can say which words decided."""
 
-    def explain(self, samples: Sequence[Sample]) -> list[Words]:
+    def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
         """For each sample the words that speak most for the voter's own first label; empty where it abstains."""
 
-    def label_words(self) -> dict[str, Words]:
+    def label_words(self) -> dict[str, Attributions]:
         """For each label the words that speak most for it in general."""

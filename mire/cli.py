@@ -1,21 +1,28 @@
-"""The thin shell around every command: one line per error, the right exit code, quiet libraries."""
+"""What every command shares: its parser, its exit code, one line per error, log lines on stderr, quiet libraries.
+
+A command is a module with ``add_arguments(parser)`` and ``execute(options)``; its docstring's first line describes it.
+"""
 
 import argparse
 import io
+import logging
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
-from mire.errors import MireError
+from mire.errors import MireError, UsageError
 
-Main = Callable[[Sequence[str] | None], None]
+PACKAGES = ("mire", "router", "experts", "ensemble")
+"""Ours: their log lines are shown to whoever runs a command."""
 _QUIET = "MIRE_QUIET"
+_TYPED = "MIRE_TYPED"
+"""How the command was typed, where a script runs it for its user."""
 _AGAIN = "run the same command again: what is finished is kept"
 
 
@@ -23,17 +30,31 @@ class Stopped(BaseException):
     """SIGTERM came: the process cleans up and ends, as after Ctrl-C."""
 
 
-def run(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Run a command's main and turn its end into an exit code.
+def run(door: ModuleType, argv: Sequence[str] | None = None) -> int:
+    """Run a command's module and turn its end into an exit code.
 
-    0 done, 1 failed, 130 stopped by Ctrl-C, 143 by SIGTERM (argparse itself exits with 2). Errors that a
-    person can mend are one line; anything else is a fault of ours and keeps its traceback.
+    0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Errors that a person can mend are one
+    line; anything else is a fault of ours and keeps its traceback.
     """
-    quiet_libraries()
+    parser = Parser(prog=_prog(door), description=_described(door), formatter_class=_Formatter)
+    declare(parser, door)
+    return run_parser(parser, argv)
+
+
+def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
+    """Parse, and run what ``declare`` has put into the parser or one of its sub-parsers; exit codes as ``run``.
+
+    Raises:
+        SystemExit: with code 2 for wrong usage, as argparse does; with 0 after ``--help``.
+    """
+    start_process()
     _print_anything()
+    options = parser.parse_args(argv)
     try:
         with _sigterm_stops():
-            main(argv)
+            options.execute(options)
+    except UsageError as error:
+        options.parser.error(str(error))
     except MireError as error:
         return _fail(str(error))
     except OSError as error:
@@ -51,27 +72,46 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def declare(parser: argparse.ArgumentParser, door: ModuleType) -> None:
+    """Give a parser a command's own arguments and ``--quiet``, and name the function that runs it."""
+    parser.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="print nothing but errors")
+    door.add_arguments(parser)
+    parser.set_defaults(execute=door.execute, parser=parser)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that also answers a shell's Tab (``eval "$(register-python-argcomplete mire)"``)."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if completing():
+        if "_ARGCOMPLETE" in os.environ:
             import argcomplete
 
             argcomplete.autocomplete(self)
         return super().parse_args(args, namespace)
 
 
-def completing() -> bool:
-    """Whether a shell asks how the words typed so far go on, instead of running them."""
-    return "_ARGCOMPLETE" in os.environ
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but for options that have none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, []) else super()._get_help_string(action)
 
 
-def parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """An argument parser that shows the defaults in its help, and knows ``--quiet``."""
-    options = Parser(prog=prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    options.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="say nothing but errors")
-    return options
+def add_command(commands: Any, word: str, door: ModuleType) -> None:
+    """Make a command's module a word of a command line with several: ``commands`` is argparse's sub-parsers."""
+    text = _described(door)
+    declare(commands.add_parser(word, help=text, description=text, formatter_class=_Formatter), door)
+
+
+def _described(door: ModuleType) -> str:
+    """The first line of the module's docstring, with percent signs as argparse wants them."""
+    return (door.__doc__ or "").partition("\n")[0].replace("%", "%%")
+
+
+def _prog(door: ModuleType) -> str:
+    """What the user typed to start the command."""
+    name = door.__spec__.name if door.__spec__ else door.__name__
+    return os.environ.get(_TYPED) or f"python -m {name.removesuffix('.__main__')}"
 
 
 def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
@@ -99,20 +139,39 @@ class _Hush(argparse.Action):
 
     def __call__(self, *_: object) -> None:
         os.environ[_QUIET] = "1"
+        start_process()
 
 
 def is_quiet() -> bool:
-    """Whether this process was told to say nothing but errors."""
+    """Whether this process was told to print nothing but errors."""
     return bool(os.environ.get(_QUIET))
 
 
 def say(line: str) -> None:
-    """Print one line of progress to stderr at once, so that stdout stays machine-readable."""
+    """Print one line to stderr at once, unless only errors are wanted; for commands, libraries use ``logging``."""
     if not is_quiet():
         print(line, file=sys.stderr, flush=True)
 
 
-def quiet_libraries() -> None:
+class _ToStderr(logging.Handler):
+    """Log lines to stderr at once, so that stdout stays machine-readable."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def start_process() -> None:
+    """Show our own log lines and quiet the libraries': what a process does first, a command's or a worker's."""
+    level = logging.ERROR if is_quiet() else logging.INFO
+    for package in PACKAGES:
+        logger = logging.getLogger(package)
+        logger.setLevel(level)
+        if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
+            logger.addHandler(_ToStderr())
+    _quiet_libraries()
+
+
+def _quiet_libraries() -> None:
     """What libraries say about themselves, to developers, drowns what a command says to its user."""
     for name, value in (
         ("TOKENIZERS_PARALLELISM", "false"),

@@ -8,7 +8,7 @@ _KEPT: list[object] = []
 """A torch Library undoes its definitions when it is collected, so it is kept."""
 
 
-def mend_torchvision() -> None:
+def patch_torchvision() -> None:
     """Let torchvision import beside a torch build that its compiled operators do not fit.
 
     ``pip install torchvision`` beside a CPU-only torch leaves ``operator torchvision::nms does not exist``,

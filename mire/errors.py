@@ -27,3 +27,7 @@ class WorkerError(MireError):
 
 class JournalError(MireError):
     """A journal or a cache is in another process's hands, cannot be written, or is damaged."""
+
+
+class UsageError(MireError):
+    """Options of a command that contradict each other, or a value out of range; exit code 2."""

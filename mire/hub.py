@@ -9,7 +9,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 @lru_cache
-def unreachable() -> str | None:
+def offline_reason() -> str | None:
     """Why the hub cannot be reached, asked once; None where it answers, whatever it says.
 
     The Hugging Face libraries ask again and again for a minute or more. Where nothing answers they are told to

@@ -83,7 +83,7 @@ class PanelFolder:
     def deciding_files(self) -> Iterator[Path]:
         """Every file of the trained tasks that an answer rests on, in a fixed order."""
         yield self.root / "settings.json"
-        for task in (task for task in TASKS if self.has(task)):
+        for task in self.trained_tasks():
             yield from (self.task(task) / "taxonomy.json", self.weights(task))
             for voter in self.settings().panel.voters(task):
                 root = self.voter(task, voter)
@@ -97,6 +97,10 @@ class PanelFolder:
     def has(self, task: Task) -> bool:
         """Whether the task's experts are trained and their weights fitted."""
         return self.weights(task).is_file()
+
+    def trained_tasks(self) -> tuple[Task, ...]:
+        """The tasks that the panel answers."""
+        return tuple(task for task in TASKS if self.has(task))
 
     def lock(self, task: Task) -> Path:
         """Held by the process that trains the task."""
@@ -120,7 +124,7 @@ class PanelFolder:
         return self.task(task) / "weights.json"
 
     def card(self, task: Task) -> Path:
-        """What the task's experts were trained on, as ``mire.card`` reads it; may be missing."""
+        """What the task's experts were trained on, as ``mire.panel_card`` reads it; may be missing."""
         return self.task(task) / "card.json"
 
     def voter(self, task: Task, name: str) -> Path:

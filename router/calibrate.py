@@ -3,12 +3,13 @@
 python -m router.calibrate
 """
 
-from collections.abc import Sequence
+import argparse
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mire import cli
+from mire.cli import run
 
 N_FOLDS = 5
 SEEDS = (0, 1, 2)
@@ -49,9 +50,12 @@ def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) 
     return GRID[-1]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments: there are none."""
+
+
+def execute(options: argparse.Namespace) -> None:
     """Print how sure and how right the classifier is at each threshold, and the choice."""
-    cli.parser("python -m router.calibrate", "choose the router's threshold on held-out phrases").parse_args(argv)
     confidence, right = held_out()
     print(f"n = {len(right)}, accuracy {right.mean():.3f}\nthreshold  share sure  accuracy of these")
     for threshold in GRID:
@@ -62,4 +66,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.run(main))
+    raise SystemExit(run(sys.modules[__name__]))

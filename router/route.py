@@ -4,14 +4,15 @@ python -m router.route --data train.json
 python -m router.route --prompt "判断用户的意图: ..."
 """
 
+import argparse
 import json
 import math
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from mire import cli
+from mire.cli import run
 from mire.labels import TASKS, Task, builtin_taxonomy
 from mire.prompts import OFFICIAL_DIALOGUE_HEAD, OFFICIAL_IMAGE_HEAD, Prompt, parse_prompt
 from router.wording import wording
@@ -154,20 +155,22 @@ def _by_structure(prompt: Prompt, p_dialogue: float) -> Route:
     return Route(task, max(p_dialogue, 1 - p_dialogue), "fallback: no picture, no dialogue, unsure words")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print one JSON line for each sample: id, task, confidence, reason."""
-    parser = cli.parser("python -m router.route", "pick the task of each prompt")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, help="official JSON, JSONL or ShareGPT file")
     source.add_argument("--prompt", help="one prompt as text")
-    args = parser.parse_args(argv)
-    if args.prompt is not None:
-        _print(None, route_text(args.prompt))
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Print one JSON line per sample: id, task, confidence, reason."""
+    if options.prompt is not None:
+        _print(None, route_text(options.prompt))
         return
     # Read here: --help and --prompt need no sample reader.
     from mire.samples import read_samples
 
-    for sample in read_samples(args.data):
+    for sample in read_samples(options.data):
         _print(sample.id, route(sample.prompt))
 
 
@@ -183,4 +186,4 @@ def _print(sample_id: str | None, answer: Route) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.run(main))
+    raise SystemExit(run(sys.modules[__name__]))

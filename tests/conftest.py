@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 from records import dialogue_instruction, image_instruction
 
-from mire.compat import mend_torchvision
+from mire.cli import start_process
+from mire.compat import patch_torchvision
 
 # How long an example takes says something of the machine, and of what the first one imports.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,8 +18,10 @@ settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def importable_transformers() -> None:
-    mend_torchvision()
+def started_process() -> None:
+    """Libraries can be imported, and log lines are seen, as inside a command."""
+    patch_torchvision()
+    start_process()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from ensemble.command import COMMANDS
-from ensemble.command import main as mire_command
-from ensemble.submission import read_submission
+from ensemble.command import entry as mire_command
+from ensemble.prediction.submission import read_submission
 from mire.cli import run
 from mire.labels import load_taxonomy
 from mire.samples import read_samples
@@ -56,14 +56,14 @@ def understand(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatc
     entry = importlib.import_module(module)
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
     with pytest.raises(Understood):
-        entry.main(arguments)
+        run(entry, arguments)
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program, *words = (word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word))
     if program == "mire":
-        understand(COMMANDS[words[0]][0], words[1:], monkeypatch)
+        understand(COMMANDS[words[0]], words[1:], monkeypatch)
     elif program == "python" and words[0] == "-m":
         module = f"{words[1]}.__main__" if (ROOT / words[1].replace(".", "/")).is_dir() else words[1]
         understand(module, words[2:], monkeypatch)
@@ -130,7 +130,7 @@ def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     ):
         Path(name).write_text(text, encoding="utf-8")
     codes = {
-        words[1]: run(mire_command, words[1:])
+        words[1]: mire_command(words[1:])
         for name, line in commands()
         if name == page.name and (words := shlex.split(line))[0] == "mire"
     }
@@ -168,7 +168,7 @@ def test_the_challenge_is_done_as_the_page_says(
         if program == "bash":
             program, words = "mire", ["train", *words[1:]]
         if program == "mire" and words[0] not in ("doctor", "export"):
-            assert run(mire_command, words) == 0, line
+            assert mire_command(words) == 0, line
             done.append(words[0])
     assert done == ["validate", "train", "ablate", "predict", "score"]
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["n"] == 24

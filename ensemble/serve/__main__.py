@@ -1,32 +1,33 @@
-"""Serve a panel: a page for people, an interface for programs.
+"""Serve a panel: a page for people, an HTTP interface for programs.
 
 python -m ensemble.serve --panel runs/p
 """
 
-from collections.abc import Sequence
+import argparse
+import sys
 from pathlib import Path
 
 from ensemble.serve.limits import Limits
-from mire.cli import parser, run, say
-from mire.errors import MireError
-from mire.labels import TASKS
+from mire.cli import run, say
+from mire.errors import MireError, UsageError
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Command line; see the module's docstring."""
-    options = parser("ensemble.serve", "A page and an HTTP interface over a panel.")
-    options.add_argument("--panel", type=Path, required=True)
-    options.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
-    options.add_argument("--port", type=int, default=7860)
-    options.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
-    chosen = options.parse_args(argv)
-    if chosen.max_batch < 1:
-        options.error(f"--max-batch must be at least 1, got {chosen.max_batch}")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--panel", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
+    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Load the panel and answer until the process is stopped."""
+    if options.max_batch < 1:
+        raise UsageError(f"--max-batch must be at least 1, got {options.max_batch}")
     from mire.panel_folder import PanelFolder
 
-    folder = PanelFolder(chosen.panel)
+    folder = PanelFolder(options.panel)
     folder.settings()
-    tasks = [task for task in TASKS if folder.has(task)]
     try:
         import uvicorn
 
@@ -37,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         ) from error
     from ensemble.panel import Panel
 
-    panel = Panel.load(chosen.panel, tasks)
-    app = create_app(panel, Limits(max_batch=chosen.max_batch))
-    say(f"http://{chosen.host}:{chosen.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
-    uvicorn.run(app, host=chosen.host, port=chosen.port, log_level="warning")
+    app = create_app(Panel.load(options.panel, folder.trained_tasks()), Limits(max_batch=options.max_batch))
+    say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(sys.modules[__name__]))

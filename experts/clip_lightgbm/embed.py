@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mire.cache import BlobCache
-from mire.compat import mend_torchvision
+from mire.compat import patch_torchvision
 from mire.errors import DataError, PanelError
-from mire.hub import unreachable
+from mire.hub import offline_reason
 from mire.images import content_hash, load_image
-from mire.parameters import add_clip_config
+from mire.model_sizes import add_clip_config
+from mire.process_pool import workers
 from mire.settings import Clip
-from mire.workers import workers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -109,7 +109,7 @@ def create_model(settings: Clip) -> Any:
     Raises:
         PanelError: open_clip knows no such model or weights, or cannot fetch them.
     """
-    mend_torchvision()
+    patch_torchvision()
     import open_clip
     import torch
 
@@ -118,7 +118,7 @@ def create_model(settings: Clip) -> Any:
         raise PanelError(
             f"CLIP weights are only read as safetensors, and clip.weights names {weights}; convert it once"
         )
-    offline = unreachable() if weights and not Path(weights).is_file() else None
+    offline = offline_reason() if weights and not Path(weights).is_file() else None
     # open_clip warns of random weights, which here are asked for by name.
     logging.disable(logging.WARNING if weights is None else logging.NOTSET)
     try:

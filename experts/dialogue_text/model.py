@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from experts.dialogue_text.features import Parts, take_apart
 from experts.dialogue_text.lexicon import Lexicon, Side
-from experts.dialogue_text.made_up import made_up
-from experts.linear import Words, deciding_words, typical_words
+from experts.dialogue_text.synthetic_turns import made_up
+from experts.linear import Attributions, deciding_words, typical_words
 from mire.samples import Sample
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class DialogueTextModel:
         rows[:, model.classes_] = softmax(_SHARPNESS * scores, axis=1)
         return rows
 
-    def explain(self, sample: Sample, *, n: int = 8) -> Words:
+    def explain(self, sample: Sample, *, n: int = 8) -> Attributions:
         """The words that speak most for the top label, with what each adds to its score.
 
         Words of the question stand as they are, those of question and answer together as ``exchange: 上市``.
@@ -86,7 +86,7 @@ class DialogueTextModel:
         parts = take_apart(sample.turns)
         return deciding_words(self._parts["linear"], label, self._input([parts]), self._names(parts), n)
 
-    def label_words(self, *, n: int = 8) -> dict[str, Words]:
+    def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """The pieces of text that speak most for each label, with their part of the dialogue."""
         names = self._piece_names()
         return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}

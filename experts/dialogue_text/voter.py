@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experts.dialogue_text.features import clean
 from experts.dialogue_text.model import DialogueTextModel
-from experts.linear import Words
+from experts.linear import Attributions
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Taxonomy
@@ -69,9 +69,9 @@ class DialogueTextVoter:
     def save(self, folder: Path) -> None:
         self.model.save(folder)
 
-    def explain(self, samples: Sequence[Sample]) -> list[Words]:
+    def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
         """The words that speak most for the voter's own first label, for each sample."""
         return [self.model.explain(sample) for sample in samples]
 
-    def label_words(self) -> dict[str, Words]:
+    def label_words(self) -> dict[str, Attributions]:
         return self.model.label_words()

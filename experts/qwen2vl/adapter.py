@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from experts.qwen2vl.prompt import Layout
+from experts.qwen2vl.inputs.prompt import Layout
 from mire.errors import PanelError
 from mire.labels import Task
 

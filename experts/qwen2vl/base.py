@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
-from experts.qwen2vl.merged import MergedModel
-from mire.compat import mend_torchvision
+from experts.qwen2vl.model.merged_weights import MergedModel
+from mire.compat import patch_torchvision
 from mire.errors import PanelError
-from mire.hub import unreachable
+from mire.hub import offline_reason
 from mire.labels import Task
 from mire.settings import Qwen2VL
 
@@ -90,16 +90,16 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     Raises:
         PanelError: no such folder, or the hub cannot be reached.
     """
-    mend_torchvision()
+    patch_torchvision()
     import torch
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
 
-    from experts.qwen2vl.shortcuts import take_shortcuts
+    from experts.qwen2vl.model.fast_modules import install_fast_modules
 
     logging.disable_progress_bar()
     source = base_source(settings.base)
-    offline = None if Path(source).is_dir() else unreachable()
+    offline = None if Path(source).is_dir() else offline_reason()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     try:
@@ -112,7 +112,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
             f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
-    take_shortcuts(model)
+    install_fast_modules(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
 

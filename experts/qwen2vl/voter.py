@@ -1,5 +1,6 @@
 """The Qwen2-VL expert of one task as a voter."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,16 +12,17 @@ from typing import Any
 
 from experts.qwen2vl.adapter import Manifest, check_manifest, read_manifest
 from experts.qwen2vl.base import Base
-from experts.qwen2vl.prompt import EncodedPrompt, PromptEncoder
-from experts.qwen2vl.rows import fill_rows
-from experts.qwen2vl.trie import LabelTrie
+from experts.qwen2vl.inputs.label_trie import LabelTrie
+from experts.qwen2vl.inputs.prompt import EncodedPrompt, PromptEncoder
+from experts.qwen2vl.inputs.rows import pack_by_token_budget
 from mire.budget import Cost, answer_tokens
-from mire.cli import say
 from mire.labels import Taxonomy
+from mire.process_pool import AHEAD, InlineExecutor, prefetch, workers
 from mire.samples import Sample
 from mire.settings import Qwen2VL
 from mire.votes import Vote
-from mire.workers import AHEAD, AtOnce, ahead, workers
+
+logger = logging.getLogger(__name__)
 
 MAX_PADDING = 0.1
 WINDOW = 512
@@ -89,7 +91,7 @@ class Qwen2VLVoter:
         model = self.base.adapted(self.taxonomy.task)
         votes: dict[str, Vote] = {}
         # Read only once the next batch is under way, so that a GPU is never without work.
-        for scored in ahead(pool, partial(self._score, model), self._batches(prompts, most), n):
+        for scored in prefetch(pool, partial(self._score, model), self._batches(prompts, most), n):
             votes |= self._read(scored)
         return votes
 
@@ -115,7 +117,7 @@ class Qwen2VLVoter:
         """Label probabilities of prompts, on the device; a batch that does not fit into memory is halved."""
         import torch
 
-        from experts.qwen2vl.scoring import label_log_likelihoods
+        from experts.qwen2vl.model.scoring import label_log_likelihoods
 
         try:
             with torch.inference_mode():
@@ -126,25 +128,27 @@ class Qwen2VLVoter:
         torch.cuda.empty_cache()
         middle = len(prompts) // 2
         if not middle:
-            say(f"{self.name}: sample {prompts[0].sample_id!r} of {len(prompts[0])} tokens does not fit into memory")
+            logger.info(
+                f"{self.name}: sample {prompts[0].sample_id!r} of {len(prompts[0])} tokens does not fit into memory"
+            )
             return []
-        say(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
+        logger.info(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
         return self._score(model, prompts[:middle]) + self._score(model, prompts[middle:])
 
     def _collated(self, prompts: Sequence[EncodedPrompt], device: Any) -> Any:
-        from experts.qwen2vl.batch import collate, pack
+        from experts.qwen2vl.inputs.batch import collate, pack
 
         padding = {"image_pad": self.base.image_pad, "pad": self.base.pad}
         multiple = BUCKET if self.settings.compile else 1
-        put = pack if self.settings.attention == "packed" else collate
-        batch = put(prompts, self.trie, **padding, multiple=multiple)
+        make_batch = pack if self.settings.attention == "packed" else collate
+        batch = make_batch(prompts, self.trie, **padding, multiple=multiple)
         return (batch.pin_memory() if device.type == "cuda" else batch).to(device)
 
     def _batches(self, prompts: Iterable[EncodedPrompt], most: int) -> Iterator[list[EncodedPrompt]]:
         """Prompts within the token budget, as soon as so many are read; padded rows wait for others of like length."""
         budget, n_inner = self.settings.token_budget, len(self.trie.inner)
         if self.settings.attention == "packed":
-            yield from fill_rows(prompts, budget, n_inner, most)
+            yield from pack_by_token_budget(prompts, budget, n_inner, most)
             return
         queue = iter(prompts)
         while window := sorted(islice(queue, WINDOW), key=len):
@@ -154,7 +158,7 @@ class Qwen2VLVoter:
         """Encoded samples in order; their pictures are decoded ahead, in other processes or in the pool's n threads."""
         load, paths = self.encoder.load, [path for sample in samples for path in sample.images]
         if self.settings.input_workers is None and not self._on_gpu:
-            loaded = ahead(pool, load, paths, AHEAD * n)
+            loaded = prefetch(pool, load, paths, AHEAD * n)
         else:
             loaded = workers(self.settings.input_workers).map(load, paths)
         for sample in samples:
@@ -168,7 +172,7 @@ def side_by_side(n: int) -> Iterator[Executor]:
     A CPU's cores wait less for one another with a batch each, and meanwhile read what comes next.
     """
     if n == 1:
-        yield AtOnce()
+        yield InlineExecutor()
         return
     import torch
 

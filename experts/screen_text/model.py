@@ -9,7 +9,7 @@ from zipfile import ZIP_DEFLATED
 
 import numpy as np
 
-from experts.linear import Words, deciding_words, typical_words
+from experts.linear import Attributions, deciding_words, typical_words
 from experts.screen_text.features import (
     ZONES,
     Array,
@@ -118,7 +118,7 @@ class ScreenTextModel:
         mixed /= mixed.sum(axis=1, keepdims=True)
         return mixed
 
-    def explain(self, reading: Reading, *, n: int = 8) -> Words:
+    def explain(self, reading: Reading, *, n: int = 8) -> Attributions:
         """The words that speak most for the top label, with what each adds to its logit.
 
         Pieces of text stand as they are read, with their zone, other features in words: ``title: 退款``,
@@ -128,7 +128,7 @@ class ScreenTextModel:
         features = self._features([reading])
         return deciding_words(self._parts["linear"], label, self._linear_input(features), self._names(features), n)
 
-    def label_words(self, *, n: int = 8) -> dict[str, Words]:
+    def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """The pieces of text that speak most for each label, with their zone."""
         names = self._piece_names()
         return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}

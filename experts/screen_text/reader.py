@@ -14,7 +14,7 @@ from experts.screen_text.pixels import PIXELS_VERSION, pixel_features
 from mire.cache import BlobCache
 from mire.errors import DataError
 from mire.images import content_hash, load_image
-from mire.workers import workers
+from mire.process_pool import workers
 
 if TYPE_CHECKING:
     from PIL.Image import Image

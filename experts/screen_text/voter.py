@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experts.linear import Words
+from experts.linear import Attributions
 from experts.screen_text.model import ScreenTextModel
 from experts.screen_text.reader import Reader
 from mire.budget import Cost, answer_tokens
 from mire.errors import PanelError
 from mire.labels import Taxonomy
-from mire.parameters import count_ocr
+from mire.model_sizes import count_ocr
 from mire.samples import Sample
 from mire.votes import Vote
 
@@ -81,7 +81,7 @@ class ScreenTextVoter:
     def save(self, folder: Path) -> None:
         self.model.save(folder)
 
-    def explain(self, samples: Sequence[Sample]) -> list[Words]:
+    def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
         """The words that speak most for the voter's own first label, for each sample; empty where it abstains."""
         readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
         return [
@@ -89,5 +89,5 @@ class ScreenTextVoter:
             for sample in samples
         ]
 
-    def label_words(self) -> dict[str, Words]:
+    def label_words(self) -> dict[str, Attributions]:
         return self.model.label_words()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ensemble.panel import Panel, TaskPanel
-from ensemble.weights import Ballot, Weights
+from ensemble.weights import VoterWeight, Weights
 from mire.budget import Cost, ParameterCount
 from mire.labels import Taxonomy, builtin_taxonomy
 from mire.samples import Sample
@@ -41,6 +41,6 @@ class FakeVoter:
 
 
 def image_panel(*voters: FakeVoter, **weights: float) -> Panel:
-    ballots = {voter.name: Ballot(weight=weights.get(voter.name, 1.0)) for voter in voters}
+    ballots = {voter.name: VoterWeight(weight=weights.get(voter.name, 1.0)) for voter in voters}
     task = TaskPanel(builtin_taxonomy("image"), voters, Weights(voters=ballots))
     return Panel(load_settings("nano"), {"image": task}, ParameterCount({}))

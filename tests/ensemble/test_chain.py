@@ -35,7 +35,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def panel(tiny_set: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("panel") / "p"
-    assert run(train.main, ["all", *data(tiny_set), "--panel", str(folder), "--config", str(config)]) == 0
+    assert run(train, ["all", *data(tiny_set), "--panel", str(folder), "--config", str(config)]) == 0
     return folder
 
 
@@ -53,7 +53,7 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
     panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "submit.csv"
-    assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out), "--json"]) == 0
+    assert run(predict, [*data(tiny_set), "--panel", str(panel), "--out", str(out), "--json"]) == 0
     seen = capsys.readouterr()
     assert re.search(r"all [\d.]+ s; [\d.]+ rows a second", seen.err)
     printed = json.loads(seen.out)
@@ -67,7 +67,7 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
     report = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
     assert (report["rows"], report["degraded"], report["max_calls"]) == (24, {}, 1)
     capsys.readouterr()
-    assert run(score.main, ["--truth", str(tiny_set / "train.json"), "--submission", str(out)]) == 0
+    assert run(score, ["--truth", str(tiny_set / "train.json"), "--submission", str(out)]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["n"] == 24
     assert figures["mean_f1"] == pytest.approx(
@@ -78,7 +78,7 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
 def test_ablation_of_the_training_set_uses_out_of_fold_votes(
     panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(ablate.main, [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path)]) == 0
+    assert run(ablate, [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     assert {part["votes"] for part in result["tasks"].values()} == {"out_of_fold"}
     # the card's, of both tasks' only voters
@@ -102,7 +102,7 @@ def test_ablation_of_new_samples_casts_fresh_votes_and_leaves_seen_ones_out(
     path = tmp_path / "new.json"
     path.write_text(json.dumps(dialogues, ensure_ascii=False), encoding="utf-8")
     arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(panel)]
-    assert run(ablate.main, [*arguments, "--out", str(tmp_path)]) == 0
+    assert run(ablate, [*arguments, "--out", str(tmp_path)]) == 0
     part = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))["tasks"]["dialogue"]
     assert (part["votes"], part["n"]) == ("fresh", 8)
     assert "4 samples were trained on and are left out" in capsys.readouterr().err
@@ -111,7 +111,7 @@ def test_ablation_of_new_samples_casts_fresh_votes_and_leaves_seen_ones_out(
 def test_a_panel_of_other_settings_is_not_overwritten(
     panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(train.main, ["all", *data(tiny_set), "--panel", str(panel), "--config", "cpu"]) == 1
+    assert run(train, ["all", *data(tiny_set), "--panel", str(panel), "--config", "cpu"]) == 1
     assert "was trained with other settings (configuration 'tiny', now 'cpu')" in capsys.readouterr().err
 
 
@@ -130,7 +130,7 @@ def test_labels_are_checked_before_anything_is_trained(
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--config", str(config)]
-    assert run(train.main, ["all", *arguments, "--panel", str(tmp_path / "p")]) == 1
+    assert run(train, ["all", *arguments, "--panel", str(tmp_path / "p")]) == 1
     seen = capsys.readouterr().err
     assert message in seen and seen.count("\n") == 1
     assert not (tmp_path / "p").exists()
@@ -144,7 +144,7 @@ def test_training_says_what_it_cannot_read_and_goes_on(
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(tmp_path / "p")]
-    assert run(train.main, ["image", *arguments, "--config", str(config)]) == 0
+    assert run(train, ["image", *arguments, "--config", str(config)]) == 0
     said = capsys.readouterr().err
     assert "image: 2 of them are learned from as far as they can be read (first: record 2, id '0001': picture" in said
     assert re.search(r"clip_lightgbm trained in \d+ s, 10 out-of-fold votes", said)
@@ -156,10 +156,10 @@ def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_us
     many = tmp_path / "many.yaml"
     many.write_text(CONFIG.replace("folds: 2", "folds: 5"))
     arguments = ["dialogue", *data(tiny_set), "--panel", str(tmp_path / "p")]
-    assert run(train.main, [*arguments, "--config", str(many)]) == 1
+    assert run(train, [*arguments, "--config", str(many)]) == 1
     said = capsys.readouterr().err
     assert "5 folds need a label with at least 5 samples, the commonest has 4" in said and said.count("\n") == 1
-    assert run(train.main, [*arguments, "--config", str(config)]) == 0
+    assert run(train, [*arguments, "--config", str(config)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_wrong_paths_end_in_one_line(
     panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     usual = [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path / "s.csv")]
-    assert run(predict.main, [*usual, *arguments]) == 1
+    assert run(predict, [*usual, *arguments]) == 1
     seen = capsys.readouterr().err
     assert message in seen and seen.count("\n") == 1
 
@@ -193,7 +193,7 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
     )
     panel, out = tmp_path / "p", tmp_path / "s.csv"
     arguments = ["all", *data(tiny_set), "--panel", str(panel), "--config", str(tmp_path / "c.yaml")]
-    assert run(train.main, arguments) == 0
+    assert run(train, arguments) == 0
     names = {path.name for path in (panel / "image" / "qwen2vl").iterdir()}
     assert {"adapter_model.safetensors", "adapter_config.json", "mire.json", "folds"} <= names
     card = (panel / "image" / "qwen2vl" / "README.md").read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
     assert f"on {final[12]} of 2 folds. This adapter " in card and origin in card and str(tmp_path) not in card
     votes = json.loads((panel / "image" / "votes" / "qwen2vl.json").read_text(encoding="utf-8"))["votes"]
     assert len(votes) == (12 if "merge" in final else 6)
-    assert run(predict.main, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0
+    assert run(predict, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0
     report = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
     assert report["rows"] == 24
     assert report["max_calls"] == 1

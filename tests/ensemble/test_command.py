@@ -1,41 +1,45 @@
-import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ensemble.command import COMMANDS, main
-from mire.cli import run
+from ensemble.command import COMMANDS, entry
+from mire import __version__
 
 
 @pytest.mark.parametrize("word", COMMANDS)
 def test_every_word_has_a_command_behind_it(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    module, _ = COMMANDS[word]
-    assert callable(importlib.import_module(module).main)
     with pytest.raises(SystemExit, match="0"):
-        main([word, "--help"])
-    assert "usage:" in capsys.readouterr().out
+        entry([word, "--help"])
+    assert f"usage: mire {word}" in capsys.readouterr().out
 
 
 def test_the_other_words_go_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(main, ["route", "--prompt", "判断用户的意图: 用户: 会生锈吗 客服: 不会"]) == 0
+    assert entry(["route", "--prompt", "判断用户的意图: 用户: 会生锈吗 客服: 不会"]) == 0
     assert json.loads(capsys.readouterr().out)["task"] == "dialogue"
 
 
 def test_an_unknown_word_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["predikt"])
+        entry(["predikt"])
     assert "invalid choice: 'predikt'" in capsys.readouterr().err
 
 
 def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
+        entry(["--help"])
     said = capsys.readouterr().out
-    assert all(f"  {word}" in said and what in said for word, (_, what) in COMMANDS.items())
+    assert all(re.search(rf"^ +{word}( |$)", said, re.MULTILINE) for word in COMMANDS)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        entry(["--version"])
+    assert capsys.readouterr().out == f"mire {__version__}\n"
 
 
 @pytest.mark.parametrize(

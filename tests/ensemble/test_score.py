@@ -6,6 +6,7 @@ import pytest
 from records import dialogue_instruction, image_instruction
 
 from ensemble import score
+from ensemble.prediction.submission_scores import score_submission
 from mire.cli import run
 
 Write = Callable[[object], Path]
@@ -27,7 +28,7 @@ def submission(path: Path, labels: str) -> Path:
 def test_the_official_readmes_example(write_json: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = write_json(records("a d d a c a c a a a"))
     csv = submission(tmp_path / "s.csv", "d b a b c a a a a a")
-    assert run(score.main, ["--truth", str(truth), "--submission", str(csv)]) == 0
+    assert run(score, ["--truth", str(truth), "--submission", str(csv)]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     figures = json.loads(line)
     assert round(figures["f1"], 4) == 0.5333
@@ -39,7 +40,7 @@ def test_the_official_readmes_example(write_json: Write, tmp_path: Path, capsys:
 
 def test_the_mean_is_over_tasks_not_rows(write_json: Write, tmp_path: Path) -> None:
     both = records("a a a") + records("b", dialogue_instruction("用户: 会生锈吗"), start=3)
-    figures = score.score(write_json(both), submission(tmp_path / "s.csv", "a a a x"))
+    figures = score_submission(write_json(both), submission(tmp_path / "s.csv", "a a a x"))
     assert figures["tasks"]["image"]["f1"] == 1
     assert figures["tasks"]["dialogue"]["f1"] == 0
     assert figures["mean_f1"] == 0.5
@@ -54,7 +55,7 @@ def test_ids_must_agree(
     write_json: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: str, predicted: str, message: str
 ) -> None:
     csv = submission(tmp_path / "s.csv", predicted)
-    assert run(score.main, ["--truth", str(write_json(records(labels))), "--submission", str(csv)]) == 1
+    assert run(score, ["--truth", str(write_json(records(labels))), "--submission", str(csv)]) == 1
     seen = capsys.readouterr().err
     assert message in seen
     assert seen.count("\n") == 1

@@ -9,10 +9,10 @@ from experts.clip_lightgbm.embed import Embedder, create_model
 from experts.clip_lightgbm.voter import ClipLightgbmVoter
 from mire.errors import PanelError
 from mire.labels import builtin_taxonomy
+from mire.process_pool import ProcessPool
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import Clip
-from mire.workers import Workers
 
 CLIP = Clip(model="mire-nano", weights="random", batch_size=4)
 CART, SHOP = "购物车页面", "店铺页面"
@@ -105,7 +105,7 @@ def test_workers_change_no_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyP
     paths = [tmp_path / f"{number}.png" for number in range(40)]
     for number, path in enumerate(paths[:-1]):
         Image.new("RGB", (40 + number, 80), (6 * number, 40, 30)).save(path)
-    monkeypatch.setattr("experts.clip_lightgbm.embed.workers", lambda: Workers(n))
+    monkeypatch.setattr("experts.clip_lightgbm.embed.workers", lambda: ProcessPool(n))
     vectors = Embedder(CLIP).embed(paths)
     assert list(vectors) == paths[:-1], "all but the missing one"
     alone = Embedder(CLIP)

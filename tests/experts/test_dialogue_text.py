@@ -7,8 +7,8 @@ from records import dialogue_instruction
 
 from experts.dialogue_text.features import clean, is_question, take_apart
 from experts.dialogue_text.lexicon import Lexicon
-from experts.dialogue_text.made_up import made_up
 from experts.dialogue_text.model import DialogueTextModel
+from experts.dialogue_text.synthetic_turns import made_up
 from experts.dialogue_text.voter import DialogueTextVoter
 from mire.errors import PanelError, SettingsError
 from mire.labels import Label, Taxonomy, builtin_taxonomy

@@ -25,10 +25,10 @@ from mire.cache import BlobCache
 from mire.errors import PanelError
 from mire.images import content_hash
 from mire.labels import Label, Taxonomy, builtin_taxonomy
-from mire.parameters import count_ocr
+from mire.model_sizes import count_ocr
+from mire.process_pool import ProcessPool
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.workers import Workers
 
 LABELS = ("购物车", "退款", "店铺")
 
@@ -253,7 +253,7 @@ def test_workers_change_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     read = {}
     for n in (0, 2):
         monkeypatch.setenv("MIRE_CACHE", str(tmp_path / str(n)))
-        crew = Workers(n)
+        crew = ProcessPool(n)
         monkeypatch.setattr("experts.screen_text.reader.workers", lambda crew=crew: crew)
         read[n] = Reader().read(paths)
         assert len(crew.pids()) == n

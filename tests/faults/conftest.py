@@ -32,5 +32,5 @@ def bench(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIRE_CACHE", str(made.root / "cache"))
         usual = ["--data", str(made.data), "--images", str(made.images), "--panel", str(made.panel)]
-        assert run(train.main, ["all", *usual, "--config", str(config)]) == 0
+        assert run(train, ["all", *usual, "--config", str(config)]) == 0
     return made

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ensemble.panel import Panel
-from ensemble.worker import Answered, Job, Worker
+from ensemble.prediction.worker import Answered, Job, Worker
 from mire.samples import Sample
 
 POISON = "s00007"

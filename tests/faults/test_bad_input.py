@@ -45,7 +45,7 @@ def answered(bench: Bench, folder: Path) -> Path:
     usual = ["--data", str(write(folder, "all.json", CASES)), "--images", str(folder / "images")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIRE_CACHE", str(bench.root / "cache"))
-        assert run(predict.main, [*usual, "--panel", str(bench.panel), "--out", str(out)]) == 0
+        assert run(predict, [*usual, "--panel", str(bench.panel), "--out", str(out)]) == 0
     return out
 
 
@@ -70,7 +70,7 @@ def test_the_degraded_are_counted_in_the_last_line(
     n_degraded = sum(case.reason is not None for case in CASES)
     assert len(report(answered)["degraded"]) == n_degraded
     usual = ["--data", str(folder / "all.json"), "--images", str(folder / "images"), "--panel", str(bench.panel)]
-    assert run(predict.main, [*usual, "--out", str(answered)]) == 0
+    assert run(predict, [*usual, "--out", str(answered)]) == 0
     assert f"{len(CASES)} rows, {n_degraded} degraded" in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -79,7 +79,7 @@ def test_strict_refuses_instead(bench: Bench, folder: Path, capsys: pytest.Captu
     """A text file is known before the work starts, half a picture when a voter decodes it."""
     data = write(folder, "strict.json", [CASES[NAMES.index(name)]])
     usual = ["--data", str(data), "--images", str(folder / "images"), "--panel", str(bench.panel)]
-    assert run(predict.main, [*usual, "--out", str(folder / "strict.csv"), "--strict"]) == 1
+    assert run(predict, [*usual, "--out", str(folder / "strict.csv"), "--strict"]) == 1
     assert "cannot be read" in capsys.readouterr().err
     assert not (folder / "strict.csv").exists()
 
@@ -95,7 +95,7 @@ def test_a_lower_limit_in_the_settings_refuses_more_pictures(bench: Bench, folde
 
 def test_validate_names_every_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write(folder, "validate.json", CASES)
-    assert run(validate.main, ["--data", str(data), "--images", str(folder / "images")]) == 1
+    assert run(validate, ["--data", str(data), "--images", str(folder / "images")]) == 1
     lines = capsys.readouterr().out.splitlines()
     for number, case in enumerate(CASES, start=1):
         mine = [line for line in lines if line.startswith(f"record {number}, id ")]
@@ -107,7 +107,7 @@ def test_a_refused_file_says_why(tmp_path: Path, name: str, capsys: pytest.Captu
     content, words = refused.FILES[name]
     (tmp_path / "data.json").write_bytes(content)
     usual = ["--data", str(tmp_path / "data.json"), "--images", str(tmp_path)]
-    assert run(validate.main, usual) == 1
+    assert run(validate, usual) == 1
     seen = capsys.readouterr()
     assert words in seen.out + seen.err
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import dialogue_instruction, image_instruction
 
-from ensemble.submission import read_submission, write_submission
+from ensemble.prediction.submission import read_submission, write_submission
 from mire.errors import DataError
 from mire.labels import TASKS
 from mire.prompts import DIALOGUE_END, DIALOGUE_START, OFFICIAL_DIALOGUE_HEAD, OFFICIAL_IMAGE_HEAD, parse_prompt

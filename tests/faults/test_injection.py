@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from records import dialogue_instruction, image_instruction
 
+from experts.qwen2vl.inputs.prompt import Layout, PromptEncoder
 from experts.qwen2vl.nano.build import build_tokenizer
-from experts.qwen2vl.prompt import Layout, PromptEncoder
 from mire.labels import builtin_taxonomy
 from mire.prompts import DIALOGUE_END, DIALOGUE_START, OFFICIAL_DIALOGUE_HEAD, OFFICIAL_IMAGE_HEAD, parse_prompt
 from mire.samples import Sample

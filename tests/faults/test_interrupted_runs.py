@@ -168,8 +168,8 @@ def test_a_csv_that_does_not_fit_leaves_the_old_one(bench: Bench, tmp_path: Path
 
 
 def test_a_changed_panel_or_sample_is_answered_again_and_nothing_else(bench: Bench, tmp_path: Path) -> None:
-    from ensemble.fingerprint import panel_digest
-    from ensemble.workload import Workload
+    from ensemble.prediction.digest import panel_digest
+    from ensemble.prediction.workload import Workload
     from mire.panel_folder import PanelFolder
 
     def fingerprints(data: Path) -> dict[str, str]:

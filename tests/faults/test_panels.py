@@ -9,7 +9,7 @@ import pytest
 from bench import Bench, error_line
 
 from ensemble import ablate
-from ensemble.ballots import read_ballot_box
+from ensemble.oof_votes import read_out_of_fold_votes
 from ensemble.panel import Panel
 from mire.cli import run
 from mire.errors import PanelError
@@ -105,7 +105,7 @@ def test_a_broken_file_of_the_training_is_one_line(
 ) -> None:
     (panel / "dialogue" / place).write_text(content)
     usual = ["--data", str(bench.data), "--images", str(bench.images), "--panel", str(panel)]
-    assert run(ablate.main, [*usual, "--out", str(tmp_path / "a")]) == 1
+    assert run(ablate, [*usual, "--out", str(tmp_path / "a")]) == 1
     said = capsys.readouterr().err
     assert f"{panel / 'dialogue' / place} is broken: " in said and said.count("\n") == 1
 
@@ -119,4 +119,4 @@ def test_votes_that_fit_no_label_are_refused(panel: Path, vote: dict[str, object
     body["votes"]["x"] = vote
     path.write_text(json.dumps(body), encoding="utf-8")
     with pytest.raises(PanelError, match="is broken: .*sample 'x' has another label, or not one probability a label"):
-        read_ballot_box(PanelFolder(panel), "dialogue")
+        read_out_of_fold_votes(PanelFolder(panel), "dialogue")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from bench import Bench, report, rows
 
-from ensemble import predict, workload
-from ensemble.answer import NEAR_TIE, Answer, Tally
+from ensemble import predict
+from ensemble.prediction import workload
+from ensemble.prediction.runner import NEAR_TIE, Answer, RunSummary
 from mire.cli import run
 
 TOLERANCE = 1e-5
@@ -20,7 +21,7 @@ TOLERANCE = 1e-5
 def answers(bench: Bench, data: Path, out: Path) -> tuple[dict[str, str], dict[str, float]]:
     """Each id's row without its place in the file, and its margin."""
     usual = ["--data", str(data), "--images", str(bench.images), "--panel", str(bench.panel), "--out", str(out)]
-    assert run(predict.main, usual) == 0
+    assert run(predict, usual) == 0
     with closing(sqlite3.connect(f"{out}.journal")) as connection:
         kept = dict(connection.execute("SELECT sample_id, answer FROM answers").fetchall())
     return {row["id"]: json.dumps(row) for row in rows(out)}, {key: json.loads(kept[key])["margin"] for key in kept}
@@ -53,7 +54,7 @@ def test_the_same_run_twice_gives_the_same_bytes(bench: Bench, tmp_path: Path, m
 
 
 def test_near_ties_are_counted() -> None:
-    tally = Tally()
+    tally = RunSummary()
     for key, margin in {"a": 0.0, "b": 0.0009, "c": 0.001, "d": 0.5}.items():
         tally.add(key, Answer("x", (), 1, 1, margin))
     assert tally.report["near_ties"] == {"margin": 0.001, "samples": 2}

@@ -15,10 +15,10 @@ from bench import PRIORITY, Bench, error_line, finish, start, write_many
 from deadly import POISON, DeadlyJob
 from processes import all_end
 
-from ensemble.answer import answer
-from ensemble.fingerprint import panel_digest
-from ensemble.processes import processes
-from ensemble.workload import CHUNK, Workload
+from ensemble.prediction.digest import panel_digest
+from ensemble.prediction.process_workers import processes
+from ensemble.prediction.runner import run_workload
+from ensemble.prediction.workload import CHUNK, Workload
 from mire.errors import WorkerError
 from mire.journal import Journal
 from mire.panel_folder import PanelFolder
@@ -119,7 +119,7 @@ def test_a_sample_that_kills_every_worker_ends_the_run_with_one_line(
         pytest.raises(WorkerError, match="two workers died on the same .* samples, 's.*' to 's.*': signal SIGKILL; "),
         processes(DeadlyJob(bench.panel, work.tasks), 2) as crew,
     ):
-        answer(work, crew, journal, panel_digest(PanelFolder(bench.panel), crew.loaded.device), strict=False)
+        run_workload(work, crew, journal, panel_digest(PanelFolder(bench.panel), crew.loaded.device), strict=False)
     assert POISON not in ids(out) and len(ids(out)) >= CHUNK
     assert bench.predict(out, data=many).returncode == 0
     assert_whole(out, whole)
@@ -175,7 +175,7 @@ def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
     out = tmp_path / "s.csv"
     process = start(bench, out, many, *RAY, "--address", address, "--workers", "2")
     lines_until(process, "samples, ")
-    while not (answering := workers(os.getpid(), "ray::Remote.answer")):  # the other one may still be loading
+    while not (answering := workers(os.getpid(), "ray::RayWorker.answer")):  # the other one may still be loading
         assert process.poll() is None
         time.sleep(0.01)
     answering[0].kill()
@@ -200,7 +200,7 @@ def test_a_cluster_of_its_own_ends_with_the_run_and_leaves_stdout_alone(
     process = start(bench, out, many, *RAY, "--workers", "2")
     lines_until(process, "samples, ")
     family = psutil.Process(process.pid).children(recursive=True)
-    assert workers(process.pid, "ray::Remote")
+    assert workers(process.pid, "ray::RayWorker")
     process.send_signal(signal.SIGTERM)
     _, rest = process.communicate()
     assert (process.returncode, rest.splitlines()[-1][:26]) == (143, "error: stopped by SIGTERM;")

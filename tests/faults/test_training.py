@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from bench import finish
 
-from experts.qwen2vl.checkpoints import claim
+from experts.qwen2vl.training.checkpoints import resume_from
 from mire.errors import PanelError
 
 
@@ -24,16 +24,16 @@ def checkpoint(root: Path, step: int, state: str | None) -> None:
 
 @pytest.mark.parametrize("state", [None, "", '{"epoch": 2, "log'])
 def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path, state: str | None) -> None:
-    assert claim(tmp_path, "a") is None
+    assert resume_from(tmp_path, "a") is None
     checkpoint(tmp_path, 10, "{}")
     checkpoint(tmp_path, 20, state)
-    assert claim(tmp_path, "a") == str(tmp_path / "checkpoint-10")
+    assert resume_from(tmp_path, "a") == str(tmp_path / "checkpoint-10")
 
 
 def test_checkpoints_of_another_configuration_are_refused(tmp_path: Path) -> None:
-    claim(tmp_path, "a")
+    resume_from(tmp_path, "a")
     with pytest.raises(PanelError, match="holds checkpoints of other settings or samples; delete it"):
-        claim(tmp_path, "b")
+        resume_from(tmp_path, "b")
 
 
 @pytest.fixture(scope="module")

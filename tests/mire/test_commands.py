@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 from records import dialogue_instruction
 
-from mire import doctor, validate
+from mire import validate
 from mire.cli import run
+from mire.doctor import __main__ as doctor
 
 
 def test_a_clean_set_validates(tiny_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(validate.main, ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]) == 0
+    assert run(validate, ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]) == 0
     assert "24 samples, 6 labels: " in capsys.readouterr().out
 
 
@@ -25,7 +26,7 @@ def test_every_fault_is_listed(
         {"id": "1", "instruction": "<image>", "output": "没有的", "image": ["a.png"]},
         {"id": "2", "instruction": "<image>", "output": "", "image": ["b.png"]},
     ]
-    assert run(validate.main, ["--data", str(write_json(records)), "--images", str(tmp_path)]) == 1
+    assert run(validate, ["--data", str(write_json(records)), "--images", str(tmp_path)]) == 1
     seen = capsys.readouterr()
     assert "record 1, id '1': picture 'a.png' is missing" in seen.out
     assert "record 1, id '1': '没有的' is no live label; labels of your own are named by --config" in seen.out
@@ -49,13 +50,13 @@ def test_labels_and_limits_of_ones_own(
         {"id": "3", "instruction": "<image>", "output": "退款页面", "image": ["a.png"]},
     ]
     usual = ["--data", str(write_json(records)), "--images", str(tmp_path)]
-    assert run(validate.main, [*usual, "--config", str(tmp_path / "c.yaml")]) == 1
+    assert run(validate, [*usual, "--config", str(tmp_path / "c.yaml")]) == 1
     listed = capsys.readouterr().out.splitlines()[:-1]
     assert listed == [
         "record 2, id '2': '是否会生锈' is no live label; labels of your own are named by --config",
         "record 3, id '3': picture 'a.png': 10x10 pixels exceed the limit of 99",
     ]
-    assert run(validate.main, usual) == 1
+    assert run(validate, usual) == 1
     assert capsys.readouterr().out.splitlines()[:-1] == [
         "record 1, id '1': '开发票' is no live label; labels of your own are named by --config"
     ]
@@ -63,19 +64,19 @@ def test_labels_and_limits_of_ones_own(
 
 def test_usage_errors_exit_with_2() -> None:
     with pytest.raises(SystemExit, match="2"):
-        run(validate.main, ["--nonsense"])
+        run(validate, ["--nonsense"])
 
 
 def test_doctor_prints_the_budget_of_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(doctor.main, ["--config", "cpu"]) == 0
+    assert run(doctor, ["--config", "cpu"]) == 0
     assert "fits: fewer than 10,000,000,000 are allowed" in capsys.readouterr().out
 
 
 def test_doctor_refuses_a_folder_that_is_no_panel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(doctor.main, ["--panel", str(tmp_path)]) == 1
+    assert run(doctor, ["--panel", str(tmp_path)]) == 1
     assert "is no panel: settings.json is missing" in capsys.readouterr().err
 
 
 def test_settings_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(doctor.main, ["--config", "nono"]) == 1
+    assert run(doctor, ["--config", "nono"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

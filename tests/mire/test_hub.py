@@ -14,9 +14,9 @@ def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "TIMEOUT_SECONDS", 0.5)
-    hub.unreachable.cache_clear()
+    hub.offline_reason.cache_clear()
     yield
-    hub.unreachable.cache_clear()
+    hub.offline_reason.cache_clear()
 
 
 @pytest.fixture(params=["refuses", "is silent"])
@@ -32,7 +32,7 @@ def dead_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_dead_hub_is_known_in_seconds_and_not_asked_again(dead_hub: str) -> None:
-    assert f"{dead_hub} does not answer" in str(hub.unreachable())
+    assert f"{dead_hub} does not answer" in str(hub.offline_reason())
     assert constants.HF_HUB_OFFLINE
 
 
@@ -49,4 +49,4 @@ def test_base_and_clip_name_the_way_out_when_the_hub_is_dead(dead_hub: str) -> N
 
 def test_what_the_environment_says_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert hub.unreachable() == "HF_HUB_OFFLINE is set"
+    assert hub.offline_reason() == "HF_HUB_OFFLINE is set"

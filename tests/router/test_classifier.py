@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mire.cli import run
 from router import calibrate, classifier
 from router.route import THRESHOLD
 from router.wording import wording
@@ -70,5 +71,5 @@ def test_choose_threshold() -> None:
 
 
 def test_calibrate_prints_its_choice(capsys: pytest.CaptureFixture[str]) -> None:
-    calibrate.main([])
+    assert run(calibrate, []) == 0
     assert capsys.readouterr().out.endswith(f"choice: {THRESHOLD}\n")

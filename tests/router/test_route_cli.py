@@ -23,7 +23,7 @@ def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     data = tmp_path / "data.json"
     data.write_text(json.dumps(records), encoding="utf-8")
-    assert cli.run(route.main, ["--data", str(data)]) == 0
+    assert cli.run(route, ["--data", str(data)]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         {"id": "对话-1", "task": "image", "confidence": 1.0, "reason": "official image frame"},
@@ -32,14 +32,14 @@ def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_prompt(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(route.main, ["--prompt", "判断用户的意图"]) == 0
+    assert cli.run(route, ["--prompt", "判断用户的意图"]) == 0
     line = json.loads(capsys.readouterr().out)
     assert (line["id"], line["task"]) == (None, "dialogue")
     assert set(line) == {"id", "task", "confidence", "reason"}
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(route.main, ["--data", str(tmp_path / "none.json")]) == 1
+    assert cli.run(route, ["--data", str(tmp_path / "none.json")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
@@ -48,7 +48,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("argv", [[], ["--prompt", "a", "--data", "b"], ["--model", "x"]])
 def test_wrong_usage(argv: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        cli.run(route.main, argv)
+        cli.run(route, argv)
 
 
 def test_to_import_it_loads_no_heavy_library() -> None:

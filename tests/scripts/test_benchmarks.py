@@ -10,13 +10,6 @@ import pytest
 
 from mire.cli import run
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
 
 def result(capsys: pytest.CaptureFixture[str]) -> dict:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -24,9 +17,9 @@ def result(capsys: pytest.CaptureFixture[str]) -> dict:
 
 @pytest.mark.slow
 def test_the_gpu_benchmark_runs_at_nano_size(capsys: pytest.CaptureFixture[str]) -> None:
-    import bench_gpu
+    from scripts.benchmarks import gpu
 
-    assert run(bench_gpu.main, ["--shape", "nano", "--samples", "8"]) == 0
+    assert run(gpu, ["--shape", "nano", "--samples", "8"]) == 0
     rows = result(capsys)["rows"]
     ways = [row["way"] for row in rows]
     assert ways.count("LoRA training steps") == ways.count("ours, merged, packed") == 2
@@ -39,15 +32,14 @@ def test_the_gpu_benchmark_runs_at_nano_size(capsys: pytest.CaptureFixture[str])
 def test_the_scoring_benchmark_runs_and_its_ways_agree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import bench_scoring
-
     from experts.qwen2vl.nano import build_nano
+    from scripts.benchmarks import scoring
 
     build_nano(tmp_path, n_steps=0)
-    settings = bench_scoring.bench_settings().model_copy(update={"base": str(tmp_path)})
-    monkeypatch.setattr(bench_scoring, "bench_settings", lambda: settings)
-    monkeypatch.setattr(bench_scoring, "N_TUNING", 16)
-    assert run(bench_scoring.main, ["--samples", "6", "--without-llama-factory"]) == 0
+    settings = scoring.bench_settings().model_copy(update={"base": str(tmp_path)})
+    monkeypatch.setattr(scoring, "bench_settings", lambda: settings)
+    monkeypatch.setattr(scoring, "N_TUNING", 16)
+    assert run(scoring, ["--samples", "6", "--without-llama-factory"]) == 0
     rows = result(capsys)["rows"]
     assert [row["n"] for row in rows] == [6] * 5
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
@@ -61,11 +53,10 @@ def test_the_load_test_counts_every_request(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uvicorn = pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
-    import bench_serve
-
+    from ensemble import train
     from ensemble.panel import Panel
     from ensemble.serve.app import create_app
-    from ensemble.train import main as train
+    from scripts.benchmarks import serve
 
     config = "name: t\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [dialogue_text]}\n"
     (tmp_path / "c.yaml").write_text(config + "clip: {model: mire-nano, weights: random}\n")
@@ -82,7 +73,7 @@ def test_the_load_test_counts_every_request(
         port = server.servers[0].sockets[0].getsockname()[1]
         url = ["--url", f"http://127.0.0.1:{port}", "--requests", "30", "--pid", str(os.getpid())]
         capsys.readouterr()
-        bench_serve.main([*data, *url, "--clients", "1", "4"])
+        assert run(serve, [*data, *url, "--clients", "1", "4"]) == 0
     finally:
         server.should_exit = True
         thread.join()
@@ -94,17 +85,17 @@ def test_the_load_test_counts_every_request(
 
 @pytest.mark.slow
 def test_reading_keeps_its_bar_and_the_text(capsys: pytest.CaptureFixture[str]) -> None:
-    import bench_reading
+    from scripts.benchmarks import reading
 
-    assert run(bench_reading.main, ["--pictures", "4"]) == 0
+    assert run(reading, ["--pictures", "4"]) == 0
     rows = {row["way"]: row for row in result(capsys)["rows"]}
     assert rows["RapidOCR's defaults"]["share"] == rows["RapidOCR's defaults"]["text"] == 1.0
-    assert rows["ours"]["share"] <= bench_reading.BAR
+    assert rows["ours"]["share"] <= reading.BAR
     assert rows["ours"]["text"] > 0.5
 
 
 def test_reading_benchmark_says_where_no_picture_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import bench_reading
+    from scripts.benchmarks import reading
 
-    assert run(bench_reading.main, ["--images", str(tmp_path)]) == 1
+    assert run(reading, ["--images", str(tmp_path)]) == 1
     assert "holds no picture" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from typing import Any
 
 from mire.cache import cache_root
 from mire.labels import TASKS, builtin_taxonomy
-from mire.parameters import base_shape
+from mire.model_sizes import base_shape
 
 SEED = 7
 N_STEPS = 640
@@ -84,13 +84,13 @@ def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
     """
     import torch
 
-    from mire.compat import mend_torchvision
+    from mire.compat import patch_torchvision
 
-    mend_torchvision()
+    patch_torchvision()
     from transformers import Qwen2VLForConditionalGeneration
 
-    from experts.qwen2vl.nano.school import teach
-    from experts.qwen2vl.shortcuts import take_shortcuts
+    from experts.qwen2vl.model.fast_modules import install_fast_modules
+    from experts.qwen2vl.nano.pretrain import pretrain
 
     tokenizer = build_tokenizer()
     tokenizer.save_pretrained(folder)
@@ -98,8 +98,8 @@ def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = Qwen2VLForConditionalGeneration(_config(tokenizer))
-        take_shortcuts(model)
-        teach(model, tokenizer, n_steps=n_steps, seed=SEED)
+        install_fast_modules(model)
+        pretrain(model, tokenizer, n_steps=n_steps, seed=SEED)
     model.save_pretrained(folder)
 
 

@@ -21,7 +21,7 @@ _AGENT = (
 )  # fmt: skip
 
 
-def lessons(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Sample]:
+def synthetic_dialogues(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Sample]:
     """Endless labelled dialogues of 1 to 9 turns; the deciding words stand in one of the user's last turns."""
     phrases = _phrases()
     labels = [label for label in taxonomy.labels if label in phrases]

@@ -1,0 +1,124 @@
+"""Ways to combine out-of-fold votes, compared; whatever a rule learns is cross-fitted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.evaluation.held_out_votes import cross_fit_parts
+from ensemble.fitting import fit_weights
+from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
+from ensemble.vote import FLOOR, Array, log_linear, majority, winners
+from mire.errors import PanelError
+from mire.labels import Task
+from mire.metrics import Interval, interval, resampled_f1, scores
+from mire.panel_folder import PanelFolder
+
+Rule = Callable[[OutOfFoldVotes, OutOfFoldVotes], Array]
+"""Learns from the first box's votes, and pools the second's: (n, n_labels)."""
+
+REFERENCE = "fitted"
+
+_INVERSE_PENALTY = 0.3
+
+
+def fitted(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """Log-linear pooling with fitted temperatures and weights: the panel's default."""
+    return fit_weights(learn, "log_linear").pool(judge.votes)
+
+
+def equal(_: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """Log-linear pooling of the votes as they are, all alike."""
+    return log_linear(list(judge.votes.values()), [1.0] * len(judge.votes))
+
+
+def counted(_: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """Majority; ties go to the larger mean probability."""
+    return majority(list(judge.votes.values()), [1.0] * len(judge.votes))
+
+
+def best_single(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """The voter that was right most often."""
+    hits = {name: (winners(vote) == learn.truth).mean() for name, vote in learn.votes.items()}
+    return judge.votes[max(hits, key=lambda name: hits[name])]
+
+
+def stacked(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """Multinomial logistic regression on all voters' log-probabilities (Wolpert 1992, stacking)."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=5000).fit(_logs(learn), learn.truth)
+    pooled = np.zeros((len(judge.ids), next(iter(judge.votes.values())).shape[1]))
+    pooled[:, model.classes_] = model.predict_proba(_logs(judge))
+    return pooled
+
+
+RULES: dict[str, Rule] = {
+    REFERENCE: fitted, "equal": equal, "majority": counted, "stacked": stacked, "best single": best_single,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One rule's cross-fitted weighted F1 with its interval, and that of the difference to the reference."""
+
+    rule: str
+    n: int
+    f1: float
+    interval: Interval
+    versus: Interval
+
+
+def compare(box: OutOfFoldVotes) -> list[Outcome]:
+    """Every rule on the same votes, each sample answered by a rule that learned from others."""
+    truth = [str(place) for place in box.truth]
+    answers = {name: [str(place) for place in _answers(rule, box)] for name, rule in RULES.items()}
+    resamples = {name: resampled_f1(truth, given) for name, given in answers.items()}
+    return [
+        Outcome(
+            rule=name,
+            n=len(truth),
+            f1=scores(truth, given).f1,
+            interval=interval(resamples[name]),
+            versus=interval(resamples[name] - resamples[REFERENCE]),
+        )
+        for name, given in answers.items()
+    ]
+
+
+def compare_panel(root: Path) -> dict[Task, list[Outcome]]:
+    """``compare`` for every task that a panel answers.
+
+    Raises:
+        PanelError: the folder is no panel, or holds no trained experts.
+    """
+    panel = PanelFolder(root)
+    if not panel.trained_tasks():
+        raise PanelError(f"{root} holds no trained experts; train some with scripts/train_experts.sh")
+    return {task: compare(read_out_of_fold_votes(panel, task)) for task in panel.trained_tasks()}
+
+
+def _answers(rule: Rule, box: OutOfFoldVotes) -> NDArray[np.int64]:
+    answers = np.zeros(len(box.ids), dtype=np.int64)
+    for judged, learned in cross_fit_parts(len(box.ids)):
+        answers[judged] = winners(rule(box.rows(learned), box.rows(judged)))
+    return answers
+
+
+def _logs(box: OutOfFoldVotes) -> Array:
+    return np.hstack([np.log(np.maximum(vote, FLOOR)) for vote in box.votes.values()])
+
+
+def table(outcomes: dict[Task, list[Outcome]]) -> str:
+    """One rule a line."""
+    lines = [f"{'task':<9} {'rule':<12} {'n':>5} {'F1':>6}  {'95 % interval':<15}  against {REFERENCE}"]
+    for task, rows in outcomes.items():
+        for row in rows:
+            own, versus = row.interval, row.versus
+            lines.append(
+                f"{task:<9} {row.rule:<12} {row.n:>5} {row.f1:>6.3f}  {own.low:.3f} - {own.high:.3f}    "
+                f"{versus.low:+.3f} - {versus.high:+.3f}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""Which words decide: of samples, or of every label in general."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ensemble.panel import Panel, by_task
+from experts.registry import load_voter
+from experts.voter import Explainer
+from mire.budget import Ledger
+from mire.errors import DataError
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample
+
+N_LABELS = 3
+
+
+def explain_samples(samples: Sequence[Sample], root: Path) -> Iterator[dict[str, Any]]:
+    """The panel's answer for each sample, each voter's first labels, and the words behind them."""
+    groups = by_task(samples)
+    panel = Panel.load(root, tuple(groups))
+    ledger = Ledger()
+    for task, members in groups.items():
+        part = panel.tasks[task]
+        words = {voter.name: voter.explain(members) for voter in part.voters if isinstance(voter, Explainer)}
+        for row, answer in enumerate(panel.predict(members, ledger)):
+            yield {
+                "id": answer.sample_id,
+                "task": task,
+                "predict": answer.label,
+                "probability": round(max(answer.probabilities), 4),
+                "voters": {
+                    vote.voter: {
+                        "labels": _first(vote.probabilities, part.taxonomy.labels),
+                        "words": _rounded(words[vote.voter][row]) if vote.voter in words else None,
+                    }
+                    for vote in answer.votes
+                },
+            }
+
+
+def explain_file(root: Path, data: Path, images: Path, *, ids: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """``explain_samples`` for a file, or for those of its samples that ``ids`` name.
+
+    Raises:
+        DataError: the file cannot be read, or holds no such sample.
+    """
+    samples = PanelFolder(root).read_samples(data, images)
+    unknown = set(ids or ()) - {sample.id for sample in samples}
+    if unknown:
+        raise DataError(f"{data} holds no sample {', '.join(map(repr, sorted(unknown)))}")
+    return explain_samples([sample for sample in samples if not ids or sample.id in ids], root)
+
+
+def explain_labels(root: Path) -> Iterator[dict[str, Any]]:
+    """The words that speak for each label, by voter."""
+    folder = PanelFolder(root)
+    settings = folder.settings()
+    for task in folder.trained_tasks():
+        taxonomy = folder.taxonomy(task)
+        for name in (name for name in settings.panel.voters(task) if name in ("screen_text", "dialogue_text")):
+            voter: Any = load_voter(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=None)
+            for label, words in voter.label_words().items():
+                yield {"task": task, "label": label, "voter": name, "words": _rounded(words)}
+
+
+def _first(probabilities: Sequence[float], labels: Sequence[str]) -> dict[str, float]:
+    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:N_LABELS]
+    return {labels[place]: round(probabilities[place], 4) for place in best}
+
+
+def _rounded(words: Sequence[tuple[str, float]]) -> dict[str, float]:
+    return {word: round(value, 3) for word, value in words}

@@ -1,0 +1,111 @@
+"""The labels that a panel doubts most."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment
+
+from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
+from ensemble.report.thumbnails import Thumbnails
+from mire.errors import MireError
+from mire.labels import TASKS, Task
+from mire.samples import Sample
+
+N_SHOWN = 40
+"""Doubted samples of each task that the page shows; ``audit.json`` holds all."""
+
+N_GUESSES = 3
+
+_PICTURE_PIXELS, _MAX_BYTES = (460, 820), 12_000_000
+"""Larger than in the report: whoever decides on a label must be able to read the screen."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A label that the panel would not give: ``quality`` in [0, 1] is its probability for it, low is doubtful.
+
+    ``guesses`` are the panel's own first labels with their probabilities; ``convention`` says why the given
+    label may be right all the same (empty where the taxonomy names none).
+    """
+
+    id: str
+    task: Task
+    label: str
+    quality: float
+    guesses: tuple[tuple[str, float], ...]
+    convention: str
+    images: tuple[str, ...]
+    turns: tuple[tuple[str, str], ...]
+
+
+def audit(evidence: HeldOutVotes) -> list[Doubt]:
+    """The labels that cleanlab takes for wrong (pruning by noise rate), the most doubtful first.
+
+    Raises:
+        MireError: cleanlab is not installed.
+    """
+    try:
+        from cleanlab.filter import find_label_issues
+        from cleanlab.rank import get_label_quality_scores
+    except ImportError as error:
+        raise MireError("an audit needs cleanlab: pip install -e '.[audit]' beside setup.cfg") from error
+
+    pooled = evidence.pooled(tuple(evidence.votes))
+    quality = get_label_quality_scores(evidence.truth, pooled)
+    with warnings.catch_warnings():
+        # It warns of every label with few samples: a short list is what is wanted there.
+        warnings.simplefilter("ignore", UserWarning)
+        rows = find_label_issues(evidence.truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)
+    return [_doubt(evidence, int(row), float(quality[row]), pooled[row].tolist()) for row in rows]
+
+
+def _doubt(evidence: HeldOutVotes, row: int, quality: float, probabilities: Sequence[float]) -> Doubt:
+    sample, labels = evidence.samples[row], evidence.taxonomy.labels
+    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:N_GUESSES]
+    conventions = {entry.name: entry.convention for entry in evidence.taxonomy.entries}
+    return Doubt(
+        id=sample.id,
+        task=evidence.task,
+        label=str(sample.label),
+        quality=quality,
+        guesses=tuple((labels[place], probabilities[place]) for place in best),
+        convention=conventions[str(sample.label)],
+        images=tuple(map(str, sample.images)),
+        turns=tuple((turn.speaker, turn.text) for turn in sample.turns),
+    )
+
+
+def render(doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int]) -> str:
+    """The page: one file without links, every text escaped."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    source = resources.files("ensemble.evaluation").joinpath("audit_template.html").read_text(encoding="utf-8")
+    tasks = {
+        task: {
+            "n": n_samples[task],
+            "found": len(found),
+            "open": [doubt for doubt in found if not doubt.convention][:N_SHOWN],
+            "conventional": [doubt for doubt in found if doubt.convention][:N_SHOWN],
+        }
+        for task, found in doubts.items()
+    }
+    return environment.from_string(source).render(tasks=tasks, thumbnail=Thumbnails(_MAX_BYTES, _PICTURE_PIXELS))
+
+
+def write_audit(samples: Sequence[Sample], panel: Path, out: Path) -> dict[Task, list[Doubt]]:
+    """Audit labelled samples; writes both files into ``out``.
+
+    Raises:
+        DataError, PanelError: as ``collect_held_out_votes``.
+    """
+    evidence = sorted(collect_held_out_votes(samples, panel), key=lambda part: TASKS.index(part.task))
+    doubts = {part.task: audit(part) for part in evidence}
+    page = render(doubts, {part.task: len(part.samples) for part in evidence})
+    listed = [asdict(doubt) for found in doubts.values() for doubt in found]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "audit.json").write_text(json.dumps(listed, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (out / "audit.html").write_text(page, encoding="utf-8")
+    return doubts

@@ -1,0 +1,118 @@
+"""Out-of-fold votes on disk: what ``ensemble.fit`` learns the vote from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from ensemble.vote import Array
+from mire.budget import Cost
+from mire.errors import PanelError
+from mire.labels import Task, Taxonomy
+from mire.panel_folder import PanelFolder
+from mire.votes import Vote
+
+
+@dataclass(frozen=True)
+class OutOfFoldVotes:
+    """Votes of several voters on the same labelled samples, none of which its voter was trained on.
+
+    ``votes[name]`` is (n, n_labels), in the order of ``ids``; ``truth`` (n,) holds the right labels'
+    places; ``costs[name]`` is what one vote books.
+    """
+
+    ids: tuple[str, ...]
+    truth: NDArray[np.int64]
+    votes: dict[str, Array]
+    costs: dict[str, Cost]
+
+    def of(self, names: Sequence[str]) -> "OutOfFoldVotes":
+        """The same samples with some of the voters."""
+        return replace(self, votes={name: self.votes[name] for name in names})
+
+    def rows(self, rows: NDArray[np.int64]) -> "OutOfFoldVotes":
+        """Some of the samples with all voters."""
+        votes = {name: vote[rows] for name, vote in self.votes.items()}
+        return replace(self, ids=tuple(self.ids[row] for row in rows), truth=self.truth[rows], votes=votes)
+
+
+class _CastVote(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    probabilities: tuple[float, ...]
+
+
+class _VotesFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: tuple[str, ...]
+    cost: Cost
+    votes: dict[str, _CastVote]
+
+    @model_validator(mode="after")
+    def _check(self) -> "_VotesFile":
+        known = set(self.labels)
+        for sample_id, vote in self.votes.items():
+            if vote.label not in known or len(vote.probabilities) != len(self.labels):
+                raise ValueError(f"sample {sample_id!r} has another label, or not one probability a label")
+        return self
+
+
+def write_votes(
+    path: Path, votes: Sequence[Vote | None], labels: dict[str, str], *, taxonomy: Taxonomy, cost: Cost
+) -> None:
+    """Write one voter's out-of-fold votes with the right labels; samples it abstained on are left out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = {
+        "labels": list(taxonomy.labels),
+        "cost": cost._asdict(),
+        "votes": {
+            vote.sample_id: {
+                "label": labels[vote.sample_id],
+                "probabilities": [round(probability, 6) for probability in vote.probabilities],
+            }
+            for vote in votes
+            if vote
+        },
+    }
+    path.write_text(json.dumps(body, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_out_of_fold_votes(panel: PanelFolder, task: Task) -> OutOfFoldVotes:
+    """Votes of all of a task's voters on the samples that every one of them voted on.
+
+    Raises:
+        PanelError: a voter's file is missing, broken or of other labels, or no sample has all votes.
+    """
+    taxonomy = panel.taxonomy(task)
+    files = {name: _read(panel.votes(task, name), name, taxonomy) for name in panel.settings().panel.voters(task)}
+    first, *others = (file.votes for file in files.values())
+    ids = tuple(sample_id for sample_id in first if all(sample_id in other for other in others))
+    if not ids:
+        raise PanelError(f"no sample has out-of-fold votes of all of {', '.join(files)}; train them on the same data")
+    return OutOfFoldVotes(
+        ids=ids,
+        truth=np.array([taxonomy.index(first[sample_id].label) for sample_id in ids]),
+        votes={
+            name: np.array([file.votes[sample_id].probabilities for sample_id in ids], dtype=np.float64)
+            for name, file in files.items()
+        },
+        costs={name: file.cost for name, file in files.items()},
+    )
+
+
+def _read(path: Path, name: str, taxonomy: Taxonomy) -> _VotesFile:
+    if not path.is_file():
+        raise PanelError(f"{path} is missing: train {name!r} first (scripts/train_experts.sh)")
+    try:
+        body = _VotesFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; train {name!r} again") from error
+    if body.labels != taxonomy.labels:
+        raise PanelError(f"{path} was cast for other labels than the panel's; train {name!r} again")
+    return body

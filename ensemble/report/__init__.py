@@ -1,0 +1,1 @@
+"""The ablation as a page, charts and text."""

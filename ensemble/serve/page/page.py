@@ -1,0 +1,154 @@
+"""The page: a picture, a dialogue, or a whole file of samples."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+# Before gradio is imported: it reads this once, and would call its makers otherwise.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+from fastapi import FastAPI
+
+from ensemble.serve.page.examples import examples
+from ensemble.serve.page.handlers import Handlers
+from ensemble.serve.page.theme import theme
+from ensemble.serve.page.words import WORDS
+from ensemble.serve.service import Service
+from mire.prompts import parse_prompt
+
+_KEEP_SECONDS = 3600
+"""Uploaded files are deleted after this time."""
+_PICTURE_HEIGHT = 380
+_DROP_HEIGHT = 150
+_PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请稍等"
+_SPEAKERS = [("用户 user", "用户"), ("客服 agent", "客服")]
+_TURN = "这个会生锈吗"
+
+
+def _as_sent(payload: Any) -> str | None:
+    """A picture's file as it was sent: gradio's own opening fails on a broken one before we can say why."""
+    return str(payload.path) if payload and payload.path else None
+
+
+def mount_page(app: FastAPI, service: Service) -> FastAPI:
+    """The application with the page at its root."""
+    spoken = gr.I18n(**{"en": WORDS["en"], "zh": WORDS["zh"], "zh-CN": WORDS["zh"]})
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        _blocks(Handlers(service), spoken),
+        path="/",
+        i18n=spoken,
+        theme=theme(),
+        css_paths=Path(__file__).with_name("page.css"),
+        max_file_size=service.limits.max_upload_bytes,
+        ssr_mode=False,
+        show_error=False,
+        footer_links=[],
+    )
+    return mounted
+
+
+def _blocks(handlers: Handlers, spoken: Any) -> gr.Blocks:
+    page: gr.Blocks
+    with gr.Blocks(title="MIRE", analytics_enabled=False, delete_cache=(_KEEP_SECONDS, _KEEP_SECONDS)) as page:
+        with gr.Column(elem_classes="mire-head"):
+            gr.Markdown("# MIRE")
+            gr.Markdown(spoken("about"))
+        pictures, dialogues = examples()
+        with gr.Tab(spoken("picture_tab")):
+            _picture_tab(handlers, spoken, pictures)
+        with gr.Tab(spoken("dialogue_tab")):
+            _dialogue_tab(handlers, spoken, dialogues)
+        with gr.Tab(spoken("batch_tab")):
+            _batch_tab(handlers, spoken)
+    return page
+
+
+def _picture_tab(handlers: Handlers, spoken: Any, pictures: list[str]) -> None:
+    with gr.Row():
+        with gr.Column():
+            picture = gr.Image(
+                type="filepath",
+                sources=["upload", "clipboard"],
+                label=spoken("picture"),
+                height=_PICTURE_HEIGHT,
+                elem_id="picture",
+            )
+            # Not a subclass: gradio writes a stub file beside the module of one.
+            picture.preprocess = _as_sent  # type: ignore[method-assign]
+            button = gr.Button(spoken("ask"), variant="primary", elem_id="ask-picture")
+            shelf = gr.Column()
+        with gr.Column():
+            answer = gr.HTML(spoken("hint"), elem_id="picture-answer")
+    gr.on([button.click, picture.upload], handlers.picture, [picture], [answer], api_visibility="private")
+    if pictures:
+        with shelf:
+            _examples([[path] for path in pictures], [picture], answer, handlers.picture, spoken)
+
+
+def _dialogue_tab(handlers: Handlers, spoken: Any, dialogues: list[tuple[str, list[str]]]) -> None:
+    with gr.Row():
+        with gr.Column():
+            text = gr.Textbox(lines=8, label=spoken("dialogue"), placeholder=_PLACEHOLDER, elem_id="dialogue")
+            pictures = gr.File(
+                file_count="multiple",
+                file_types=["image"],
+                label=spoken("pictures"),
+                height=_DROP_HEIGHT,
+                elem_id="dialogue-pictures",
+            )
+            speaker = gr.Radio(_SPEAKERS, value=_SPEAKERS[0][1], label=spoken("add"), elem_id="speaker")
+            turn = gr.MultimodalTextbox(
+                file_types=["image"],
+                file_count="multiple",
+                sources=["upload"],
+                show_label=False,
+                placeholder=_TURN,
+                elem_id="turn",
+            )
+            button = gr.Button(spoken("ask"), variant="primary", elem_id="ask-dialogue")
+            shelf = gr.Column()
+        with gr.Column():
+            answer = gr.HTML(spoken("hint"), elem_id="dialogue-answer")
+    built = [text, pictures]
+    turn.submit(handlers.add_turn, [speaker, turn, *built], [*built, turn], api_visibility="private")
+    button.click(handlers.dialogue, built, [answer], api_visibility="private")
+    if dialogues:
+        rows = [[said, paths] for said, paths in dialogues]
+        with shelf:
+            _examples(rows, built, answer, handlers.dialogue, spoken, [_longest_words(said) for said, _ in dialogues])
+
+
+def _batch_tab(handlers: Handlers, spoken: Any) -> None:
+    with gr.Row():
+        with gr.Column():
+            data = gr.File(file_types=[".json", ".jsonl"], label=spoken("data"), height=_DROP_HEIGHT, elem_id="data")
+            archive = gr.File(file_types=[".zip"], label=spoken("zip"), height=_DROP_HEIGHT, elem_id="zip")
+            button = gr.Button(spoken("start"), variant="primary", elem_id="start")
+        with gr.Column():
+            progress = gr.HTML(spoken("batch_hint"), elem_id="batch-progress")
+            csv = gr.File(label=spoken("csv"), interactive=False, visible=False, elem_id="csv")
+    button.click(handlers.batch, [data, archive], [progress, csv], api_visibility="private")
+
+
+def _examples(
+    rows: list[list[Any]], inputs: list[Any], answer: Any, handler: Any, spoken: Any, names: list[str] | None = None
+) -> None:
+    gr.Examples(
+        rows,
+        inputs,
+        [answer],
+        handler,
+        run_on_click=True,
+        cache_examples=False,
+        example_labels=names,
+        label=spoken("examples"),
+        api_visibility="private",
+    )
+
+
+def _longest_words(dialogue: str) -> str:
+    """What the user said at greatest length, cards and links aside, by which a person tells dialogues apart."""
+    said = [turn.text for turn in parse_prompt(dialogue).turns if turn.speaker == "user"]
+    return max(said, key=lambda text: (not text.startswith(("【", "<")), len(text)), default="")

@@ -1,0 +1,1 @@
+"""Training a panel: folds, voters, adapters, model cards."""

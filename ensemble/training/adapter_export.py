@@ -1,0 +1,31 @@
+"""A Qwen2-VL adapter as a folder that plain transformers and PEFT load."""
+
+import json
+import shutil
+from pathlib import Path
+
+from ensemble.training.model_card import adapter_card, base_name
+from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_manifest, write_manifest
+from mire.errors import PanelError
+from mire.labels import Task, save_taxonomy
+from mire.panel_folder import PanelFolder
+
+
+def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
+    """Copy the adapter with its labels and its card; no path of this machine goes along.
+
+    Raises:
+        PanelError: the panel has no such adapter, or ``out`` is not an empty folder.
+    """
+    source = panel.voter(task, "qwen2vl")
+    manifest = read_manifest(source)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise PanelError(f"an adapter is written into a new folder, but {out} is not empty")
+    out.mkdir(parents=True, exist_ok=True)
+    name = base_name(manifest.base)
+    config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"base_model_name_or_path": name}
+    (out / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    shutil.copyfile(source / WEIGHTS, out / WEIGHTS)
+    write_manifest(manifest.model_copy(update={"base": name}), out)
+    save_taxonomy(panel.taxonomy(task), out / "taxonomy.json")
+    (out / "README.md").write_text(adapter_card(panel, task) + "\n", encoding="utf-8")

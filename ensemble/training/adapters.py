@@ -1,0 +1,71 @@
+"""The Qwen2-VL adapters of one task: one for each fold that is voted on, then the final one."""
+
+from collections.abc import Sequence
+from statistics import mean
+
+from ensemble.training.accelerate_launch import Launch, run_side_by_side
+from ensemble.training.training_set import TrainingSet
+from experts.qwen2vl.adapters.averaging import merge_adapters
+from experts.qwen2vl.training.checkpoints import best_epoch
+from experts.registry import load_voter
+from experts.voter import Voter
+from mire.budget import Cost
+from mire.errors import PanelError
+from mire.labels import Task
+from mire.votes import Vote
+
+
+def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
+    """Train through accelerate; give the out-of-fold votes and what a vote costs.
+
+    The fold that is voted on also decided when to stop, which flatters its votes a little. Fold adapters are
+    kept: they can guess labels without knowing their fold. Where there are several devices, folds are trained
+    side by side.
+    """
+    task, panel, settings = known.task, known.panel, known.settings.qwen2vl
+    folder = panel.voter(task, "qwen2vl")
+    arguments = ["--task", task, "--panel", str(panel.root), "--data", str(known.data), "--images", str(known.images)]
+    adapters = [panel.fold_adapter(task, fold) for fold in range(settings.vote_folds)]
+    jobs = [[*arguments, "--out", str(adapter), "--fold", str(fold)] for fold, adapter in enumerate(adapters)]
+    while jobs:
+        groups = list(launch.groups(len(jobs), settings.training(task)))
+        _run(task, groups, jobs[: len(groups)])
+        jobs = jobs[len(groups) :]
+    votes: list[Vote | None] = []
+    for fold in range(settings.vote_folds):
+        cast, cost = _cast(known, fold)
+        votes += cast
+    if settings.final == "merge":
+        merge_adapters(adapters, folder)
+    else:
+        n_epochs = mean(best_epoch(adapter) for adapter in adapters)
+        _run(task, [launch], [[*arguments, "--out", str(folder), "--epochs", str(n_epochs)]])
+    return votes, cost
+
+
+def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
+    """The expert that one fold was kept from, with a base of its own."""
+    from experts.qwen2vl.base import load_base
+
+    return load_voter(
+        "qwen2vl",
+        known.panel.fold_adapter(known.task, fold),
+        taxonomy=known.panel.taxonomy(known.task),
+        settings=known.settings,
+        base=load_base(known.settings.qwen2vl),
+    )
+
+
+def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
+    """A fold's votes; the expert is let go afterwards, the next training needs the memory."""
+    voter = load_fold_voter(known, fold)
+    return voter.vote(known.outside(fold)), voter.cost
+
+
+def _run(task: Task, launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> None:
+    codes = [code for code in run_side_by_side(launches, arguments) if code != 0]
+    if codes:
+        raise PanelError(
+            f"training the {task} adapter failed (exit code {codes[0]}); its message stands above if it left one; "
+            "its checkpoints are kept, and the same command goes on with them"
+        )

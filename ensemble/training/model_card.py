@@ -1,0 +1,190 @@
+"""Model cards of a panel and its adapters, written at the end of training from what really ran."""
+
+import hashlib
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import mire
+from ensemble.evaluation.held_out_votes import collect_held_out_votes
+from ensemble.evaluation.subset_scores import SubsetScore, judge
+from ensemble.panel import Panel, TaskPanel
+from ensemble.training.training_set import TrainingSet
+from experts.qwen2vl.adapter import read_manifest
+from experts.qwen2vl.training.checkpoints import last_epoch
+from mire.atomic_files import atomic_write
+from mire.cache import empty_cache
+from mire.labels import TASKS, Task
+from mire.panel_card import Card, Figures, fingerprint, read_card
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample
+from mire.settings import Qwen2VL, Settings
+
+N_TIMED = 32
+LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
+_HOW_JUDGED = (
+    "Figures are weighted F1 with 95 % bootstrap intervals, on samples that the voter was not trained on; the panel's "
+    "weights are cross-fitted."
+)
+
+
+def write_cards(known: TrainingSet) -> None:
+    """Write a task's ``card.json``, the panel's README.md, and the adapter's, where there is one."""
+    (evidence,) = collect_held_out_votes(known.samples, known.panel.root)
+    names = tuple(evidence.votes)
+    card = Card(
+        task=known.task,
+        configuration=known.settings.name,
+        trained=datetime.now(UTC).date().isoformat(),
+        data=known.data.name,
+        data_digest=hashlib.sha256(known.data.read_bytes()).hexdigest()[:12],
+        n_samples=len(known.samples),
+        n_labels=len({sample.label for sample in known.samples}),
+        n_guessed=len(known.inside(None)) - len(known.samples),
+        n_folds=known.settings.folds,
+        voters={name: _figures(judge(evidence, (name,))) for name in names},
+        panel=_figures(judge(evidence, names)),
+        versions={"mire": mire.__version__, **{name: version(name) for name in LIBRARIES}},
+        commit=_commit(),
+        milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
+    )
+    _write(known.panel.card(known.task), card.model_dump_json(indent=2))
+    _write(known.panel.root / "README.md", panel_card(known.panel))
+    if "qwen2vl" in names:
+        _write(known.panel.voter(known.task, "qwen2vl") / "README.md", adapter_card(known.panel, known.task))
+
+
+def panel_card(panel: PanelFolder) -> str:
+    """The panel's README: every task that it answers, then its settings."""
+    settings = panel.settings()
+    cards = [card for task in TASKS if (card := read_card(panel, task))]
+    parts = [
+        f"# MIRE panel `{settings.name}`",
+        f"Fingerprint `{fingerprint(panel)}`. {_HOW_JUDGED}",
+        *(f"## {card.task.capitalize()} task\n\n{_training(card)}\n\n{_table(card)}" for card in cards),
+        f"## Settings\n\n```yaml\n{_yaml(_used(settings))}```",
+    ]
+    return "\n\n".join(parts)
+
+
+def adapter_card(panel: PanelFolder, task: Task) -> str:
+    """The README of a Qwen2-VL adapter, as PEFT folders carry it.
+
+    Raises:
+        PanelError: the panel has no such adapter.
+    """
+    settings = panel.settings().qwen2vl
+    folder = panel.voter(task, "qwen2vl")
+    made = read_manifest(folder)
+    card = read_card(panel, task)
+    base = base_name(made.base)
+    training = settings.training(task).model_dump(mode="json") | {"lora": settings.lora.model_dump(mode="json")}
+    parts = [
+        f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- lora\n- mire\n---",
+        f"# LoRA adapter for MIRE's {task} task",
+        f"Made for the base `{base}` (weights `{made.base_fingerprint}`). It reads the `{made.layout}` prompt with "
+        f"pictures of {made.min_pixels:,} to {made.max_pixels:,} pixels, and its answer is one of the labels in "
+        "`taxonomy.json`.",
+        "```python\nfrom peft import PeftModel\nfrom transformers import Qwen2VLForConditionalGeneration\n\n"
+        f'base = Qwen2VLForConditionalGeneration.from_pretrained("{base}")\n'
+        'model = PeftModel.from_pretrained(base, "path of this folder")\n```',
+        *([f"## Training\n\n{_training(card)} {_HOW_JUDGED}\n\n{_table(card)}"] if card else []),
+        f"Out-of-fold votes on {settings.vote_folds} of {panel.settings().folds} folds. {_final(settings, folder)}",
+        f"```yaml\n{_yaml(training)}```",
+    ]
+    return "\n\n".join(parts)
+
+
+def _final(settings: Qwen2VL, folder: Path) -> str:
+    """Where the adapter's weights come from."""
+    if settings.final == "merge":
+        return "This adapter is the average of theirs."
+    n_epochs = last_epoch(folder)
+    if n_epochs is None:
+        return "This adapter was trained elsewhere."
+    return f"This adapter was trained once more on all samples, for {n_epochs:.1f} epochs."
+
+
+def _used(settings: Settings) -> dict[str, Any]:
+    """The settings without the stages of voters that are not on the panel."""
+    voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
+    stages = {"qwen2vl": "qwen2vl", "clip_lightgbm": "clip"}
+    return settings.model_dump(mode="json", exclude={stage for voter, stage in stages.items() if voter not in voters})
+
+
+def base_name(base: str) -> str:
+    """A base as others may read it: the name on the hub, or of a folder on this machine its last part."""
+    return Path(base).name if Path(base).is_dir() else base
+
+
+def _training(card: Card) -> str:
+    guessed = f", and {card.n_guessed:,} with guessed labels" if card.n_guessed else ""
+    versions = ", ".join(f"{name} {number}" for name, number in card.versions.items())
+    return (
+        f"Trained {card.trained} on {card.n_samples:,} labelled samples of {card.n_labels} labels{guessed}, in "
+        f"{card.n_folds} folds. Data: `{card.data}` (SHA-256 {card.data_digest}). Made with {versions}"
+        + (f", commit {card.commit}." if card.commit else ".")
+    )
+
+
+def _table(card: Card) -> str:
+    spent = card.milliseconds
+    rows = [
+        *((name, f, spent.get(name)) for name, f in card.voters.items()),
+        ("**panel**", card.panel, sum(spent.values())),
+    ]
+    lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {_ms(taken)} |" for name, f, taken in rows]
+    return "\n".join(["| voter | F1 | 95 % interval | n | ms a sample |", "|---|---|---|---|---|", *lines])
+
+
+def _ms(milliseconds: float | None) -> str:
+    return f"{milliseconds:.1f}" if milliseconds else ""
+
+
+def _figures(system: SubsetScore) -> Figures:
+    return Figures(**{key: system.figures[key] for key in ("n", "f1", "low", "high")})
+
+
+def _yaml(body: object) -> str:
+    return yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text + "\n")
+
+
+def _commit() -> str:
+    """The checkout's commit, marked where files differ from it; empty where this is no checkout."""
+    root = Path(mire.__file__).parent.parent
+    if not (root / ".git").exists():
+        return ""
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.stdout.strip()
+
+
+def measure_latency_ms(panel: TaskPanel, samples: Sequence[Sample]) -> dict[str, float]:
+    """Milliseconds a sample of each voter, on this machine; pictures are read as if for the first time.
+
+    The first sample loads what is loaded on demand and is not timed, unless it is the only one.
+    """
+    first, timed = samples[:1], samples[1 : N_TIMED + 1] or samples[:1]
+    taken: dict[str, float] = {}
+    with empty_cache():
+        for voter in panel.voters:
+            voter.vote(first)
+            started = time.monotonic()
+            voter.vote(timed)
+            taken[voter.name] = round(1000 * (time.monotonic() - started) / len(timed), 2)
+    return taken

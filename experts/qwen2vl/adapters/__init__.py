@@ -1,0 +1,1 @@
+"""LoRA adapters on disk: conversion from other formats, averaging."""

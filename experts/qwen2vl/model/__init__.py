@@ -1,0 +1,1 @@
+"""What is changed in, or added to, transformers' Qwen2-VL."""

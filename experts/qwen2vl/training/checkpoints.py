@@ -1,0 +1,81 @@
+"""What a training run leaves to go on from, and the mark of what it was made of."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mire.errors import PanelError
+from mire.folds import digest
+from mire.samples import Sample
+from mire.settings import Settings
+
+CHECKPOINTS, MADE_OF = "checkpoints", "made_of.sha256"
+
+_HISTORY = "history.json"
+
+
+def run_digest(
+    settings: Settings, samples: Sequence[Sample], held_out: Sequence[Sample], n_epochs: float | None
+) -> str:
+    """A digest (hex) of everything that decides an adapter."""
+    body = {
+        "settings": settings.model_dump(mode="json"),
+        "samples": sorted((sample.id, digest(sample), sample.label) for sample in samples),
+        "held_out": sorted((sample.id, digest(sample), sample.label) for sample in held_out),
+        "n_epochs": n_epochs,
+    }
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def has_digest(folder: Path, what: str) -> bool:
+    """Whether a folder bears this mark."""
+    mark = folder / MADE_OF
+    return mark.is_file() and mark.read_text(encoding="utf-8") == what
+
+
+def resume_from(checkpoints: Path, what: str) -> str | None:
+    """Mark the checkpoint folder as this run's; the checkpoint to go on from, if there is one.
+
+    Raises:
+        PanelError: it holds checkpoints of another run.
+    """
+    from transformers.trainer_utils import get_last_checkpoint
+
+    if (checkpoints / MADE_OF).is_file() and not has_digest(checkpoints, what):
+        raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    (checkpoints / MADE_OF).write_text(what, encoding="utf-8")
+    _drop_unfinished(checkpoints)
+    return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
+
+
+def _drop_unfinished(checkpoints: Path) -> None:
+    """Delete a checkpoint that a kill cut short; the one before it is still there."""
+    for folder in checkpoints.glob("checkpoint-*"):
+        try:
+            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))  # written last
+        except (OSError, ValueError):
+            shutil.rmtree(folder)
+
+
+def write_history(log: list[dict[str, Any]], folder: Path) -> None:
+    """Keep what the trainer logged, one entry a log line."""
+    (folder / _HISTORY).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
+
+
+def best_epoch(folder: Path) -> float:
+    """The epoch with the highest F1 on the fold that was left out; of equal ones the first."""
+    log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
+    judged = [entry for entry in log if "eval_f1" in entry]
+    return float(max(judged, key=lambda entry: (entry["eval_f1"], -entry["epoch"]))["epoch"])
+
+
+def last_epoch(folder: Path) -> float | None:
+    """How many epochs an adapter was trained for; None where it was trained elsewhere."""
+    if not (folder / _HISTORY).is_file():
+        return None
+    log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
+    return float(max(entry["epoch"] for entry in log))

@@ -1,0 +1,235 @@
+"""LoRA tuning with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experts.qwen2vl.adapter import write_manifest
+from experts.qwen2vl.base import Base
+from experts.qwen2vl.inputs.batch import Batch
+from experts.qwen2vl.inputs.label_trie import LabelTrie
+from experts.qwen2vl.model.scoring import label_log_likelihoods
+from experts.qwen2vl.training.checkpoints import (
+    CHECKPOINTS,
+    MADE_OF,
+    has_digest,
+    resume_from,
+    run_digest,
+    write_history,
+)
+from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
+from experts.qwen2vl.training.distributed import init_process, load_rank_base, main_process_first, shard_frozen_base
+from experts.qwen2vl.voter import manifest, prompt_encoder
+from mire.folds import read_folds
+from mire.labels import Task, Taxonomy
+from mire.metrics import scores
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample
+from mire.settings import Lora, Settings, Training
+
+
+def label_loss(log_likelihoods: Tensor, labels: Tensor, kind: str, path_lengths: Tensor) -> Tensor:
+    """The loss of a batch; both kinds look at the answer only.
+
+    ``sft``: mean negative log-likelihood of the right label's tokens, as in ordinary fine-tuning.
+    ``label_set``: cross-entropy over the label set, which is what prediction ranks.
+    """
+    if kind == "label_set":
+        return torch.nn.functional.cross_entropy(log_likelihoods, labels)
+    right = log_likelihoods.gather(1, labels[:, None]).squeeze(1)
+    return -(right.sum() / path_lengths[labels].sum())
+
+
+def train_adapter(
+    base: Base,
+    samples: Sequence[Sample],
+    held_out: Sequence[Sample],
+    *,
+    taxonomy: Taxonomy,
+    settings: Settings,
+    folder: Path,
+    n_epochs: float | None = None,
+    sharded: bool = False,
+) -> None:
+    """Train on ``samples``, keep the epoch that does best on ``held_out``, and write a PEFT folder.
+
+    Where nothing is held out, the adapter is trained for ``n_epochs``. A finished adapter of the same settings
+    and samples is left as it is; a run that was cut off goes on from its last checkpoint, on any number of devices.
+    Every process of a training calls this with a base of its own; ``sharded`` leaves each a part of it.
+
+    Raises:
+        PanelError: ``folder`` holds checkpoints of other settings or samples.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers import set_seed
+
+    what = run_digest(settings, samples, held_out, n_epochs)
+    if has_digest(folder, what):
+        return
+    _, n_devices = init_process()
+    with main_process_first():
+        resume = resume_from(folder / CHECKPOINTS, what)
+    set_seed(settings.seed)
+    options = settings.qwen2vl.training(taxonomy.task)
+    encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
+    trie = encoder.label_trie(taxonomy)
+    packed = settings.qwen2vl.attention == "packed" and n_devices == 1
+    model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
+    if sharded and n_devices > 1:
+        shard_frozen_base(model)
+    trainer = _trainer(
+        model,
+        _arguments(options, folder / CHECKPOINTS, settings.seed, n_devices=n_devices, n_epochs=n_epochs),
+        train=PromptDataset(samples, encoder, taxonomy),
+        valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
+        collator=Collator(trie, base.image_pad, base.pad, distributed=n_devices > 1, packed=packed),
+        trie=trie,
+        options=options,
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    if trainer.is_world_process_zero():
+        model.save_pretrained(folder)
+        write_history(trainer.state.log_history, folder)
+        write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
+        # Last, so that a folder that has it holds a finished adapter.
+        (folder / CHECKPOINTS / MADE_OF).replace(folder / MADE_OF)
+        shutil.rmtree(folder / CHECKPOINTS)
+
+
+def train_in_panel(
+    panel: PanelFolder,
+    task: Task,
+    *,
+    data: Path,
+    images: Path,
+    folder: Path,
+    fold: int | None,
+    n_epochs: float | None,
+    sharded: bool,
+) -> None:
+    """Train an adapter on a file's samples that are in the panel's folds, without ``fold`` (None: on all).
+
+    Raises:
+        DataError, PanelError: as ``read_samples`` and ``train_adapter``.
+    """
+    settings, folds = panel.settings(), read_folds(panel.folds(task))
+    samples = [sample for sample in panel.read_samples(data, images) if sample.id in folds]
+    pseudo = panel.pseudo(task, fold)
+    learned = [sample for sample in samples if folds[sample.id] != fold]
+    learned += panel.read_samples(pseudo, images) if pseudo.is_file() else []
+    train_adapter(
+        load_rank_base(settings.qwen2vl, sharded=sharded),
+        learned,
+        [sample for sample in samples if folds[sample.id] == fold],
+        taxonomy=panel.taxonomy(task),
+        settings=settings,
+        folder=folder,
+        n_epochs=n_epochs,
+        sharded=sharded,
+    )
+
+
+def _lora_config(kind: Any, lora: Lora) -> Any:
+    return kind(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: int, n_epochs: float | None) -> Any:
+    from transformers import TrainingArguments
+
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
+    gpu = torch.cuda.is_available()
+    micro_batch_size, n_steps = options.share(n_devices)
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        seed=seed,
+        num_train_epochs=n_epochs or options.epochs,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type=options.schedule,
+        warmup_steps=options.warmup,
+        weight_decay=options.weight_decay,
+        per_device_train_batch_size=micro_batch_size,
+        per_device_eval_batch_size=options.micro_batch_size,
+        gradient_accumulation_steps=n_steps,
+        gradient_checkpointing=options.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
+        bf16=gpu,
+        use_cpu=not gpu,
+        eval_strategy="epoch" if n_epochs is None else "no",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=n_epochs is None,
+        metric_for_best_model="f1",
+        greater_is_better=True,
+        logging_strategy="epoch",
+        report_to=["tensorboard"],
+        remove_unused_columns=False,
+        label_names=["gold"],
+        dataloader_num_workers=4 if gpu else 0,
+        dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
+        disable_tqdm=True,
+    )
+
+
+def _trainer(
+    model: Any,
+    arguments: Any,
+    *,
+    train: PromptDataset,
+    valid: PromptDataset | None,
+    collator: Collator,
+    trie: LabelTrie,
+    options: Training,
+) -> Any:
+    from transformers import EarlyStoppingCallback, Trainer
+
+    path_lengths = torch.tensor([len(path) for path in trie.paths])
+
+    class LabelTrainer(Trainer):
+        """The ordinary Trainer; only the loss and the order are ours."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            # Less padding, and devices that step together have like work; one device takes the same order.
+            return LengthGroupedSampler(train.lengths, options.batch_size, arguments.seed)
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+            batch: Batch = inputs["batch"].to(inputs["gold"].device)
+            log_likelihoods = label_log_likelihoods(model, batch, trie)
+            loss = label_loss(log_likelihoods, inputs["gold"], options.loss, path_lengths.to(inputs["gold"].device))
+            return (loss, log_likelihoods) if return_outputs else loss
+
+        def prediction_step(
+            self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            inputs = self._prepare_inputs(inputs)
+            with torch.no_grad():
+                loss, log_likelihoods = self.compute_loss(model, inputs, return_outputs=True)
+            return loss.detach(), log_likelihoods.detach(), inputs["gold"]
+
+    return LabelTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=valid,
+        data_collator=collator,
+        compute_metrics=_weighted_f1,
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=options.patience)] if valid else [],
+    )
+
+
+def _weighted_f1(outcome: Any) -> dict[str, float]:
+    guessed = np.asarray(outcome.predictions).argmax(axis=-1)
+    result = scores([str(labels) for labels in outcome.label_ids], [str(guess) for guess in guessed])
+    return {"f1": result.f1, "accuracy": result.accuracy}

@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all, whatever ends the process."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def atomic_write(path: Path, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
+    """A text file that takes its name only when all of it is on the disk; until then the old one stays.
+
+    A lone surrogate in a customer's text must not cost the whole file: it is written as ``\\ud800``.
+    One process at a time may write a path. What a killed one left behind goes with the next.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

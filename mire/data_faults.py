@@ -1,0 +1,45 @@
+"""What is wrong with a data file and its pictures."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from mire.errors import DataError
+from mire.images import NO_PICTURE, load_or_fallback
+from mire.labels import TASKS
+from mire.samples import Sample, scan
+from mire.settings import Settings
+
+
+def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> None:
+    """Write every fault of a file, then how many samples each label has.
+
+    Raises:
+        DataError: there is a fault, or the file as a whole cannot be read.
+    """
+    samples, refused = scan(data, images, max_decoded_pixels=settings.max_decoded_pixels)
+    found = [*refused, *sample_faults(samples, settings)]
+    labels = Counter(sample.label or "(no label)" for sample in samples)
+    for line in found:
+        out.write(f"{line}\n")
+    out.write(f"{len(samples)} samples, {len(labels)} labels: ")
+    out.write(", ".join(f"{name} {count}" for name, count in labels.most_common()) + "\n")
+    if found:
+        raise DataError(f"{data}: {len(found)} faults, listed above; {len(refused)} of them stop a prediction")
+
+
+def sample_faults(samples: Sequence[Sample], settings: Settings) -> Iterator[str]:
+    """One line for each fault that lets a prediction run, but degrades it or breaks training."""
+    known = {label for task in TASKS for label in settings.taxonomy(task).labels}
+    for sample in samples:
+        where = f"record {sample.number}, id {sample.id!r}"
+        yield from (f"{where}: {problem}" for problem in sample.problems)
+        if not sample.images and not any(turn.text.strip() for turn in sample.turns):
+            yield f"{where}: there is neither a picture nor a word of a dialogue"
+        if sample.label is not None and sample.label not in known:
+            yield f"{where}: {sample.label!r} is no live label; labels of your own are named by --config"
+        for path in sample.images:
+            # A refused one is among the problems; decoding finds what the first bytes do not show.
+            if path != NO_PICTURE and (problem := load_or_fallback(path)[1]):
+                yield f"{where}: {problem}"

@@ -1,0 +1,129 @@
+"""What training on some devices would need, line by line, and whether it fits: before it is started."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mire.doctor.check import Check
+from mire.doctor.training_cost import CELL_PIXELS, BytesPerNumber, LongestSample, Shape, TrainingCost, count_nodes
+from mire.doctor.weights import GIB
+from mire.labels import TASKS, Task
+from mire.launch_options import Kind
+from mire.model_sizes import base_config
+from mire.settings import Settings
+
+N_TEXT = 350
+"""Tokens of an official prompt without its pictures, about, labels listed: counted on real prompts. A compact one is
+shorter."""
+SHARE = 0.5
+"""Of a device's rate of plain matrix products, what training is assumed to reach."""
+RESERVE = 1.5 * GIB
+"""What CUDA itself and gaps between tensors are assumed to take of a GPU."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Devices to train on: how many, GPUs or CPU processes, bytes of memory and TFLOP/s of each."""
+
+    n_devices: int
+    gpu: bool
+    memory: float
+    tflops: float
+    kind: Kind
+
+
+def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
+    """Memory and time of the Qwen2-VL experts' training.
+
+    Raises:
+        SettingsError: the base's shape is not known here, or a batch cannot be divided among the devices.
+    """
+    shape = Shape.read(base_config(settings.qwen2vl.base))
+    for task in TASKS:
+        if "qwen2vl" not in settings.panel.voters(task):
+            yield Check(f"{task:<9} no qwen2vl on the panel: trained on the CPU, in minutes")
+            continue
+        plan = _plan(settings, task, shape, machine)
+        yield from _memory(task, plan, machine)
+        yield from _time(settings, task, plan, machine)
+
+
+def longest_sample(settings: Settings, task: Task) -> LongestSample:
+    """A sample at its longest: a picture at the pixel limit; a dialogue that fills ``max_tokens``, pictures and all."""
+    qwen2vl = settings.qwen2vl
+    n_nodes = count_nodes(settings.taxonomy(task).labels)
+    n_text = min(N_TEXT, qwen2vl.max_tokens // 2)
+    n_visual = qwen2vl.max_tokens - n_text
+    if task == "image":
+        n_visual = min(n_visual, qwen2vl.max_pixels // CELL_PIXELS)
+    return LongestSample(n_text, n_visual, n_nodes)
+
+
+def _plan(settings: Settings, task: Task, shape: Shape, machine: Machine) -> TrainingCost:
+    return TrainingCost(
+        shape=shape,
+        row=longest_sample(settings, task),
+        lora=settings.qwen2vl.lora,
+        training=settings.qwen2vl.training(task),
+        kind=machine.kind,
+        n_devices=machine.n_devices,
+        width=_width(machine),
+    )
+
+
+def _width(machine: Machine) -> BytesPerNumber:
+    return 2 if machine.gpu else 4
+
+
+def _memory(task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]:
+    row, training = plan.row, plan.training
+    each, n_steps = training.share(plan.n_devices)
+    yield Check(
+        f"{task:<9} batch of {training.batch_size} = {plan.n_devices} devices x {each} samples x {n_steps}, "
+        f"at most {row.n_text + row.n_visual:,} tokens each, {row.n_visual:,} of them visual, and {row.n_nodes} of the "
+        "label trie"
+    )
+    parts = plan.memory
+    yield Check(f"{task:<9} {_sizes(parts)} GiB; the last is the largest of {_sizes(plan.transient_bytes)}")
+    reserve = RESERVE if machine.gpu else 0
+    need, name = sum(parts.values()) + reserve, "GPU" if machine.gpu else "process"
+    text = f"{task:<9} in all {need / GIB:.1f} GiB of {machine.memory / GIB:.1f} a {name}"
+    text += f", {reserve / GIB:.1f} of it for CUDA (assumed)" if machine.gpu else ""
+    if need <= machine.memory:
+        yield Check(f"{text}: fits; computed, not measured")
+        return
+    yield Check(f"{text}: does not fit; computed, not measured", _ways_out(task, plan))
+
+
+def _ways_out(task: Task, plan: TrainingCost) -> str:
+    """What could still be changed, the cheapest first."""
+    ways = [f"qwen2vl.{task}.micro_batch_size: 1"] if plan.micro_batch_size > 1 else []
+    ways += [] if plan.training.gradient_checkpointing else [f"qwen2vl.{task}.gradient_checkpointing: true"]
+    ways += ["--launch fsdp on several GPUs"] if plan.kind != "fsdp" or plan.n_devices == 1 else []
+    limit = "max_pixels" if task == "image" else "max_tokens"
+    return ", or ".join([*ways, f"a lower qwen2vl.{limit}", "larger GPUs"])
+
+
+def _sizes(parts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {size / GIB:.2f}" for name, size in parts.items())
+
+
+def _time(settings: Settings, task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]:
+    one = plan.seconds(1000, machine.tflops * 1e12 * SHARE)
+    qwen2vl = settings.qwen2vl
+    n_epochs = qwen2vl.vote_folds * (settings.folds - 1) / settings.folds + (qwen2vl.final == "refit")
+    n_epochs *= plan.training.epochs
+    yield Check(
+        f"{task:<9} 1,000 such samples: at most {_duration(one)} an epoch, {_duration(one * n_epochs)} for the "
+        f"{n_epochs:g} of folds and final adapter; computed from {machine.tflops:g} TFLOP/s at {100 * SHARE:.0f} %, "
+        "not measured"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.0f} h"
+    )

@@ -1,0 +1,79 @@
+"""What this machine has: Python, cores, memory, devices, room for the cache, fonts."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from mire.budget import ParameterCount
+from mire.doctor.check import Check
+from mire.doctor.weights import GIB
+
+
+def machine() -> Iterator[Check]:
+    """Python, cores, memory, devices, room for what is kept, fonts."""
+    from mire.cache import cache_root
+
+    old = sys.version_info < (3, 11)
+    yield Check(
+        f"python       {platform.python_version()} on {platform.system()} {platform.machine()}",
+        "use Python 3.11 or newer" if old else "",
+    )
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    yield Check(
+        f"cpu          {os.cpu_count()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
+    )
+    yield from _devices()
+    kept = cache_root()
+    room = shutil.disk_usage(next(path for path in (kept, *kept.absolute().parents) if path.exists())).free
+    yield Check(
+        f"cache        {kept}, {room / GIB:.0f} GiB free",
+        "" if room > GIB else "free some disk, or set MIRE_CACHE to a folder on another one",
+    )
+    yield _fonts()
+
+
+def _devices() -> Iterator[Check]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Check(f"torch        cannot be imported: {error}", "pip install --force-reinstall torch torchvision")
+        return
+    if not torch.cuda.is_available():
+        yield Check("gpu          none: the 7B configuration needs one, nano and cpu do not")
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        yield Check(f"gpu {index}        {properties.name}, {properties.total_memory / GIB:.0f} GiB")
+
+
+def _fonts() -> Check:
+    """Pages carry no font: the browser's own must know Chinese."""
+    if shutil.which("fc-list") is None:
+        return Check("fonts        not checked: pages use the browser's own")
+    listed = subprocess.run(["fc-list", ":lang=zh", "family"], capture_output=True, text=True, check=False)
+    n_families = len(set(listed.stdout.splitlines()))
+    fix = "" if n_families else "to read pages on this machine: apt install fonts-noto-cjk, or any Chinese font"
+    return Check(f"fonts        {n_families} Chinese families for the pages", fix)
+
+
+def free_memory() -> int:
+    """Bytes that programs can still get."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def memory(count: ParameterCount) -> Check:
+    """Whether the configuration's weights fit the first GPU, or without one the machine."""
+    import torch
+
+    from mire.doctor.weights import fit
+
+    if torch.cuda.is_available():
+        return fit(count, torch.cuda.mem_get_info(0)[0], "bfloat16")
+    return fit(count, free_memory(), "float32")

@@ -1,0 +1,48 @@
+"""What a panel folder is, what it was trained on, and how it did there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mire.doctor.check import Check
+from mire.labels import TASKS
+from mire.panel_card import fingerprint, read_card
+from mire.panel_folder import PanelFolder
+
+
+def panel_lines(panel: PanelFolder) -> Iterator[Check]:
+    """What a panel folder is, what it was trained on, and how it did there."""
+    settings = panel.settings()
+    yield Check(f"configuration {settings.name}, seed {settings.seed}, {settings.folds} folds")
+    yield Check(f"fingerprint   {fingerprint(panel)}")
+    for task in TASKS:
+        voters = ", ".join(settings.panel.voters(task))
+        if not panel.has(task):
+            yield Check(
+                f"{task:<13} not trained yet ({voters})",
+                f"bash scripts/train_experts.sh {task} --panel {panel.root} ...",
+            )
+            continue
+        card = read_card(panel, task)
+        known = (
+            f" on {card.data} ({card.data_digest}): {card.n_samples:,} samples, {card.n_labels} labels; out of fold "
+            f"F1 {card.panel.f1:.3f} ({card.panel.low:.3f} to {card.panel.high:.3f}, n {card.panel.n})"
+            if card
+            else ", before panels carried a card"
+        )
+        yield Check(f"{task:<13} {voters}: trained{known}")
+        yield from _adapter(panel, panel.voter(task, "qwen2vl") / "adapter_model.safetensors")
+
+
+def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Check]:
+    """An adapter of an older transformers loads without an error, and does nothing."""
+    if not weights.is_file():
+        return
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="np") as file:
+        old = [key for key in file.keys() if ".language_model." not in key and ".visual." not in key]  # noqa: SIM118
+    if old:
+        yield Check(
+            f"{weights.relative_to(panel.root)} has the module names of an older transformers ({old[0]})",
+            "convert it: python -m experts.qwen2vl.convert --help",
+        )

@@ -1,0 +1,243 @@
+"""What LoRA training of a Qwen2-VL needs, by arithmetic from its shape: parameters, operations, memory, time.
+
+Nothing is loaded and nothing is measured here. A matrix product of an (a, b) weight takes 2 a b operations a
+token; attention over all S places of a row 4 S^2 of the width (scores and values; the mask saves none).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mire.launch_options import Kind
+from mire.settings import Lora, Training
+
+CELL_PIXELS = 28 * 28
+"""Pixels behind one visual token, which is four patches."""
+PATCH_VALUES = 3 * 2 * 14 * 14
+FRAME_VALUES = PATCH_VALUES // 2
+"""A still is embedded as one frame."""
+
+BytesPerNumber = Literal[2, 4]
+"""Bytes of a number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
+
+KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (32, 16, 28), 2: (28, 8, 21)}
+"""Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
+the adapters' rank. Counted on transformers 5.23 and PEFT 0.21, bfloat16 under autocast, with torch's hooks on saved
+tensors (``tests/mire/doctor/test_training_cost.py`` counts them again)."""
+KEPT_FOR_DROPOUT: dict[BytesPerNumber, tuple[int, int]] = {4: (40, 4), 2: (24, 4)}
+"""The same for dropout in the adapters: its masks and what it puts out. A GPU's masks are smaller."""
+KEPT_BY_BLOCK: dict[BytesPerNumber, tuple[int, int]] = {4: (57, 16), 2: (35, 10)}
+"""Bytes a patch of one vision block with adapters and dropout: for each of its width and its MLP's width."""
+LOGIT_BYTES = 12
+"""The logits in float32, their log-softmax, and the gradient."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a Qwen2-VL: language model, then vision tower."""
+
+    hidden: int
+    mlp: int
+    layers: int
+    kv: int
+    vocabulary: int
+    vision: int
+    vision_mlp: int
+    depth: int
+
+    @classmethod
+    def read(cls, config: Any) -> "Shape":
+        """From transformers' Qwen2VLConfig."""
+        text, vision = config.text_config, config.vision_config
+        kv = text.hidden_size // text.num_attention_heads * text.num_key_value_heads
+        return cls(
+            hidden=text.hidden_size,
+            mlp=text.intermediate_size,
+            layers=text.num_hidden_layers,
+            kv=kv,
+            vocabulary=text.vocab_size,
+            vision=vision.embed_dim,
+            vision_mlp=int(vision.embed_dim * vision.mlp_ratio),
+            depth=vision.depth,
+        )
+
+    @property
+    def layer_weights(self) -> int:
+        """Weights of the matrices of one decoder layer."""
+        return self.hidden * (2 * self.hidden + 2 * self.kv + 3 * self.mlp)
+
+    @property
+    def block_weights(self) -> int:
+        """Weights of the matrices of one vision block."""
+        return self.vision * (4 * self.vision + 2 * self.vision_mlp)
+
+    @property
+    def merger_weights(self) -> int:
+        """Weights of the two matrices that make one token of four patches."""
+        return 16 * self.vision**2 + 4 * self.vision * self.hidden
+
+    @property
+    def embedding(self) -> int:
+        """Weights of the embedding; the head has as many."""
+        return self.vocabulary * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All of the base, with biases and norms; embedding and head are two matrices."""
+        layer = self.layer_weights + self.hidden + 2 * self.kv + 2 * self.hidden
+        block = self.block_weights + 4 * self.vision + self.vision_mlp + self.vision + 4 * self.vision
+        merger = self.merger_weights + 2 * self.vision + 4 * self.vision + self.hidden
+        tower = PATCH_VALUES * self.vision + self.depth * block + merger
+        return 2 * self.embedding + self.layers * layer + self.hidden + tower
+
+    def adapter(self, lora: Lora) -> int:
+        """Parameters of one adapter: rank times (in + out) of every adapted matrix."""
+        layer = 2 * (2 * self.hidden) + 2 * (self.hidden + self.kv) + 3 * (self.hidden + self.mlp)
+        block = (self.vision + 3 * self.vision) + 2 * self.vision + 2 * (self.vision + self.vision_mlp)
+        ends = (PATCH_VALUES + self.vision) + 8 * self.vision + (4 * self.vision + self.hidden)
+        return lora.rank * (self.layers * layer + (self.depth * block + ends if lora.vision else 0))
+
+
+@dataclass(frozen=True)
+class LongestSample:
+    """One sample at its longest: tokens of text, of pictures, and inner nodes of the label trie."""
+
+    n_text: int
+    n_visual: int
+    n_nodes: int
+
+    @property
+    def length(self) -> int:
+        return self.n_text + self.n_visual + self.n_nodes
+
+    @property
+    def n_patches(self) -> int:
+        return 4 * self.n_visual
+
+    @property
+    def n_read_positions(self) -> int:
+        """Places whose logits are read: the prompt's last token, then the inner nodes."""
+        return self.n_nodes + 1
+
+
+def count_nodes(labels: Iterable[str]) -> int:
+    """Inner nodes of the label trie, a character a token: Qwen2's vocabulary needs as many or fewer."""
+    return len({label[:end] for label in labels for end in range(1, len(label) + 1)})
+
+
+def forward_operations(shape: Shape, row: LongestSample) -> tuple[int, int]:
+    """Operations of one pass over a sample: of the language model and of the vision tower."""
+    # The last layer gives keys and values of every place; the rest of it is done where it is read.
+    flops_per_token = 2 * shape.layer_weights + 4 * row.length * shape.hidden
+    of_key = 2 * 2 * shape.hidden * shape.kv
+    last = of_key * row.length + (flops_per_token - of_key) * row.n_read_positions
+    language = flops_per_token * row.length * (shape.layers - 1) + last + 2 * shape.embedding * row.n_read_positions
+    of_patch = 2 * (shape.block_weights * shape.depth + FRAME_VALUES * shape.vision)
+    # One picture: several smaller ones, whose patches do not see each other, take less.
+    attention = 4 * row.n_patches**2 * shape.vision * shape.depth
+    return language, of_patch * row.n_patches + attention + 2 * shape.merger_weights * row.n_visual
+
+
+def training_operations(shape: Shape, row: LongestSample, lora: Lora, training: Training) -> int:
+    """Operations of one training sample: forward, again forward from checkpoints, and the activations' gradients.
+
+    Frozen weights have no gradients of their own; a vision tower without adapters is only passed forward.
+    """
+    language, vision = forward_operations(shape, row)
+    times = 3 if training.gradient_checkpointing else 2
+    return times * language + (times if lora.vision else 1) * vision
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """One adapter's training on ``n_devices``; memory is that of one device, in bytes."""
+
+    shape: Shape
+    row: LongestSample
+    lora: Lora
+    training: Training
+    kind: Kind
+    n_devices: int
+    width: BytesPerNumber
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes on each device at the fullest moment, by what they hold."""
+        averaging = 4 if self.n_devices > 1 else 0
+        return {
+            "base": self._base(),
+            "adapter and its gradients": self.n_adapter * (4 + 4 + averaging),
+            "optimiser": self.n_adapter * 8 // (self.n_devices if self.kind == "zero2" else 1),
+            "kept activations": self._kept(),
+            "working memory": max(self.transient_bytes.values()),
+        }
+
+    @property
+    def transient_bytes(self) -> dict[str, int]:
+        """Bytes of what comes one after the other in a step: only the largest counts."""
+        tokens, patches = self._places()
+        return {
+            "vision tower": 0 if self.lora.vision else patches * self._of_frozen_block(),
+            "label trie": self.micro_batch_size * self.row.n_read_positions * self.shape.vocabulary * LOGIT_BYTES,
+            "one layer": tokens * self._of_layer() if self.training.gradient_checkpointing else 0,
+        }
+
+    @property
+    def n_adapter(self) -> int:
+        return self.shape.adapter(self.lora)
+
+    @property
+    def micro_batch_size(self) -> int:
+        return self.training.share(self.n_devices)[0]
+
+    def _base(self) -> int:
+        """Whole; or a share, with the largest layer gathered and the next one on its way."""
+        whole = self.shape.parameters * self.width
+        if self.kind != "fsdp" or self.n_devices == 1:
+            return whole
+        largest = max(self.shape.embedding, self.shape.layer_weights) * self.width
+        return whole // self.n_devices + 2 * largest
+
+    def _places(self) -> tuple[int, int]:
+        """Tokens and patches of a step on one device."""
+        return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
+
+    def _kept(self) -> int:
+        """What the backward pass needs: of every layer, or with checkpoints its input only; the mask, the pixels.
+
+        Of the last layer little more than the places that are read.
+        """
+        (tokens, patches), shape = self._places(), self.shape
+        checkpoints = self.training.gradient_checkpointing
+        reads = self.micro_batch_size * self.row.n_read_positions
+        layers = (
+            tokens * shape.hidden * self.width * shape.layers
+            if checkpoints
+            else (tokens * (shape.layers - 1) + reads) * self._of_layer()
+        )
+        block = shape.vision * self.width if checkpoints else self._of_block()
+        blocks = shape.depth * block if self.lora.vision else 0
+        mask = tokens * self.row.length * self.width
+        return layers + mask + patches * (blocks + FRAME_VALUES * self.width)
+
+    def _of_frozen_block(self) -> int:
+        """Bytes a patch of a vision block without adapters at work: eight of its width, two of its MLP's."""
+        return (8 * self.shape.vision + 2 * self.shape.vision_mlp) * self.width
+
+    def _of_layer(self) -> int:
+        """Bytes a token of one decoder layer."""
+        of_hidden, of_mlp, of_rank = KEPT_BY_LAYER[self.width]
+        if self.lora.dropout:
+            of_hidden += KEPT_FOR_DROPOUT[self.width][0]
+            of_mlp += KEPT_FOR_DROPOUT[self.width][1]
+        return of_hidden * self.shape.hidden + of_mlp * self.shape.mlp + of_rank * self.lora.rank
+
+    def _of_block(self) -> int:
+        """Bytes a patch of one vision block."""
+        of_width, of_mlp = KEPT_BY_BLOCK[self.width]
+        return of_width * self.shape.vision + of_mlp * self.shape.vision_mlp
+
+    def seconds(self, n_samples: int, operations_per_second: float) -> float:
+        """Time of one pass over ``n_samples`` where each device does so many operations a second."""
+        operations = training_operations(self.shape, self.row, self.lora, self.training)
+        return n_samples * operations / (self.n_devices * operations_per_second)

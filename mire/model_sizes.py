@@ -1,0 +1,130 @@
+"""Count a configuration's parameters from the shapes alone: no weights are needed, none are loaded.
+
+Everything is built on torch's meta device by the same classes that later hold the weights.
+"""
+
+import json
+import logging
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mire.budget import ParameterCount
+from mire.compat import patch_torchvision
+from mire.errors import SettingsError
+from mire.labels import TASKS
+from mire.settings import Clip, Qwen2VL, Settings
+
+_KNOWN_BASES = {"nano": "nano.json", "Qwen/Qwen2-VL-7B-Instruct": "qwen2-vl-7b.json"}
+NANO_CLIP = "mire-nano"
+
+
+def count_parameters(settings: Settings) -> ParameterCount:
+    """Parameters of every model that a panel of these settings loads, by part.
+
+    Raises:
+        SettingsError: the base's or the CLIP model's shape is not known here.
+    """
+    parts: dict[str, int] = {}
+    for task in TASKS:
+        voters = settings.panel.voters(task)
+        if "qwen2vl" in voters:
+            base, adapter = count_base(settings.qwen2vl)
+            parts |= {f"base {settings.qwen2vl.base}": base, f"adapter {task}": adapter}
+        if "clip_lightgbm" in voters:
+            parts[f"clip {settings.clip.model}"] = count_clip(settings.clip)
+        if "screen_text" in voters:
+            parts["ocr rapidocr"] = count_ocr()
+    return ParameterCount(parts)
+
+
+def base_shape(base: str) -> dict[str, Any]:
+    """The configuration of a base that ships as data.
+
+    Raises:
+        KeyError: no shape ships under this name.
+    """
+    source = resources.files("mire").joinpath("data", "bases", _KNOWN_BASES[base])
+    return dict(json.loads(source.read_text(encoding="utf-8")))
+
+
+def base_config(base: str) -> Any:
+    """transformers' configuration of a base that ships as data, or of a folder.
+
+    Raises:
+        SettingsError: the base's shape is not known here.
+    """
+    patch_torchvision()
+    from transformers import AutoConfig, Qwen2VLConfig
+
+    if base in _KNOWN_BASES:
+        return Qwen2VLConfig(**base_shape(base))
+    if Path(base).is_dir():
+        return AutoConfig.from_pretrained(base)
+    raise SettingsError(
+        f"the shape of base {base!r} is not known here: name its folder as qwen2vl.base, or one of "
+        f"{', '.join(_KNOWN_BASES)}"
+    )
+
+
+def count_base(settings: Qwen2VL) -> tuple[int, int]:
+    """Parameters of the base, and of one LoRA adapter on it."""
+    config = base_config(settings.base)
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen2VLForConditionalGeneration
+
+    with torch.device("meta"):
+        model = Qwen2VLForConditionalGeneration(config)
+        n_base = model.num_parameters()
+        # A merged adapter stacks those of the folds.
+        rank = settings.lora.rank * (settings.vote_folds if settings.final == "merge" else 1)
+        lora = LoraConfig(r=rank, target_modules=settings.lora.target_modules)
+        adapted = get_peft_model(model, lora)
+    return n_base, sum(p.numel() for name, p in adapted.named_parameters() if "lora_" in name)
+
+
+def count_clip(settings: Clip) -> int:
+    """Parameters of the picture tower; the text tower is dropped after loading.
+
+    Raises:
+        SettingsError: open_clip knows no such model.
+    """
+    patch_torchvision()
+    import open_clip
+    import torch
+
+    name = add_clip_config(settings.model)
+    # It warns that no weights are loaded: none are wanted.
+    logging.disable(logging.WARNING)
+    try:
+        with torch.device("meta"):
+            model = open_clip.create_model(name, pretrained=None, device="meta")
+    except RuntimeError as error:
+        raise SettingsError(f"open_clip knows no model {settings.model!r}: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+    return sum(parameter.numel() for parameter in model.visual.parameters())
+
+
+def add_clip_config(model: str) -> str:
+    """Make open_clip know ``mire-nano``, a configuration file, or a folder; the name that it then goes by."""
+    import open_clip
+
+    if model == NANO_CLIP:
+        with resources.as_file(resources.files("mire").joinpath("data", f"{NANO_CLIP}.json")) as path:
+            open_clip.add_model_config(path)
+        return model
+    if model.endswith(".json"):
+        open_clip.add_model_config(Path(model))
+        return Path(model).stem
+    return f"local-dir:{model}" if Path(model).is_dir() else model
+
+
+def count_ocr() -> int:
+    """An upper bound: the bytes of RapidOCR's packaged models, four to a parameter."""
+    package = find_spec("rapidocr")
+    if package is None or package.origin is None:
+        raise SettingsError("screen_text needs the package rapidocr: pip install rapidocr onnxruntime")
+    return sum(path.stat().st_size for path in Path(package.origin).parent.rglob("*.onnx")) // 4

@@ -1,0 +1,166 @@
+"""Work on many inputs in processes of their own: in order, ahead of who takes the results, in bounded memory.
+
+A worker that dies (killed, out of memory) takes its pool with it. What was under way is then done in this
+process, and a new pool goes on; after ``MAX_DEATHS`` everything is done here. ``ahead`` keeps the same order and bounds
+in any executor, threads for one.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+logger = logging.getLogger(__name__)
+
+
+MAX_WORKERS = 16
+MAX_DEATHS = 3
+MIN_ITEMS = 32
+"""Fewer items than this are not worth a pool."""
+AHEAD = 4
+"""Results of each worker that may wait to be taken."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Job(Generic[Item, Result]):
+    function: Callable[[Item], Result]
+    item: Item
+    pool: ProcessPoolExecutor | None = None
+    future: "Future[Result] | None" = None
+
+    def cancel(self) -> None:
+        if self.future is not None:
+            self.future.cancel()
+
+
+class ProcessPool:
+    """``n`` processes, started when they are first needed; 0 does all work in this one."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._pool: ProcessPoolExecutor | None = None
+        self._n_deaths = 0
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """``function`` of every item, in order; both must pickle, and every process must give the same result.
+
+        Raises:
+            Whatever ``function`` raises, at the place of its item.
+        """
+        if len(items) < MIN_ITEMS or not self._n:
+            yield from map(function, items)
+            return
+        waiting: deque[_Job[Item, Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(self._start(function, item))
+                if len(waiting) > AHEAD * self._n:
+                    yield self._finish(waiting.popleft())
+            while waiting:
+                yield self._finish(waiting.popleft())
+        finally:
+            for job in waiting:
+                job.cancel()
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers that run."""
+        return list(getattr(self._pool, "_processes", None) or ())
+
+    def _start(self, function: Callable[[Item], Result], item: Item) -> "_Job[Item, Result]":
+        """The work on an item, under way; where no pool is left to take it, still to be done."""
+        if self._n_deaths >= MAX_DEATHS:
+            return _Job(function, item)
+        self._pool = self._pool or _new_pool(self._n)
+        try:
+            return _Job(function, item, self._pool, self._pool.submit(function, item))
+        except BrokenProcessPool:
+            self._discard_pool()
+            return _Job(function, item)
+
+    def _finish(self, job: "_Job[Item, Result]") -> Result:
+        if job.future is None:
+            return job.function(job.item)
+        try:
+            return job.future.result()
+        except BrokenProcessPool:
+            if job.pool is self._pool:
+                self._discard_pool()
+            return job.function(job.item)
+
+    def _discard_pool(self) -> None:
+        """Give up a pool of which a worker died."""
+        self._pool = None
+        self._n_deaths += 1
+        then = "starting others" if self._n_deaths < MAX_DEATHS else "going on without workers"
+        logger.info(f"a worker process died (killed, or out of memory); its work is done again, {then}")
+
+
+@lru_cache
+def workers(n: int | None = None) -> ProcessPool:
+    """The workers that this process shares: ``n``, or one a CPU core of its share (``OMP_NUM_THREADS`` bounds it)."""
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    share = min(n_cores, int(threads) if threads.isdigit() else n_cores, MAX_WORKERS)
+    return ProcessPool((share if share > 1 else 0) if n is None else n)
+
+
+class InlineExecutor(Executor):
+    """Does the work where it is asked for."""
+
+    def submit(self, function: Callable[..., Result], /, *items: Any, **named: Any) -> "Future[Result]":
+        done: Future[Result] = Future()
+        try:
+            done.set_result(function(*items, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+def prefetch(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], n: int) -> Iterator[Result]:
+    """``function`` of every item, in order, ``n`` of them under way while a result is looked at.
+
+    Raises:
+        Whatever ``function`` raises, at the place of its item.
+    """
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > n:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _new_pool(n: int) -> ProcessPoolExecutor:
+    # Never a fork of this process: it has threads, and may hold a GPU.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context(method), initializer=_enter)
+
+
+def _enter() -> None:
+    """In a worker: Ctrl-C is the parent's to handle, and who has lost the parent ends."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # a process a core: no library that is loaded here needs more
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

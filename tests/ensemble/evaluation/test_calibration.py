@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from ensemble.evaluation.calibration import calibration_error, coverage, reliability
+
+PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.55, 0.45]])
+TRUTH = np.array([0, 1, 1, 1])
+
+
+def test_bins_by_hand() -> None:
+    bins = reliability(PROBABILITIES, TRUTH)
+    # 0.55 is wrong; of the two at 0.8 one is right; 0.9 is right
+    assert [(part.n, part.accuracy) for part in bins] == [(1, 0.0), (2, 0.5), (1, 1.0)]
+    assert [part.confidence for part in bins] == pytest.approx([0.55, 0.8, 0.9])
+    assert [(part.low, part.high) for part in bins] == [(0.5, 0.6), (0.7, 0.8), (0.8, 0.9)]
+
+
+def test_the_error_by_hand() -> None:
+    # (1 x 0.55 + 2 x 0.3 + 1 x 0.1) / 4
+    assert calibration_error(reliability(PROBABILITIES, TRUTH)) == pytest.approx(0.3125)
+
+
+def test_sure_and_right_has_no_error() -> None:
+    assert calibration_error(reliability(np.eye(3), np.arange(3))) == 0
+
+
+def test_coverage_starts_with_the_surest() -> None:
+    pairs = dict(coverage(PROBABILITIES, TRUTH))
+    # 0.9 right; then the first 0.8 wrong, the second right; 0.55 wrong
+    assert (pairs[0.1], pairs[0.5], pairs[0.8], pairs[1.0]) == (1.0, 0.5, pytest.approx(2 / 3), 0.5)

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ensemble import rules
+from ensemble.evaluation.combination_rules import RULES, compare
+from ensemble.oof_votes import OutOfFoldVotes
+from mire.budget import Cost
+from mire.cli import run
+
+
+def box(votes: dict[str, list[int]], truth: list[int], *, sure: float = 0.8) -> OutOfFoldVotes:
+    """Votes over three labels: each voter gives ``sure`` to its choice."""
+    rest = (1 - sure) / 2
+    return OutOfFoldVotes(
+        tuple(map(str, range(len(truth)))),
+        np.array(truth),
+        {name: np.full((len(truth), 3), rest) + (sure - rest) * np.eye(3)[choices] for name, choices in votes.items()},
+        dict.fromkeys(votes, Cost(1, 5)),
+    )
+
+
+def test_every_rule_answers_its_own_way() -> None:
+    learn = box({"a": [0, 1, 2, 0], "b": [0, 0, 0, 0], "c": [1, 0, 0, 0]}, [0, 1, 2, 0])
+    judge = box({"a": [1], "b": [2], "c": [2]}, [1])
+    answers = {name: int(rule(learn, judge).argmax()) for name, rule in RULES.items()}
+    # two of three say 2; the voter that was always right says 1
+    assert (answers["majority"], answers["equal"], answers["best single"]) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("rule", ["best single", "fitted", "stacked"])
+def test_what_learns_finds_the_voter_to_trust(rule: str) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 300)
+    noise = [rng.integers(0, 3, 300).tolist() for _ in range(2)]
+    votes = {"good": truth.tolist(), "bad": noise[0], "worse": noise[1]}
+    outcome = next(row for row in compare(box(votes, truth.tolist())) if row.rule == rule)
+    assert outcome.f1 > 0.95
+
+
+def test_the_reference_differs_from_itself_by_nothing() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 60).tolist()
+    outcomes = compare(box({"a": truth, "b": rng.integers(0, 3, 60).tolist()}, truth))
+    reference = outcomes[0]
+    assert (reference.rule, reference.n) == ("fitted", 60)
+    assert (reference.versus.low, reference.versus.high) == (0, 0)
+
+
+def test_a_folder_without_experts_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(rules, ["--panel", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no trained experts; train some with")

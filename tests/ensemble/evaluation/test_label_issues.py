@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from records import image_instruction
+
+from ensemble.evaluation.held_out_votes import HeldOutVotes
+from ensemble.evaluation.label_issues import audit, render
+from ensemble.weights import VoterWeight, Weights
+from mire.budget import Cost
+from mire.labels import builtin_taxonomy
+from mire.prompts import parse_prompt
+from mire.samples import Sample
+from mire.votes import Vote
+
+TAXONOMY = builtin_taxonomy("image")
+LIVE = TAXONOMY.labels
+PAYMENT = LIVE.index("支付页面")
+
+
+def evidence(given: list[int], voted: list[int]) -> HeldOutVotes:
+    """Samples with a given label each, and one voter that says 0.9 to another or the same."""
+    samples = tuple(
+        Sample(id=f"s{row}", prompt=parse_prompt(image_instruction()), label=LIVE[label])
+        for row, label in enumerate(given)
+    )
+    rest = 0.1 / (len(LIVE) - 1)
+    chances = np.full((len(given), len(LIVE)), rest) + (0.9 - rest) * np.eye(len(LIVE))[voted]
+    votes = [Vote("v", sample.id, tuple(row)) for sample, row in zip(samples, chances.tolist(), strict=True)]
+    weights = Weights(voters={"v": VoterWeight()})
+    return HeldOutVotes(
+        task="image", taxonomy=TAXONOMY, samples=samples, truth=np.array(given), votes={"v": votes},
+        costs={"v": Cost(1, 10)}, out_of_fold=True, weights=lambda _: [(np.arange(len(given)), weights)],
+    )  # fmt: skip
+
+
+def test_labels_that_the_votes_contradict_are_doubted_and_no_others() -> None:
+    given = [label for label in range(6) for _ in range(8)]
+    voted = given.copy()
+    voted[3] = 5
+    doubts = audit(evidence(given, voted))
+    assert [doubt.id for doubt in doubts] == ["s3"]
+    assert doubts[0].label == LIVE[0]
+    assert doubts[0].guesses[0] == (LIVE[5], pytest.approx(0.9))
+    assert doubts[0].quality == pytest.approx(0.1 / 22)
+
+
+def test_a_label_by_convention_is_listed_apart_with_the_convention() -> None:
+    given = [PAYMENT] * 8 + [0] * 8
+    voted = [0] + [PAYMENT] * 7 + [PAYMENT] + [0] * 7
+    doubts = audit(evidence(given, voted))
+    assert {doubt.label: bool(doubt.convention) for doubt in doubts} == {"支付页面": True, LIVE[0]: False}
+    page = render({"image": doubts}, {"image": 16})
+    opened, kept = page.split("Given by a convention: probably right")
+    assert "id s8" in opened and "id s0" not in opened
+    assert "id s0" in kept and "已付 or 费用明细" in kept
+
+
+def test_the_page_escapes_what_shoppers_write() -> None:
+    part = evidence([0] * 8 + [1] * 8, [1] + [0] * 7 + [1] * 8)
+    (doubt,) = audit(part)
+    hostile = type(doubt)(**{**vars(doubt), "turns": (("user", "<script>alert(1)</script>"),)})
+    assert "<script>" not in render({"image": [hostile]}, {"image": 16})
+
+
+def test_both_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ensemble.evaluation import label_issues as module
+
+    part = evidence([0] * 8 + [1] * 8, [1] + [0] * 7 + [1] * 8)
+    monkeypatch.setattr("ensemble.evaluation.label_issues.collect_held_out_votes", lambda samples, panel: [part])
+    module.write_audit(list(part.samples), tmp_path, tmp_path / "out")
+    listed = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
+    assert [entry["id"] for entry in listed] == ["s0"]
+    assert "id s0" in (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")

@@ -1,0 +1,156 @@
+import html.parser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from ensemble.report.page import render
+
+
+def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:
+    figures = dict.fromkeys(("macro_f1", "accuracy", "precision", "recall"), 0.25)
+    return {
+        "voters": list(voters),
+        "n": 4,
+        "f1": f1,
+        "low": 0.125,
+        "high": 0.75,
+        "calls": 1,
+        "output_tokens": 9,
+        "milliseconds": 12.5,
+        "versus_panel": {"low": -0.0625, "high": 0.03125},
+    } | figures
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> dict[str, Any]:
+    Image.new("RGB", (400, 900), "red").save(tmp_path / "a.png")
+    mistake = {
+        "id": "x1", "label": "店铺页面", "predict": "退款页面", "probability": 0.9,
+        "images": [str(tmp_path / "a.png"), str(tmp_path / "gone.png")],
+        "turns": [["user", "<script>alert(1)</script>"], ["agent", ""]],
+        "votes": {"a": [["退款页面", 0.9]], "b": []}, "words": {"a": [["极速退", 0.5]]}, "read": ["<b>同意退款</b>"],
+    }  # fmt: skip
+    ballots = [{"voters": {n: {"weight": w, "temperature": 2.0} for n, w in pair}} for pair in
+               ([("a", 0.2), ("b", 0.8)], [("a", 0.4), ("b", 0.6)])]  # fmt: skip
+    bins = [{"low": 0.8, "high": 0.9, "n": 4, "confidence": 0.875, "accuracy": 0.5}]
+    calibration = {"error_before": 0.4375, "error_after": 0.375, "before": bins, "after": bins}
+    calibration["coverage"] = [(0.5, 1.0), (1.0, 0.5)]
+    step = {"voter": "b", "f1": 0.6875, "change": 0.0625, "low": -0.125, "high": 0.25}
+    first = step | {"voter": "a"}
+    task = {
+        "contributions": {"left_out": [first, step], "added": [first | {"f1": 0.625}, step]},
+        "calibration": calibration, "n": 4,
+        "votes": "fresh", "systems": [system("a", f1=0.625), system("b"), system("a", "b", f1=0.6875)],
+        "weights": ballots, "labels": [{"name": n, "gloss": "g", "n": 2, "f1": 0.5} for n in ("店铺页面", "退款页面")],
+        "confusion": [[1, 1], [0, 2]], "mistakes": [mistake],
+    }  # fmt: skip
+    mean = {"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}
+    mean = [mean | {"calls": 0.5, "output_tokens": 9.5, "milliseconds": None}]
+    router = {
+        "counts": {"image": {"image": 4, "dialogue": 1}, "dialogue": {"image": 0, "dialogue": 4}},
+        "misrouted": ["x9"],
+    }
+    return {"configuration": "nano", "router": router, "mean": mean, "tasks": {"image": task}}
+
+
+def test_the_figures_are_there(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert page.startswith("<!DOCTYPE html>")
+    for text in ("0.438", "a + b (panel)", "0.688", "+0.062", "weight 0.30", "weight 0.70", "id x1", "abstained",
+                 "0.438 before the temperatures", "-0.062 to +0.031"):  # fmt: skip
+        assert text in page
+
+
+def test_what_customers_wrote_is_escaped(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_nothing_is_fetched_and_no_folder_is_told(result: dict[str, Any], tmp_path: Path) -> None:
+    page = render(result)
+    assert "http:" not in page and "https:" not in page
+    assert str(tmp_path) not in page
+    assert page.count("data:image/jpeg;base64,") == 1
+
+
+def test_the_page_is_well_formed(result: dict[str, Any]) -> None:
+    class Balance(html.parser.HTMLParser):
+        open: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in {"meta", "link", "img"}:
+                self.open.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: object) -> None:
+            pass
+
+        def handle_endtag(self, tag: str) -> None:
+            assert self.open.pop() == tag
+
+    parser = Balance()
+    parser.feed(render(result))
+    assert not parser.open
+
+
+def test_one_task_alone(result: dict[str, Any]) -> None:
+    page = render(result | {"mean": []})
+    assert "weighted F1, image task only" in page and "0.688" in page
+
+
+def test_reasons_of_a_mistake_are_shown_escaped(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert "极速退" in page and "&lt;b&gt;同意退款" in page
+
+
+def test_what_a_sample_costs_is_told_where_it_is_known(result: dict[str, Any]) -> None:
+    rows = re.findall(r"<tr.*?</tr>", render(result), flags=re.S)
+    cells = {row: re.findall(r"<td>(.*?)</td>", row, flags=re.S) for row in rows}
+    (panel,) = (found for row, found in cells.items() if "a + b (panel)" in row)
+    (mean,) = (found for row, found in cells.items() if "<td>panel</td>" in row)
+    assert panel[-3:] == ["1", "9", "12"]
+    assert mean[-3:] == ["0.5", "9.5", ""]
+
+
+def test_both_charts_of_changes_are_there(result: dict[str, Any]) -> None:
+    page = render(result)
+    assert page.count(">+0.062</text>") == 3 and "has\n0.625" in page
+    assert page.count('<svg class="plot"') == 4
+
+
+def test_the_most_frequent_mistakes_are_named(result: dict[str, Any]) -> None:
+    assert '<span class="right">店铺页面</span> taken for\n<span class="wrong">退款页面</span> 1×' in render(result)
+
+
+def test_a_voter_alone_has_no_contributions(result: dict[str, Any]) -> None:
+    task = result["tasks"]["image"]
+    task["contributions"] = {"left_out": [], "added": task["contributions"]["added"][:1]}
+    assert "What would the panel lose?" not in render(result)
+
+
+def test_misrouted_samples_are_told(result: dict[str, Any]) -> None:
+    assert "1 samples went to the wrong task" in render(result)
+    router = result["router"] | {"misrouted": []}
+    assert "Every sample went to the task of its label" in render(result | {"router": router})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_browser_opens_it_from_a_file_and_complains_of_nothing(result: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "r.html").write_text(render(result), encoding="utf-8")
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path / 'u'}",
+    ]
+    command = ["chromium", *flags, "--dump-dom", (tmp_path / "r.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "a + b (panel)" in done.stdout
+    assert "CONSOLE" not in done.stderr

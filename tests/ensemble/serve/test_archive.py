@@ -1,0 +1,52 @@
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
+
+from ensemble.serve.limits import RefusedError
+from ensemble.serve.page.archive import unpack_pictures
+
+
+def zipped(folder: Path, **members: bytes) -> Path:
+    path = folder / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def out(folder: Path) -> Path:
+    target = folder / "out"
+    target.mkdir()
+    return target
+
+
+def test_files_keep_their_names_and_one_common_folder_is_left_out(tmp_path: Path) -> None:
+    target = out(tmp_path)
+    assert unpack_pictures(zipped(tmp_path, **{"images/a.png": b"1", "images/b/c.png": b"2"}), target, max_bytes=9) == 2
+    assert (target / "a.png").read_bytes() == b"1"
+    assert (target / "b" / "c.png").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/etc/out.png", "a/../../out.png"])
+def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RefusedError, match="does not lie inside the picture folder"):
+        unpack_pictures(zipped(tmp_path, **{name: b"1", "b.png": b""}), out(tmp_path), max_bytes=9)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    target = out(tmp_path)
+    with pytest.raises(RefusedError, match="may unpack to 100000 files and 1000 bytes"):
+        unpack_pictures(zipped(tmp_path, **{"a.png": bytes(1001)}), target, max_bytes=1000)
+    assert not list(target.iterdir())
+
+
+def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "no.zip"
+    path.write_bytes(io.BytesIO(b"no zip").getvalue())
+    with pytest.raises(RefusedError, match="cannot be unpacked"):
+        unpack_pictures(path, out(tmp_path), max_bytes=9)

@@ -1,0 +1,188 @@
+"""Which devices train what, and the settings files that accelerate and DeepSpeed are given."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ensemble.training.accelerate_launch
+import experts
+from ensemble import train
+from ensemble.training.accelerate_launch import Launch, run_side_by_side
+from mire.cli import run
+from mire.errors import SettingsError
+from mire.launch_options import Kind
+from mire.settings import Training
+
+FOLDER = Path(experts.__file__).parent / "qwen2vl" / "training" / "accelerate"
+BATCH_OF_16 = Training(batch_size=16, micro_batch_size=4)
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with four GPUs, of which this process may use three."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
+
+
+@pytest.mark.usefixtures("gpus")
+def test_all_gpus_or_the_first_of_them() -> None:
+    assert Launch.choose("ddp", None).gpus == ("0", "2", "3")
+    two = Launch.choose("ddp", 2)
+    assert two.environment()["CUDA_VISIBLE_DEVICES"] == "0,2" and two.n_processes == 2
+    with pytest.raises(SettingsError, match="--devices 4: this machine shows 3 GPUs; ask for fewer"):
+        Launch.choose("ddp", 4)
+
+
+@pytest.mark.usefixtures("gpus")
+def test_zero2_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensemble.training.accelerate_launch, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match="needs the package deepspeed: pip install deepspeed, or take ddp or fsdp"):
+        Launch.choose("zero2", None)
+
+
+def test_without_gpus_one_process_or_as_many_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert Launch.choose("ddp", None) == Launch("ddp", (), 1)
+    assert Launch.choose("fsdp", 2) == Launch("fsdp", (), 2)
+    with pytest.raises(SettingsError, match="--launch zero2 needs GPUs, and there is none here; take ddp or fsdp"):
+        Launch.choose("zero2", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_devices", "n_jobs", "sizes"),
+    [
+        ("ddp", 1, 5, [1]),
+        ("ddp", 4, 5, [1, 1, 1, 1]),
+        ("ddp", 8, 2, [4, 4]),
+        ("ddp", 8, 1, [8]),
+        ("zero2", 6, 2, [2, 2]),  # 3 do not divide a batch of 16
+        ("fsdp", 8, 5, [8]),
+    ],
+)
+def test_folds_share_the_devices(kind: Kind, n_devices: int, n_jobs: int, sizes: list[int]) -> None:
+    groups = list(Launch(kind, tuple("abcdefgh"[:n_devices]), n_devices).groups(n_jobs, BATCH_OF_16))
+    assert [group.n_processes for group in groups] == sizes
+    used = [gpu for group in groups for gpu in group.gpus]
+    assert len(used) == len(set(used)) == sum(sizes)
+
+
+@pytest.mark.parametrize(("n_devices", "share"), [(1, (4, 4)), (2, (4, 2)), (4, (4, 1)), (8, (2, 1)), (16, (1, 1))])
+def test_the_batch_stays_what_it_is(n_devices: int, share: tuple[int, int]) -> None:
+    assert BATCH_OF_16.share(n_devices) == share
+    assert n_devices * share[0] * share[1] == 16
+    # no more than micro_batch_size at a time, also where that does not divide the batch
+    assert Training(batch_size=16, micro_batch_size=5).share(1) == (4, 4)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = ["--data", str(tmp_path / "no.json"), "--images", str(tmp_path), "--panel", str(tmp_path / "p")]
+    assert run(train, ["image", *nowhere, "--config", "nano", "--devices", "3"]) == 1
+    assert capsys.readouterr().err == (
+        "error: a batch of 16 cannot be divided among 3 devices; train on 1, 2, 4, 8, 16 of them (--devices), or set "
+        "another batch_size\n"
+    )
+
+
+def test_devices_are_counted_from_one() -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(train, ["image", "--data", "d", "--images", "i", "--panel", "p", "--devices", "0"])
+
+
+def test_commands_by_hand() -> None:
+    one, two = Launch("ddp", (), 1).command(["--fold", "0"]), Launch("fsdp", ("0", "1"), 2).command(["--fold", "0"])
+    assert str(FOLDER / "one.yaml") in one and "--sharded" not in one
+    assert str(FOLDER / "ddp.yaml") in two and two[-3:] == ["--fold", "0", "--sharded"]
+    assert two[two.index("--num_processes") + 1] == "2"
+    zero = Launch("zero2", ("0",), 1).command([])
+    assert str(FOLDER / "zero2.yaml") in zero and str(FOLDER / "zero2.json") in zero
+
+
+def test_side_by_side_both_run_and_both_codes_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each waits for the other's file, so one after the other would never end."""
+    script = (
+        "import sys, time, pathlib\nown, other, code = sys.argv[1:]\npathlib.Path(own).touch()\n"
+        "while not pathlib.Path(other).exists(): time.sleep(0.01)\nsys.exit(int(code))"
+    )
+    monkeypatch.setattr(Launch, "command", lambda self, words, n: [sys.executable, "-c", script, *words])
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    assert run_side_by_side([Launch("ddp", (), 1)] * 2, [[a, b, "0"], [b, a, "3"]]) == [0, 3]
+
+
+@pytest.mark.parametrize(("kind", "n_processes"), [("ddp", 1), ("ddp", 2), ("fsdp", 2), ("zero2", 2)])
+def test_accelerate_understands_every_command(kind: Kind, n_processes: int) -> None:
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+
+    words = Launch(kind, (), n_processes).command(["--fold", "0"])
+    options = launch_command_parser().parse_args(words[3:])  # behind python -m accelerate.commands.launch
+    options, settings, is_from_settings = _validate_launch_command(options)
+    several = n_processes > 1 and kind != "zero2"
+    assert (options.multi_gpu, options.use_deepspeed, options.use_fsdp) == (several, kind == "zero2", False)
+    assert options.mixed_precision == "no" and options.num_processes == n_processes
+    assert options.training_script == "experts.qwen2vl.train" and options.training_script_args[:2] == ["--fold", "0"]
+    if kind == "zero2":
+        # Either would be refused beside DeepSpeed's own settings.
+        assert settings.deepspeed_config == {} and not is_from_settings
+
+
+@pytest.mark.slow
+def test_deepspeed_itself_accepts_the_settings(tmp_path: Path) -> None:
+    """Installed beside the environment, its CUDA operators unbuilt: where it is importable, accelerate changes."""
+    packages = ["deepspeed==0.19.8", "hjson==3.1.0", "py-cpuinfo==9.0.0", "einops==0.8.2"]
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(tmp_path / "site"), *packages]
+    subprocess.run(install, check=True, capture_output=True)
+    settings = json.loads((FOLDER / "zero2.json").read_text())
+    # What the trainer puts for "auto" on two devices.
+    filled = settings | {"bf16": {"enabled": True}, "gradient_clipping": 1.0, "train_batch_size": 16}
+    filled |= {"train_micro_batch_size_per_gpu": 4, "gradient_accumulation_steps": 4}
+    assert {key for key in settings if "auto" in str(settings[key])} == filled.keys() - {
+        "zero_optimization", "zero_allow_untested_optimizer"
+    }  # fmt: skip
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
+        "from deepspeed.runtime.config import DeepSpeedConfig\n"
+        f"config = DeepSpeedConfig({filled!r})\n"
+        "print(config.zero_config.stage, config.zero_config.overlap_comm, config.train_batch_size)\n"
+        "try:\n"
+        f"    DeepSpeedConfig({ {**filled, 'zero_optimization': {'stage': 2, 'overlap': True}}!r})\n"
+        "except ValueError as error:\n"
+        "    print('refused', 'overlap' in str(error))\n"
+    )
+    seen = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert seen.stdout.splitlines()[-2:] == ["2 True 16", "refused True"]
+
+
+@pytest.mark.slow
+def test_folds_on_two_devices_make_a_panel_that_predicts(tiny_set: Path, tmp_path: Path) -> None:
+    """Each fold on a process of its own, the final adapter on both."""
+    from ensemble import predict
+    from ensemble.prediction.submission import read_submission
+    from experts.qwen2vl.nano import build_nano
+
+    build_nano(tmp_path / "base", n_steps=0)
+    records = [record for record in json.loads((tiny_set / "train.json").read_text()) if not record["image"]]
+    (tmp_path / "talk.json").write_text(json.dumps(records), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(
+        "name: tiny\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [qwen2vl]}\n"
+        f"qwen2vl: {{base: {tmp_path / 'base'}, layout: compact, vote_folds: 2, "
+        "dialogue: {epochs: 1, batch_size: 4, micro_batch_size: 2}}\n"
+    )
+    files = [
+        "--data",
+        str(tmp_path / "talk.json"),
+        "--images",
+        str(tiny_set / "images"),
+        "--panel",
+        str(tmp_path / "p"),
+    ]
+    assert run(train, ["dialogue", *files, "--config", str(tmp_path / "c.yaml"), "--devices", "2"]) == 0
+    assert run(predict, [*files, "--out", str(tmp_path / "out.csv")]) == 0
+    assert len(read_submission(tmp_path / "out.csv")) == 12
+    history = {fold: (tmp_path / f"p/dialogue/qwen2vl/folds/{fold}/history.json").read_text() for fold in (0, 1)}
+    assert "eval_f1" in history[0] and "eval_f1" in history[1]
+    votes = json.loads((tmp_path / "p/dialogue/votes/qwen2vl.json").read_text(encoding="utf-8"))
+    assert len(votes["votes"]) == 12

@@ -1,0 +1,76 @@
+"""Cards and exports of a panel that was really trained, at the smallest size."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ensemble import train
+from ensemble.training.model_card import panel_card
+from mire.cli import run
+from mire.errors import PanelError
+from mire.panel_card import fingerprint, read_card
+from mire.panel_folder import PanelFolder
+
+CONFIG = """
+name: tiny
+folds: 2
+panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
+clip: {model: mire-nano, weights: random}
+"""
+
+
+@pytest.fixture(scope="module")
+def panel(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> PanelFolder:
+    root = tmp_path_factory.mktemp("card")
+    (root / "c.yaml").write_text(CONFIG)
+    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+    assert run(train, ["all", *arguments, "--panel", str(root / "p"), "--config", str(root / "c.yaml")]) == 0
+    return PanelFolder(root / "p")
+
+
+def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
+    card = read_card(panel, "dialogue")
+    assert card is not None
+    assert (card.configuration, card.data, card.n_samples, card.n_labels, card.n_guessed, card.n_folds) == (
+        "tiny", "train.json", 12, 3, 0, 2,
+    )  # fmt: skip
+    assert card.voters.keys() == {"dialogue_text"}
+    # one voter alone: the panel says what it says
+    assert card.panel == card.voters["dialogue_text"]
+    assert card.panel.n == 12 and card.panel.low <= card.panel.f1 <= card.panel.high
+    assert card.milliseconds.keys() == {"dialogue_text"} and 0 < card.milliseconds["dialogue_text"] < 1000
+    assert card.versions.keys() >= {"mire", "torch", "lightgbm"}
+
+
+def test_the_readme_is_the_card_in_words(panel: PanelFolder) -> None:
+    text = (panel.root / "README.md").read_text(encoding="utf-8")
+    assert text == panel_card(panel) + "\n"
+    card = read_card(panel, "image")
+    assert card is not None
+    assert f"| **panel** | {card.panel.f1:.3f} | {card.panel.low:.3f} to {card.panel.high:.3f} | 12 | " in text
+    assert "12 labelled samples of 3 labels, in 2 folds" in text and card.data_digest in text
+    assert "## Dialogue task" in text and "clip_lightgbm" in text
+    # the settings of voters that are not on the panel would only confuse
+    assert "mire-nano" in text and "learning_rate" not in text
+
+
+def test_the_fingerprint_follows_what_decides_only(panel: PanelFolder) -> None:
+    before = fingerprint(panel)
+    (panel.root / "README.md").write_text("other words", encoding="utf-8")
+    assert fingerprint(panel) == before
+    weights = panel.weights("dialogue").read_text()
+    panel.weights("dialogue").write_text(weights.replace("1.0", "1.5", 1))
+    assert fingerprint(panel) != before
+    panel.weights("dialogue").write_text(weights)
+    assert fingerprint(panel) == before
+
+
+def test_a_broken_card_is_named(panel: PanelFolder) -> None:
+    text = panel.card("image").read_text()
+    panel.card("image").write_text(json.dumps(json.loads(text) | {"n_samples": "many"}))
+    with pytest.raises(PanelError, match=r"card\.json is broken: .*valid integer.*; train the panel again"):
+        read_card(panel, "image")
+    panel.card("image").unlink()
+    assert read_card(panel, "image") is None
+    panel.card("image").write_text(text)

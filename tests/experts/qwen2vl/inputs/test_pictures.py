@@ -1,0 +1,48 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experts.qwen2vl.inputs.batch import normalise
+from experts.qwen2vl.inputs.pictures import CELL, STD, fit_size, to_patches
+from mire.compat import patch_torchvision
+
+LIMITS = {"min_pixels": 3136, "max_pixels": 50176}
+
+
+def processors() -> list[Any]:
+    """transformers' default, which resizes with torch, and the one that resizes with Pillow."""
+    patch_torchvision()
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
+
+    size = {"shortest_edge": LIMITS["min_pixels"], "longest_edge": LIMITS["max_pixels"]}
+    return [Qwen2VLImageProcessor(size=size), Qwen2VLImageProcessorPil(size=size)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(300, 650), (28, 28), (1080, 2400), (5, 5), (640, 480), (29, 1500)])
+def test_sizes_and_pixels_are_those_of_transformers(width: int, height: int) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    ours = to_patches(picture, **LIMITS)
+    pixels = normalise(torch.from_numpy(ours.pixels), torch.float32, n_frames=2)
+    level = 1 / 255 / STD.min()
+    for processor, tolerance in zip(processors(), (1e-5, 1.01 * level), strict=True):
+        theirs = processor(images=[picture], return_tensors="pt")
+        assert theirs["image_grid_thw"].tolist() == [[1, ours.rows, ours.columns]]
+        torch.testing.assert_close(pixels, theirs["pixel_values"], atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 20000), (20000, 1), (3000, 10)])
+def test_any_shape_fits_the_limits(height: int, width: int) -> None:
+    tall, wide = fit_size(height, width, **LIMITS)
+    assert tall % CELL == wide % CELL == 0
+    assert CELL * CELL <= tall * wide <= LIMITS["max_pixels"] + CELL * max(tall, wide)
+
+
+def test_one_cell_by_hand() -> None:
+    patches = to_patches(Image.new("RGB", (56, 28), (10, 20, 30)), min_pixels=784, max_pixels=50176)
+    assert (patches.rows, patches.columns, patches.n_tokens, patches.cells) == (2, 4, 2, (1, 2))
+    assert patches.pixels.shape == (8, 588)
+    assert patches.pixels[0].tolist() == [10] * 196 + [20] * 196 + [30] * 196

@@ -1,0 +1,85 @@
+"""What the trainer is given: lengths without decoding, and an order that hardly needs padding."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from records import dialogue_instruction, image_instruction
+
+from experts.qwen2vl.base import Base
+from experts.qwen2vl.inputs.packed_rows import PackedLayout
+from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
+from experts.qwen2vl.voter import prompt_encoder
+from mire.labels import builtin_taxonomy
+from mire.prompts import parse_prompt
+from mire.samples import Sample
+from mire.settings import Qwen2VL
+
+LENGTHS = [(7 * number) % 100 + 1 for number in range(200)]
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[Sample]:
+    """Screens of several sizes, one turned by its EXIF tag, one missing; and a dialogue with two pictures."""
+    sizes = [(60, 120), (120, 60), (300, 90), (28, 28)]
+    paths = [tmp_path / f"{number}.jpg" for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        Image.new("RGB", size, "red").save(path, exif=turned() if path == paths[2] else b"")
+    paths.append(tmp_path / "missing.jpg")
+    screens = [
+        Sample(id=p.name, prompt=parse_prompt(image_instruction()), images=(p,), label="购物车页面") for p in paths
+    ]
+    text = dialogue_instruction("用户: <image>", "客服: 您好", "用户: <image>", "用户: 会生锈吗")
+    talk = Sample(id="talk", prompt=parse_prompt(text), images=tuple(paths[:2]), label="购物车页面")
+    return [*screens, talk]
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("layout", ["official", "compact"])
+def test_lengths_are_those_of_the_encoded_prompts(
+    base: Base, nano_settings: Qwen2VL, samples: list[Sample], layout: str
+) -> None:
+    settings = nano_settings.model_copy(update={"layout": layout, "max_tokens": 1024})
+    taxonomy = builtin_taxonomy("image")
+    dataset = PromptDataset(samples, prompt_encoder(base, taxonomy, settings), taxonomy)
+    assert dataset.lengths == [len(dataset[place][0]) for place in range(len(dataset))]
+
+
+def test_a_packed_collator_packs_and_a_padded_one_pads(
+    base: Base, nano_settings: Qwen2VL, samples: list[Sample]
+) -> None:
+    taxonomy = builtin_taxonomy("image")
+    encoder = prompt_encoder(base, taxonomy, nano_settings)
+    items = [PromptDataset(samples, encoder, taxonomy)[place] for place in range(3)]
+    trie = encoder.label_trie(taxonomy)
+    packed, padded = (Collator(trie, base.image_pad, base.pad, packed=packed)(items) for packed in (True, False))
+    assert packed["batch"].ids.shape[0] == 1 and isinstance(packed["batch"].mask, PackedLayout)
+    assert padded["batch"].ids.shape[0] == 3
+    assert packed["gold"].tolist() == padded["gold"].tolist() == [taxonomy.index("购物车页面")] * 3
+
+
+def padding(order: list[int], size: int) -> float:
+    batches = [[LENGTHS[place] for place in order[start : start + size]] for start in range(0, len(order), size)]
+    return 1 - sum(map(sum, batches)) / sum(len(batch) * max(batch) for batch in batches)
+
+
+def test_grouped_batches_lose_nothing_and_need_a_third_of_the_padding() -> None:
+    order = list(LengthGroupedSampler(LENGTHS, 8, seed=7))
+    assert sorted(order) == list(range(200))
+    # 200 lengths are sorted 48 at a time, so a batch of 8 spans about a sixth of them
+    assert padding(order, 8) < padding(list(range(200)), 8) / 3
+
+
+def test_every_epoch_has_an_order_of_its_own_that_comes_again() -> None:
+    first, second = LengthGroupedSampler(LENGTHS, 8, seed=7), LengthGroupedSampler(LENGTHS, 8, seed=7)
+    assert list(first) == list(second) == list(first)
+    second.set_epoch(1)
+    assert list(first) != list(second)
+    first.set_epoch(1)
+    assert list(first) == list(second)
+    assert len(first) == 200

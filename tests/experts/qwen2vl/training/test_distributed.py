@@ -1,0 +1,160 @@
+"""Training over two processes is training: the losses, the adapter and its votes are those of one."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from records import dialogue_instruction
+from safetensors.numpy import load_file
+
+from ensemble.training.accelerate_launch import Launch
+from experts.qwen2vl.base import Base, load_base
+from experts.qwen2vl.inputs.batch import collate
+from experts.qwen2vl.inputs.label_trie import LabelTrie
+from experts.qwen2vl.inputs.pictures import Patches
+from experts.qwen2vl.inputs.prompt import EncodedPrompt
+from experts.qwen2vl.model.scoring import label_log_likelihoods
+from experts.qwen2vl.nano import build_nano
+from experts.qwen2vl.training.distributed import with_blank_picture
+from experts.qwen2vl.voter import Qwen2VLVoter
+from mire.folds import write_folds
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample, read_samples
+from mire.settings import load_settings
+
+N_LEARNED, N_HELD_OUT = 8, 5
+SETTINGS = """
+name: tiny
+panel: {{image: [clip_lightgbm], dialogue: [qwen2vl]}}
+qwen2vl:
+  base: {base}
+  layout: compact
+  max_pixels: 9408
+  lora: {{rank: 8, alpha: 16, dropout: 0.0, vision: true}}
+  dialogue:
+    {{epochs: 4, learning_rate: 2.0e-3, batch_size: 4, micro_batch_size: 1, patience: 30, gradient_checkpointing: true}}
+"""
+
+
+def test_a_blank_picture_changes_no_score(base: Base) -> None:
+    trie = LabelTrie.build([[10, 11, 5], [10, 12, 5], [13, 5]])
+    prompts = [EncodedPrompt(str(n), tuple(range(200, 200 + n)), (), ()) for n in (7, 12)]
+    plain = collate(prompts, trie, image_pad=base.image_pad, pad=base.pad)
+    blank = with_blank_picture(plain, base.image_pad, base.pad)
+    assert blank.ids.shape == (2, plain.ids.shape[1] + 1) and int((blank.ids == base.image_pad).sum()) == 1
+    with torch.inference_mode():
+        before, after = (label_log_likelihoods(base.model, batch, trie) for batch in (plain, blank))
+    torch.testing.assert_close(before, after)
+    patches = Patches(np.zeros((4, 588), dtype=np.uint8), 2, 2)
+    shown = collate([EncodedPrompt("p", (9, base.image_pad), (patches,), ())], trie, image_pad=base.image_pad, pad=0)
+    assert with_blank_picture(shown, base.image_pad, 0) is shown
+
+
+@dataclass(frozen=True)
+class Course:
+    """A panel folder that is ready for training, every third dialogue with a picture."""
+
+    root: Path
+    samples: list[Sample]
+
+    @property
+    def panel(self) -> PanelFolder:
+        return PanelFolder(self.root / "panel")
+
+    def start(self, launch: Launch, out: str) -> "subprocess.Popen[str]":
+        words = ["--task", "dialogue", "--panel", str(self.panel.root), "--data", str(self.root / "data.json")]
+        words += ["--images", str(self.root), "--out", str(self.root / out), "--fold", "0"]
+        environment = {**launch.environment(), "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            launch.command(words), env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def train(self, launch: Launch, out: str) -> Path:
+        with self.start(launch, out) as process:
+            _, said = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+        return self.root / out
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    root = tmp_path_factory.mktemp("course")
+    build_nano(root / "base", n_steps=0)
+    Image.new("RGB", (60, 90), (200, 40, 30)).save(root / "a.png")
+    said = {"是否会生锈": "会生锈吗", "何时上货": "什么时候有货", "适用季节": "冬天能穿吗"}
+    records = []
+    for number in range(N_LEARNED + N_HELD_OUT):
+        label, question = list(said.items())[number % 3]
+        seen = "<image>" if number % 3 == 0 else ""
+        text = dialogue_instruction(f"用户: {seen}这个{question}{'?' * number}")
+        record = {"id": f"{number:02d}", "instruction": text, "output": label, "image": ["a.png"] if seen else []}
+        records.append(record)
+    (root / "data.json").write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    (root / "settings.yaml").write_text(SETTINGS.format(base=root / "base"))
+    made = Course(root, read_samples(root / "data.json", root))
+    settings = load_settings(str(root / "settings.yaml"))
+    made.panel.claim(settings)
+    made.panel.write_taxonomy(settings.taxonomy("dialogue"))
+    folds = {sample.id: int(row < N_LEARNED) for row, sample in enumerate(made.samples)}
+    write_folds(folds, made.samples, made.panel.folds("dialogue"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def alone(course: Course) -> Path:
+    return course.train(Launch("ddp", (), 1), "alone")
+
+
+def curve(folder: Path, key: str) -> list[float]:
+    return [entry[key] for entry in json.loads((folder / "history.json").read_text()) if key in entry]
+
+
+def votes(course: Course, folder: Path) -> list[tuple[float, ...]]:
+    settings = course.panel.settings().qwen2vl
+    base = load_base(settings, device="cpu")
+    voter = Qwen2VLVoter.load(folder, base=base, taxonomy=course.panel.taxonomy("dialogue"), settings=settings)
+    return [vote.probabilities for vote in voter.vote(course.samples) if vote]
+
+
+def agree(course: Course, folder: Path, alone: Path) -> None:
+    """The same curve, the same adapter, the same votes."""
+    assert len(curve(alone, "loss")) == 4
+    assert curve(folder, "loss") == pytest.approx(curve(alone, "loss"), rel=1e-5)
+    # Five held-out samples do not divide among two: a row that came twice or was lost would show here.
+    assert curve(folder, "eval_f1") == curve(alone, "eval_f1")
+    assert curve(folder, "eval_accuracy") == curve(alone, "eval_accuracy")
+    mine, other = (load_file(each / "adapter_model.safetensors") for each in (folder, alone))
+    assert mine.keys() == other.keys()
+    apart = np.concatenate([np.abs(weights - other[name]).ravel() for name, weights in mine.items()])
+    # Where a gradient is next to nothing Adam follows its sign, and sums in another order may turn it. One device packs
+    # its rows and two pad them, so every sum is in another order: 1.2e-5 was measured.
+    assert np.quantile(apart, 0.99) < 3e-5 and apart.max() < 1e-3
+    np.testing.assert_allclose(votes(course, folder), votes(course, alone), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_learn_what_one_does(course: Course, alone: Path, kind: str) -> None:
+    folder = course.train(Launch(kind, (), 2), kind)  # type: ignore[arg-type]
+    agree(course, folder, alone)
+    names = {"adapter_model.safetensors", "adapter_config.json", "mire.json", "history.json", "made_of.sha256"}
+    assert {path.name for path in folder.iterdir() if path.is_file()} - {"README.md"} == names
+
+
+@pytest.mark.slow
+def test_what_two_processes_began_two_with_shards_end(course: Course, alone: Path) -> None:
+    with course.start(Launch("ddp", (), 2), "resumed") as process:
+        while process.poll() is None and not list(course.root.glob("resumed/checkpoints/*/trainer_state.json")):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=600)
+    assert not (course.root / "resumed" / "mire.json").exists(), "it was stopped before the end"
+    agree(course, course.train(Launch("fsdp", (), 2), "resumed"), alone)

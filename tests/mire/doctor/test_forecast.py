@@ -1,0 +1,53 @@
+"""What the doctor foresees, in lines."""
+
+import pytest
+
+from mire.cli import run
+from mire.doctor import __main__ as doctor
+from mire.doctor.check import Check
+from mire.doctor.forecast import Machine, forecast, longest_sample
+from mire.doctor.training_cost import LongestSample
+from mire.doctor.weights import GIB
+from mire.launch_options import Kind
+from mire.settings import load_settings
+
+
+def lines(n_devices: int, gib: float, kind: Kind = "ddp") -> list[Check]:
+    machine = Machine(n_devices, gpu=True, memory=gib * GIB, tflops=800, kind=kind)
+    return list(forecast(load_settings("qwen2-vl-7b"), machine))
+
+
+def test_a_row_is_as_long_as_the_settings_allow() -> None:
+    settings = load_settings("qwen2-vl-7b")
+    image = longest_sample(settings, "image")
+    assert (image.n_text, image.n_visual) == (350, 900_000 // 784)
+    dialogue = longest_sample(settings, "dialogue")
+    assert dialogue.n_text + dialogue.n_visual == 4096
+    assert isinstance(image, LongestSample) and image.n_nodes > 100
+
+
+def test_seven_billion_fit_a_large_card_and_with_shards_a_small_one() -> None:
+    assert not [finding for finding in lines(1, 80) if finding.fix]
+    whole, shards = lines(4, 16), lines(4, 16, "fsdp")
+    assert "does not fit" in whole[2].text
+    assert whole[2].fix == (
+        "qwen2vl.image.micro_batch_size: 1, or --launch fsdp on several GPUs, or a lower qwen2vl.max_pixels, or larger "
+        "GPUs"
+    )
+    assert "fits" in shards[2].text and not shards[2].fix
+
+
+def test_every_figure_says_that_it_is_computed() -> None:
+    image = lines(2, 80)[:4]
+    assert "batch of 16 = 2 devices x 4 samples x 2, at most 1,497 tokens each, 1,147 of them visual" in image[0].text
+    assert image[1].text.startswith("image     base 15.44, ")
+    assert image[2].text.endswith("fits; computed, not measured")
+    # 3 epochs: four fifths of the samples for the fold's adapter, then all of them
+    assert "for the 5.4 of folds and final adapter; computed from 800 TFLOP/s at 50 %, not measured" in image[3].text
+
+
+def test_the_doctor_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(doctor, ["--config", "nano", "--devices", "2", "--launch", "fsdp"]) == 0
+    assert "training nano\n    image     batch of 16 = 2 devices x 8 samples x 1" in capsys.readouterr().out
+    assert run(doctor, ["--config", "nano", "--devices", "3"]) == 1
+    assert "a batch of 16 cannot be divided among 3 devices" in capsys.readouterr().err

@@ -1,0 +1,34 @@
+"""The parameter budget, counted from the shapes alone."""
+
+import pytest
+
+from mire.errors import SettingsError
+from mire.model_sizes import count_base, count_parameters
+from mire.settings import Qwen2VL, load_settings
+
+
+@pytest.mark.slow
+def test_qwen2_vl_7b_is_counted_exactly_and_fits() -> None:
+    count = count_parameters(load_settings("qwen2-vl-7b"))
+    assert count.parts["base Qwen/Qwen2-VL-7B-Instruct"] == 8_291_375_616
+    assert count.parts["adapter image"] == count.parts["adapter dialogue"] == 40_370_176
+    assert count.total < 10_000_000_000
+    count.check()
+
+
+def test_an_adapter_of_the_vision_tower_costs_more() -> None:
+    settings = load_settings("nano").qwen2vl
+    language_only = settings.model_copy(update={"lora": settings.lora.model_copy(update={"vision": False})})
+    assert count_base(language_only)[0] == count_base(settings)[0] < 10_000_000
+    assert 0 < count_base(language_only)[1] < count_base(settings)[1]
+
+
+def test_a_merged_adapter_has_the_rank_of_all_folds_together() -> None:
+    settings = load_settings("nano").qwen2vl
+    merged = settings.model_copy(update={"final": "merge", "vote_folds": 3})
+    assert count_base(merged)[1] == 3 * count_base(settings)[1]
+
+
+def test_an_unknown_base_names_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="the shape of base 'none/such' is not known here.*Qwen/Qwen2-VL-7B"):
+        count_base(Qwen2VL(base="none/such"))
