@@ -6,7 +6,7 @@ import numpy as np
 
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
 from ensemble.vote import Array, log_linear, sharpen
-from ensemble.weights import Method, VoterWeight, Weights, write_weights
+from ensemble.weights import VoterWeight, Weights, write_weights
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
 from mire.settings import Settings
@@ -20,7 +20,7 @@ PRIOR = 5.0
 """Strength of the pull towards equal weights, in samples: few votes move the weights little."""
 
 
-def fit_weights(box: OutOfFoldVotes, method: Method) -> Weights:
+def fit_weights(box: OutOfFoldVotes, method: str) -> Weights:
     """The voters' temperatures, the weights, then the pool's temperature, each of the least negative log-likelihood.
 
     Temperatures are fitted voter by voter (https://arxiv.org/abs/1706.04599); weights over the grid of

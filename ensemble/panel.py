@@ -12,7 +12,7 @@ import numpy as np
 
 from ensemble.vote import Array, winners
 from ensemble.weights import Weights, as_array, read_weights
-from experts.registry import load_voter
+from experts.registry import load_base, load_voter
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
 from mire.errors import MireError, PanelError
@@ -20,7 +20,7 @@ from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
-from mire.settings import Settings, VoterName
+from mire.settings import Settings
 from mire.votes import Prediction, Vote
 from router.route import route
 
@@ -109,7 +109,7 @@ class Panel:
 
     @classmethod
     def load(cls, root: Path, tasks: Iterable[Task] = TASKS) -> "Panel":
-        """Load the experts of ``tasks`` from a panel folder; the Qwen2-VL base is loaded at most once.
+        """Load the experts of ``tasks`` from a panel folder; what a voter's tasks share is loaded once.
 
         Raises:
             PanelError: the folder is no panel, lacks a task's experts, holds a pickle, or a file in it is damaged.
@@ -118,16 +118,13 @@ class Panel:
         folder = PanelFolder(root)
         settings = folder.settings()
         folder.check_no_pickle()
-        base = None
-        if any("qwen2vl" in settings.panel.voters(task) for task in tasks):
-            from experts.qwen2vl.base import load_base
-
-            base = load_base(settings.qwen2vl)
+        names = dict.fromkeys(name for task in tasks for name in settings.panel.voters(task))
+        bases = {name: load_base(name, settings) for name in names}
         loaded: dict[Task, TaskPanel] = {}
         for task in tasks:
             taxonomy = folder.taxonomy(task)
             voters = tuple(
-                _load(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=base)
+                _load(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=bases[name])
                 for name in settings.panel.voters(task)
             )
             loaded[task] = TaskPanel(taxonomy, voters, read_weights(folder.weights(task)))
@@ -168,7 +165,7 @@ class Panel:
         return [predictions[sample.id] for sample in samples]
 
 
-def _load(name: VoterName, folder: Path, **needs: Any) -> Voter:
+def _load(name: str, folder: Path, **needs: Any) -> Voter:
     """A voter; what its libraries make of a missing or damaged file becomes one line."""
     try:
         return load_voter(name, folder, **needs)

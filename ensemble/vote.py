@@ -1,6 +1,6 @@
 """The vote: pure functions from probabilities to one distribution over the labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,14 @@ def majority(votes: Sequence[Array], weights: Sequence[float]) -> Array:
     mean = sum(share * vote for vote, share in zip(votes, shares, strict=True))
     blended = np.asarray(counted) + FLOOR * np.asarray(mean)
     return np.asarray(blended / blended.sum(axis=-1, keepdims=True))
+
+
+RULES: dict[str, Callable[[Sequence[Array], Sequence[float]], Array]] = {
+    "log_linear": log_linear,
+    "majority": majority,
+}
+"""The rules that ``vote`` in the settings names. A rule takes one array (n, n_labels) and one weight >= 0 for each
+voter, and gives one distribution per sample: (n, n_labels)."""
 
 
 def winners(pooled: Array) -> NDArray[np.int64]:

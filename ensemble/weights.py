@@ -1,15 +1,12 @@
 """The fitted vote of one task, as the panel folder keeps it."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from ensemble.vote import Array, log_linear, majority, sharpen
+from ensemble.vote import RULES, Array, sharpen
 from mire.errors import PanelError
-
-Method = Literal["log_linear", "majority"]
 
 
 class VoterWeight(BaseModel):
@@ -30,10 +27,17 @@ class Weights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Method = "log_linear"
+    method: str = "log_linear"
     voters: dict[str, VoterWeight]
     temperature: float = 1.0
     n_fitted: int = 0
+
+    @field_validator("method")
+    @classmethod
+    def _known_rule(cls, method: str) -> str:
+        if method not in RULES:
+            raise ValueError(f"no rule {method!r}, known are {', '.join(RULES)}")
+        return method
 
     def pool(self, votes: dict[str, Array]) -> Array:
         """One distribution a sample from the votes of some or all voters, (n, n_labels) each.
@@ -46,7 +50,7 @@ class Weights(BaseModel):
         weights = [ballot.weight for ballot in ballots]
         if not any(weights):
             weights = [1.0] * len(weights)
-        pooled = (majority if self.method == "majority" else log_linear)(sharpened, weights)
+        pooled = RULES[self.method](sharpened, weights)
         return sharpen(pooled, self.temperature)
 
     def without_temperatures(self) -> "Weights":

@@ -1,51 +1,83 @@
-"""Which class stands behind each voter's name; nothing is imported before it is needed."""
+"""The voters: one row each. A row names its class by path, which is imported when it is first used."""
 
+import pkgutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
-from experts.voter import SavedVoter, Voter
-from mire.labels import Taxonomy
+from experts.voter import SavedVoter, Voter, VoterClass
+from mire.budget import ParameterCount
+from mire.labels import TASKS, Task, Taxonomy
 from mire.samples import Sample
-from mire.settings import Settings, VoterName
-
-if TYPE_CHECKING:
-    from experts.qwen2vl.base import Base
+from mire.settings import Clip, DialogueText, Qwen2VL, ScreenText, Settings, VoterStage
 
 
-def train_voter(name: VoterName, samples: Sequence[Sample], *, taxonomy: Taxonomy, settings: Settings) -> SavedVoter:
-    """Train one of the voters that learn in this process (``qwen2vl`` is trained by its own command)."""
-    if name == "clip_lightgbm":
-        from experts.clip_lightgbm.voter import ClipLightgbmVoter
+@dataclass(frozen=True)
+class VoterRow:
+    """What is known of a voter without importing it.
 
-        return ClipLightgbmVoter.train(samples, taxonomy=taxonomy, settings=settings.clip, seed=settings.seed)
-    if name == "screen_text":
-        from experts.screen_text.voter import ScreenTextVoter
+    ``stage`` is its settings, which also hold its name and its tasks. ``path`` is ``module:Class``, a ``VoterClass``,
+    which loads, trains and counts it. ``explains``: its voters are ``Explainer``. ``gpu``: it computes on a GPU where
+    there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
+    ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``.
+    """
 
-        return ScreenTextVoter.train(samples, taxonomy=taxonomy, seed=settings.seed)
-    if name == "dialogue_text":
-        from experts.dialogue_text.voter import DialogueTextVoter
+    stage: type[VoterStage]
+    path: str
+    explains: bool = False
+    gpu: bool = False
+    adapters: bool = False
 
-        return DialogueTextVoter.train(samples, taxonomy=taxonomy, seed=settings.seed)
-    raise ValueError(f"{name!r} is not trained in this process")
+    @property
+    def name(self) -> str:
+        return self.stage.voter
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return self.stage.tasks
+
+    def resolve(self) -> type[VoterClass[Any]]:
+        """Import the class."""
+        return cast(type[VoterClass[Any]], pkgutil.resolve_name(self.path))
 
 
-def load_voter(name: VoterName, folder: Path, *, taxonomy: Taxonomy, settings: Settings, base: "Base | None") -> Voter:
-    """Load a trained voter; ``base`` is the shared Qwen2-VL, needed for ``qwen2vl`` only."""
-    if name == "clip_lightgbm":
-        from experts.clip_lightgbm.voter import ClipLightgbmVoter
+VOTERS = {
+    row.name: row
+    for row in (
+        VoterRow(Qwen2VL, "experts.qwen2vl.voter:Qwen2VLVoter", gpu=True, adapters=True),
+        VoterRow(Clip, "experts.clip_lightgbm.voter:ClipLightgbmVoter", gpu=True),
+        VoterRow(ScreenText, "experts.screen_text.voter:ScreenTextVoter", explains=True),
+        VoterRow(DialogueText, "experts.dialogue_text.voter:DialogueTextVoter", explains=True),
+    )
+}
+"""Every voter by the name that ``panel`` in the settings calls it."""
 
-        return ClipLightgbmVoter.load(folder, taxonomy=taxonomy, settings=settings.clip)
-    if name == "screen_text":
-        from experts.screen_text.voter import ScreenTextVoter
 
-        return ScreenTextVoter.load(folder, taxonomy=taxonomy)
-    if name == "dialogue_text":
-        from experts.dialogue_text.voter import DialogueTextVoter
+def train_voter(name: str, samples: Sequence[Sample], *, taxonomy: Taxonomy, settings: Settings) -> SavedVoter:
+    """Train one of the voters that learn in this process; errors as ``VoterClass.train``."""
+    stage = settings.stage(name)
+    return VOTERS[name].resolve().train(samples, taxonomy=taxonomy, settings=stage, seed=settings.seed)
 
-        return DialogueTextVoter.load(folder, taxonomy=taxonomy)
-    from experts.qwen2vl.voter import Qwen2VLVoter
 
-    if base is None:
-        raise ValueError("qwen2vl needs the shared base")
-    return Qwen2VLVoter.load(folder, base=base, taxonomy=taxonomy, settings=settings.qwen2vl)
+def load_base(name: str, settings: Settings) -> Any:
+    """What the voters of this name share, as ``VoterClass.load_base``."""
+    return VOTERS[name].resolve().load_base(settings.stage(name))
+
+
+def load_voter(name: str, folder: Path, *, taxonomy: Taxonomy, settings: Settings, base: Any) -> Voter:
+    """Load a trained voter; ``base`` is what ``load_base`` gave. Errors as ``VoterClass.load``."""
+    return VOTERS[name].resolve().load(folder, taxonomy=taxonomy, settings=settings.stage(name), base=base)
+
+
+def count_parameters(settings: Settings) -> ParameterCount:
+    """Parameters of every model that a panel of these settings loads, by part, from shapes alone.
+
+    Raises:
+        SettingsError: a model's shape is not known here.
+    """
+    parts: dict[str, int] = {}
+    for task in TASKS:
+        for name in settings.panel.voters(task):
+            parts |= VOTERS[name].resolve().sizes(settings.stage(name), task)
+    return ParameterCount(parts)

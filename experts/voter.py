@@ -1,14 +1,19 @@
-"""What the panel asks of a voter."""
+"""What the panel asks of a voter, and of its class before there is one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from experts.linear import Attributions
 from mire.budget import Cost
-from mire.labels import Taxonomy
+from mire.doctor.check import Check
+from mire.labels import Task, Taxonomy
 from mire.samples import Sample
+from mire.settings import VoterStage
 from mire.votes import Vote
+
+Choices = TypeVar("Choices", bound=VoterStage)
+"""The settings stage of a voter's class."""
 
 
 class Voter(Protocol):
@@ -43,6 +48,61 @@ class SavedVoter(Voter, Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything that a later ``load`` needs, readable, without pickle."""
+
+
+class VoterClass(Generic[Choices]):
+    """What the class of a voter answers before a voter is loaded; ``settings`` is its own stage, not all settings.
+
+    The class methods that a subclass leaves out stand for a voter without neural models that reads nothing but the
+    sample and its own folder.
+    """
+
+    @classmethod
+    def train(cls, samples: Sequence[Sample], *, taxonomy: Taxonomy, settings: Choices, seed: int) -> SavedVoter:
+        """Learn from labelled samples in this process.
+
+        Raises:
+            PanelError: the samples are too few, or none of them can be read.
+        """
+        raise NotImplementedError(f"{cls.__name__} is not trained in this process")
+
+    @classmethod
+    def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: Choices, base: Any = None) -> Voter:
+        """Read what training wrote; ``base`` is what ``load_base`` gave.
+
+        Raises:
+            PanelError: the folder is damaged, or holds a voter of other labels or settings.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def load_base(cls, settings: Choices) -> Any:
+        """What the voters of both tasks share: loaded once per panel."""
+        return None
+
+    @classmethod
+    def sizes(cls, settings: Choices, task: Task) -> dict[str, int]:
+        """As ``Voter.parameters``, from shapes alone: nothing is loaded.
+
+        Raises:
+            SettingsError: a model's shape is not known here.
+        """
+        return {}
+
+    @classmethod
+    def weights_checks(cls, settings: Choices) -> Iterable[Check]:
+        """For every model that it loads from elsewhere: where the weights are, or how to get them."""
+        return ()
+
+    @classmethod
+    def digest(cls, settings: Choices) -> str:
+        """A text that changes with whatever decides a vote outside the panel's folder, the code and the libraries."""
+        return ""
+
+    @classmethod
+    def read_lines(cls, paths: Sequence[Path]) -> dict[Path, list[str]]:
+        """The lines of text that it reads on pictures, from top to bottom; empty where it reads none."""
+        return {}
 
 
 @runtime_checkable

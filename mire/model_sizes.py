@@ -1,4 +1,4 @@
-"""Count a configuration's parameters from the shapes alone: no weights are needed, none are loaded.
+"""Count the models' parameters from their shapes alone: no weights are needed, none are loaded.
 
 Everything is built on torch's meta device by the same classes that later hold the weights.
 """
@@ -10,33 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mire.budget import ParameterCount
 from mire.compat import patch_torchvision
 from mire.errors import SettingsError
-from mire.labels import TASKS
-from mire.settings import Clip, Qwen2VL, Settings
+from mire.settings import Clip, Qwen2VL
 
 _KNOWN_BASES = {"nano": "nano.json", "Qwen/Qwen2-VL-7B-Instruct": "qwen2-vl-7b.json"}
 NANO_CLIP = "mire-nano"
-
-
-def count_parameters(settings: Settings) -> ParameterCount:
-    """Parameters of every model that a panel of these settings loads, by part.
-
-    Raises:
-        SettingsError: the base's or the CLIP model's shape is not known here.
-    """
-    parts: dict[str, int] = {}
-    for task in TASKS:
-        voters = settings.panel.voters(task)
-        if "qwen2vl" in voters:
-            base, adapter = count_base(settings.qwen2vl)
-            parts |= {f"base {settings.qwen2vl.base}": base, f"adapter {task}": adapter}
-        if "clip_lightgbm" in voters:
-            parts[f"clip {settings.clip.model}"] = count_clip(settings.clip)
-        if "screen_text" in voters:
-            parts["ocr rapidocr"] = count_ocr()
-    return ParameterCount(parts)
 
 
 def base_shape(base: str) -> dict[str, Any]:
@@ -126,5 +105,5 @@ def count_ocr() -> int:
     """An upper bound: the bytes of RapidOCR's packaged models, four to a parameter."""
     package = find_spec("rapidocr")
     if package is None or package.origin is None:
-        raise SettingsError("screen_text needs the package rapidocr: pip install rapidocr onnxruntime")
+        raise SettingsError("reading screens needs the package rapidocr: pip install rapidocr onnxruntime")
     return sum(path.stat().st_size for path in Path(package.origin).parent.rglob("*.onnx")) // 4

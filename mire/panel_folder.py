@@ -130,6 +130,6 @@ class PanelFolder:
     def voter(self, task: Task, name: str) -> Path:
         return self.task(task) / name
 
-    def fold_adapter(self, task: Task, fold: int) -> Path:
-        """The Qwen2-VL adapter that was trained without one fold."""
-        return self.voter(task, "qwen2vl") / "folds" / str(fold)
+    def fold_voter(self, task: Task, name: str, fold: int) -> Path:
+        """The voter that was trained without one fold, where it is kept."""
+        return self.voter(task, name) / "folds" / str(fold)

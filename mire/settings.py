@@ -4,28 +4,42 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.errors import SettingsError
 from mire.images import MAX_DECODED_PIXELS
-from mire.labels import Task, Taxonomy, builtin_taxonomy, load_taxonomy
+from mire.labels import TASKS, Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
-ImageVoter = Literal["qwen2vl", "clip_lightgbm", "screen_text"]
-DialogueVoter = Literal["qwen2vl", "dialogue_text"]
-VoterName = ImageVoter | DialogueVoter
+Rule = Literal["log_linear", "majority"]
+"""How votes are pooled; ``ensemble.vote.RULES`` holds the function behind each name."""
 
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Grams = tuple[Count, Count]
+"""Characters of the shortest and of the longest n-gram."""
 
 _LANGUAGE = r"language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 _VISION = r"visual\..*\.(?:qkv|proj|fc1|fc2|mlp\.0|mlp\.2)"
 
 
-class _Stage(BaseModel):
+class Stage(BaseModel):
+    """A part of the settings: frozen, without unknown entries."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Lora(_Stage):
+class VoterStage(Stage):
+    """One voter's choices. ``voter`` is its name in ``panel``; ``tasks`` are those that it can vote on."""
+
+    voter: ClassVar[str]
+    tasks: ClassVar[tuple[Task, ...]]
+
+
+class Lora(Stage):
     """LoRA adapters (https://arxiv.org/abs/2106.09685); ``vision`` also adapts the picture tower."""
 
     rank: int = Field(16, ge=1, le=512)
@@ -39,7 +53,7 @@ class Lora(_Stage):
         return rf".*(?:{_LANGUAGE}|{_VISION})" if self.vision else rf".*{_LANGUAGE}"
 
 
-class Training(_Stage):
+class Training(Stage):
     """How an adapter is trained.
 
     ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
@@ -76,7 +90,7 @@ class Training(_Stage):
         return micro, of_one // micro
 
 
-class Qwen2VL(_Stage):
+class Qwen2VL(VoterStage):
     """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
 
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
@@ -90,6 +104,9 @@ class Qwen2VL(_Stage):
     ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
     folds (``refit``), or the average of the folds' adapters (``merge``).
     """
+
+    voter = "qwen2vl"
+    tasks = TASKS
 
     base: str = "Qwen/Qwen2-VL-7B-Instruct"
     layout: Literal["official", "compact"] = "official"
@@ -116,19 +133,141 @@ class Qwen2VL(_Stage):
         return self.image if task == "image" else self.dialogue
 
 
-class Clip(_Stage):
-    """The picture embedding: an open_clip model, its weights by tag, or a file; ``random`` is fixed by the seed."""
+class Trees(Stage):
+    """LightGBM's boosting, under its own names: each round adds one tree per label.
+
+    With ``bagging_fraction`` below 1 every tree sees another share of the samples.
+    """
+
+    rounds: Count = 60
+    learning_rate: Positive = 0.1
+    num_leaves: Annotated[int, Field(ge=2)] = 7
+    min_data_in_leaf: Count = 5
+    feature_fraction: Share = 0.3
+    bagging_fraction: Share = 1.0
+    lambda_l2: Weight = 1.0
+    max_bin: Annotated[int, Field(ge=2)] = 255
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What ``lightgbm.train`` is given, besides the rounds, the classes and the seed."""
+        return {
+            **self.model_dump(exclude={"rounds"}),
+            "objective": "multiclass",
+            "bagging_freq": int(self.bagging_fraction < 1),
+            "verbosity": -1,
+            # Both are needed for the same trees on every run.
+            "deterministic": True,
+            "force_row_wise": True,
+        }
+
+
+class Clip(VoterStage):
+    """The picture embedding: an open_clip model, its weights by tag, or a file; ``random`` is fixed by the seed.
+
+    ``trees`` classify it.
+    """
+
+    voter = "clip_lightgbm"
+    tasks = ("image",)
 
     model: str = "ViT-L-14"
     weights: str = "openai"
     batch_size: int = Field(32, ge=1)
+    trees: Trees = Trees()
 
 
-class Panel(_Stage):
-    """Who votes on each task."""
+class ScreenTrees(Trees):
+    """The trees over a screen's features."""
 
-    image: tuple[ImageVoter, ...] = Field(min_length=1)
-    dialogue: tuple[DialogueVoter, ...] = Field(min_length=1)
+    rounds: Count = 160
+    learning_rate: Positive = 0.06
+    min_data_in_leaf: Count = 3
+    feature_fraction: Share = 0.15
+    bagging_fraction: Share = 0.8
+    lambda_l2: Weight = 2.0
+    max_bin: Annotated[int, Field(ge=2)] = 63
+
+
+class ScreenText(VoterStage):
+    """The text on a screen: a linear model and trees, averaged; the linear one has ``linear_share`` of the average.
+
+    A weight says how freely the linear model may use a block of features: the character n-grams of the whole screen
+    (``grams``) and of its parts (``zone_grams``), each found on ``min_count`` screens or more, the layout, the phrase
+    groups, and of the phrases their share of a line, their number and their prominence. ``inverse_penalty`` is
+    scikit-learn's ``C``. The trees see the n-grams as ``topics`` numbers.
+    """
+
+    voter = "screen_text"
+    tasks = ("image",)
+
+    grams: Grams = (1, 3)
+    zone_grams: Grams = (2, 3)
+    min_count: Count = 2
+    text_weight: Weight = 1.0
+    zone_weight: Weight = 0.6
+    layout_weight: Weight = 0.05
+    group_weight: Weight = 0.1
+    phrase_weights: tuple[Weight, Weight, Weight] = (0.1, 0.03, 0.05)
+    inverse_penalty: Positive = 20.0
+    linear_share: float = Field(0.5, ge=0, le=1)
+    topics: Count = 40
+    trees: ScreenTrees = ScreenTrees()
+
+    @field_validator("grams", "zone_grams")
+    @classmethod
+    def _grams(cls, grams: Grams) -> Grams:
+        return _in_order(grams)
+
+
+class PhraseWeights(Stage):
+    """How freely the model may use the lexicon's phrases, by where they stand."""
+
+    question: Weight = 0.1
+    earlier: Weight = 0.1
+    answer: Weight = 0.1
+    earlier_answers: Weight = 0.05
+
+
+class DialogueText(VoterStage):
+    """A dialogue's text: ridge regression on character n-grams and on the lexicon's phrases.
+
+    ``question_weight`` and ``exchange_weight`` say how freely it may use the n-grams of the last question, and of
+    question and answer together. ``sharpness`` makes probabilities of its scores. It also learns from made-up turns: a
+    template of the lexicon counts as ``template_weight`` labelled dialogues, spread over at most ``template_variants``
+    of its variants, and one of ``turns.json`` as ``turn_weight``; at zero there are none.
+    """
+
+    voter = "dialogue_text"
+    tasks = ("dialogue",)
+
+    grams: Grams = (1, 2)
+    question_weight: Weight = 0.7
+    exchange_weight: Weight = 1.0
+    phrase_weights: PhraseWeights = PhraseWeights()
+    penalty: Positive = 0.3
+    sharpness: Positive = 6.0
+    template_weight: Weight = 0.5
+    template_variants: Count = 6
+    turn_weight: Weight = 0.3
+
+    @field_validator("grams")
+    @classmethod
+    def _grams(cls, grams: Grams) -> Grams:
+        return _in_order(grams)
+
+
+def _in_order(grams: Grams) -> Grams:
+    if grams[0] > grams[1]:
+        raise ValueError(f"the shortest n-gram comes first, got {list(grams)}")
+    return grams
+
+
+class Panel(Stage):
+    """The voters of each task, by name."""
+
+    image: tuple[str, ...] = Field(min_length=1)
+    dialogue: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("image", "dialogue")
     @classmethod
@@ -137,20 +276,26 @@ class Panel(_Stage):
             raise ValueError(f"a voter sits on a panel once, got {', '.join(voters)}")
         return voters
 
-    def voters(self, task: Task) -> tuple[VoterName, ...]:
+    def voters(self, task: Task) -> tuple[str, ...]:
         return self.image if task == "image" else self.dialogue
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every voter of the panel, once."""
+        return tuple(dict.fromkeys(self.image + self.dialogue))
 
-class TaxonomyFiles(_Stage):
+
+class TaxonomyFiles(Stage):
     """Label files of one's own; the challenge's where none is named."""
 
     image: Path | None = None
     dialogue: Path | None = None
 
 
-class Settings(_Stage):
+class Settings(Stage):
     """Everything that decides how a panel is trained and how it answers.
 
+    ``panel`` names voters by the ``voter`` of their stages; ``vote`` names the rule that pools their votes.
     ``weights`` fixes a task's vote; a task that it does not name gets weights fitted on out-of-fold votes.
     A picture of more than ``max_decoded_pixels`` is refused before it is decoded.
     """
@@ -162,9 +307,36 @@ class Settings(_Stage):
     panel: Panel
     qwen2vl: Qwen2VL = Qwen2VL()
     clip: Clip = Clip()
-    vote: Literal["log_linear", "majority"] = "log_linear"
-    weights: dict[Task, dict[VoterName, float]] = {}
+    screen_text: ScreenText = ScreenText()
+    dialogue_text: DialogueText = DialogueText()
+    vote: Rule = "log_linear"
+    weights: dict[Task, dict[str, float]] = {}
     taxonomies: TaxonomyFiles = TaxonomyFiles()
+
+    @classmethod
+    def stages(cls) -> dict[str, type[VoterStage]]:
+        """The stage of each voter, by the entry that holds it."""
+        kinds = {entry: field.annotation for entry, field in cls.model_fields.items()}
+        return {entry: kind for entry, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, VoterStage)}
+
+    def stage(self, voter: str) -> Any:
+        """One voter's choices: an instance of its stage.
+
+        Raises:
+            KeyError: no stage has this voter.
+        """
+        return getattr(self, {kind.voter: entry for entry, kind in self.stages().items()}[voter])
+
+    @field_validator("panel")
+    @classmethod
+    def _known_voters(cls, panel: Panel) -> Panel:
+        faults: list[str] = []
+        for task in TASKS:
+            known = [kind.voter for kind in cls.stages().values() if task in kind.tasks]
+            faults += [_unknown_voter(name, task, known) for name in panel.voters(task) if name not in known]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return panel
 
     @model_validator(mode="after")
     def _enough_folds(self) -> "Settings":
@@ -177,7 +349,7 @@ class Settings(_Stage):
         for task, weights in self.weights.items():
             strangers = weights.keys() - set(self.panel.voters(task))
             if strangers:
-                raise ValueError(f"weights.{task} names {', '.join(sorted(strangers))}, who do not sit on the panel")
+                raise ValueError(f"weights.{task} names {', '.join(sorted(strangers))}, not in panel.{task}")
             if min(weights.values(), default=0) < 0 or not any(weights.values()):
                 raise ValueError(f"weights.{task} must not be negative and not all zero, got {weights}")
         return self
@@ -195,6 +367,13 @@ class Settings(_Stage):
         if taxonomy.task != task:
             raise SettingsError(f"{path} holds {taxonomy.task} labels but is named for the {task} task")
         return taxonomy
+
+
+def _unknown_voter(name: str, task: Task, known: Sequence[str]) -> str:
+    like = get_close_matches(name, known, n=1)
+    return f"{task} has no voter {name!r}, " + (
+        f"did you mean {like[0]!r}?" if like else f"known are {', '.join(known)}"
+    )
 
 
 def builtin_names() -> tuple[str, ...]:

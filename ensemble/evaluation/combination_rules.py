@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +11,29 @@ from numpy.typing import NDArray
 from ensemble.evaluation.held_out_votes import cross_fit_parts
 from ensemble.fitting import fit_weights
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
-from ensemble.vote import FLOOR, Array, log_linear, majority, winners
+from ensemble.vote import FLOOR, RULES, Array, winners
 from mire.errors import PanelError
 from mire.labels import Task
 from mire.metrics import Interval, interval, resampled_f1, scores
 from mire.panel_folder import PanelFolder
 
-Rule = Callable[[OutOfFoldVotes, OutOfFoldVotes], Array]
+Combination = Callable[[OutOfFoldVotes, OutOfFoldVotes], Array]
 """Learns from the first box's votes, and pools the second's: (n, n_labels)."""
 
-REFERENCE = "fitted"
+REFERENCE, DEFAULT = "fitted", "log_linear"
+"""The panel's default as it is called here, and its rule."""
 
 _INVERSE_PENALTY = 0.3
 
 
 def fitted(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
     """Log-linear pooling with fitted temperatures and weights: the panel's default."""
-    return fit_weights(learn, "log_linear").pool(judge.votes)
+    return fit_weights(learn, DEFAULT).pool(judge.votes)
 
 
-def equal(_: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
-    """Log-linear pooling of the votes as they are, all alike."""
-    return log_linear(list(judge.votes.values()), [1.0] * len(judge.votes))
-
-
-def counted(_: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
-    """Majority; ties go to the larger mean probability."""
-    return majority(list(judge.votes.values()), [1.0] * len(judge.votes))
+def equal(rule: str, _: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """One of the vote's rules on the votes as they are, all alike."""
+    return RULES[rule](list(judge.votes.values()), [1.0] * len(judge.votes))
 
 
 def best_single(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
@@ -55,9 +52,10 @@ def stacked(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
     return pooled
 
 
-RULES: dict[str, Rule] = {
-    REFERENCE: fitted, "equal": equal, "majority": counted, "stacked": stacked, "best single": best_single,
-}  # fmt: skip
+def combinations() -> dict[str, Combination]:
+    """What is compared: the default, every rule of the vote with equal weights, and two that only stand here."""
+    alike = {rule: partial(equal, rule) for rule in RULES}
+    return {REFERENCE: fitted, "equal": alike.pop(DEFAULT), **alike, "stacked": stacked, "best single": best_single}
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Outcome:
 def compare(box: OutOfFoldVotes) -> list[Outcome]:
     """Every rule on the same votes, each sample answered by a rule that learned from others."""
     truth = [str(place) for place in box.truth]
-    answers = {name: [str(place) for place in _answers(rule, box)] for name, rule in RULES.items()}
+    answers = {name: [str(place) for place in _answers(rule, box)] for name, rule in combinations().items()}
     resamples = {name: resampled_f1(truth, given) for name, given in answers.items()}
     return [
         Outcome(
@@ -100,7 +98,7 @@ def compare_panel(root: Path) -> dict[Task, list[Outcome]]:
     return {task: compare(read_out_of_fold_votes(panel, task)) for task in panel.trained_tasks()}
 
 
-def _answers(rule: Rule, box: OutOfFoldVotes) -> NDArray[np.int64]:
+def _answers(rule: Combination, box: OutOfFoldVotes) -> NDArray[np.int64]:
     answers = np.zeros(len(box.ids), dtype=np.int64)
     for judged, learned in cross_fit_parts(len(box.ids)):
         answers[judged] = winners(rule(box.rows(learned), box.rows(judged)))

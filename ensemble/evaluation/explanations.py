@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ensemble.panel import Panel, by_task
-from experts.registry import load_voter
+from experts.registry import VOTERS, load_voter
 from experts.voter import Explainer
 from mire.budget import Ledger
 from mire.errors import DataError
@@ -58,7 +58,7 @@ def explain_labels(root: Path) -> Iterator[dict[str, Any]]:
     settings = folder.settings()
     for task in folder.trained_tasks():
         taxonomy = folder.taxonomy(task)
-        for name in (name for name in settings.panel.voters(task) if name in ("screen_text", "dialogue_text")):
+        for name in (name for name in settings.panel.voters(task) if VOTERS[name].explains):
             voter: Any = load_voter(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=None)
             for label, words in voter.label_words().items():
                 yield {"task": task, "label": label, "voter": name, "words": _rounded(words)}

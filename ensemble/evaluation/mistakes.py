@@ -1,6 +1,6 @@
 """The wrong answers that a panel was surest of, with what can be known of their reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
 from ensemble.vote import Array
+from experts.registry import VOTERS
 from experts.voter import Explainer
 from mire.samples import Sample
 
@@ -29,7 +30,7 @@ def mistakes(evidence: HeldOutVotes, pooled: Array, predicted: NDArray[np.int64]
     rows = sorted(wrong, key=lambda row: -pooled[row].max())[:N_MISTAKES]
     samples = [evidence.samples[row] for row in rows]
     words = {voter.name: voter.explain(samples) for voter in evidence.voters if isinstance(voter, Explainer)}
-    read = _lines(samples) if "screen_text" in evidence.votes else {}
+    read = _lines(samples, evidence.votes)
     return [
         {
             "id": sample.id,
@@ -49,12 +50,13 @@ def mistakes(evidence: HeldOutVotes, pooled: Array, predicted: NDArray[np.int64]
     ]
 
 
-def _lines(samples: Sequence[Sample]) -> dict[Path, list[str]]:
-    """The text on each sample's first picture, as ``screen_text`` reads it, from top to bottom."""
-    from experts.screen_text.reader import Reader
-
-    readings = Reader().read([sample.images[0] for sample in samples if sample.images])
-    return {path: [box.text for box in reading.boxes[:N_LINES]] for path, reading in readings.items()}
+def _lines(samples: Sequence[Sample], voters: Iterable[str]) -> dict[Path, list[str]]:
+    """The text on each sample's first picture, from top to bottom, as the last of the voters reads it that reads."""
+    paths = [sample.images[0] for sample in samples if sample.images]
+    read: dict[Path, list[str]] = {}
+    for name in voters:
+        read |= VOTERS[name].resolve().read_lines(paths)
+    return {path: lines[:N_LINES] for path, lines in read.items()}
 
 
 def _top(probabilities: Sequence[float], labels: Sequence[str]) -> list[list[Any]]:

@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
-from mire.labels import TASKS
+from experts.registry import VOTERS
 from mire.panel_folder import PanelFolder
 from mire.settings import Settings
 
@@ -29,7 +29,7 @@ def panel_digest(folder: PanelFolder, device: str) -> str:
 
 def device(settings: Settings) -> str:
     """The GPU that this process computes on, ``cpu``, or nothing where no voter would use one."""
-    if not _voters(settings) & {"clip_lightgbm", "qwen2vl"}:
+    if not any(VOTERS[name].gpu for name in settings.panel.names):
         return ""
     import torch
 
@@ -43,14 +43,8 @@ def _parts(folder: PanelFolder, settings: Settings, device: str) -> Iterator[str
     yield from (f"{path.relative_to(folder.root)} {_digest(path)}" for path in folder.deciding_files())
     # float32 on a CPU, bfloat16 on a GPU: a run that moves from one to the other starts afresh.
     yield device
-    if "clip_lightgbm" in _voters(settings):
-        from experts.clip_lightgbm.embed import Embedder
-
-        yield f"clip {Embedder(settings.clip).fingerprint}"
-
-
-def _voters(settings: Settings) -> set[str]:
-    return {voter for task in TASKS for voter in settings.panel.voters(task)}
+    for name in settings.panel.names:
+        yield f"{name} {VOTERS[name].resolve().digest(settings.stage(name))}"
 
 
 @lru_cache

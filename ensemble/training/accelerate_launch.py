@@ -113,4 +113,4 @@ def _gpus() -> tuple[str, ...]:
 
 def _settings(name: str) -> str:
     """Path of a file of launch settings that ships with the package."""
-    return str(resources.files("experts").joinpath("qwen2vl", "training", "accelerate", name))
+    return str(resources.files("experts.qwen2vl.training").joinpath("accelerate", name))

@@ -9,6 +9,7 @@ from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_manifest, write_manife
 from mire.errors import PanelError
 from mire.labels import Task, save_taxonomy
 from mire.panel_folder import PanelFolder
+from mire.settings import Qwen2VL
 
 
 def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
@@ -17,7 +18,7 @@ def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
     Raises:
         PanelError: the panel has no such adapter, or ``out`` is not an empty folder.
     """
-    source = panel.voter(task, "qwen2vl")
+    source = panel.voter(task, Qwen2VL.voter)
     manifest = read_manifest(source)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PanelError(f"an adapter is written into a new folder, but {out} is not empty")

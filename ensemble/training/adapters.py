@@ -7,11 +7,12 @@ from ensemble.training.accelerate_launch import Launch, run_side_by_side
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapters.averaging import merge_adapters
 from experts.qwen2vl.training.checkpoints import best_epoch
-from experts.registry import load_voter
+from experts.registry import load_base, load_voter
 from experts.voter import Voter
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Task
+from mire.settings import Qwen2VL
 from mire.votes import Vote
 
 
@@ -23,9 +24,9 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
     side by side.
     """
     task, panel, settings = known.task, known.panel, known.settings.qwen2vl
-    folder = panel.voter(task, "qwen2vl")
+    folder = panel.voter(task, Qwen2VL.voter)
     arguments = ["--task", task, "--panel", str(panel.root), "--data", str(known.data), "--images", str(known.images)]
-    adapters = [panel.fold_adapter(task, fold) for fold in range(settings.vote_folds)]
+    adapters = [panel.fold_voter(task, Qwen2VL.voter, fold) for fold in range(settings.vote_folds)]
     jobs = [[*arguments, "--out", str(adapter), "--fold", str(fold)] for fold, adapter in enumerate(adapters)]
     while jobs:
         groups = list(launch.groups(len(jobs), settings.training(task)))
@@ -45,14 +46,13 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
 
 def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
     """The expert that one fold was kept from, with a base of its own."""
-    from experts.qwen2vl.base import load_base
-
+    name, settings = Qwen2VL.voter, known.settings
     return load_voter(
-        "qwen2vl",
-        known.panel.fold_adapter(known.task, fold),
+        name,
+        known.panel.fold_voter(known.task, name, fold),
         taxonomy=known.panel.taxonomy(known.task),
-        settings=known.settings,
-        base=load_base(known.settings.qwen2vl),
+        settings=settings,
+        base=load_base(name, settings),
     )
 
 

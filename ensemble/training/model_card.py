@@ -18,6 +18,7 @@ from ensemble.panel import Panel, TaskPanel
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
 from experts.qwen2vl.training.checkpoints import last_epoch
+from experts.registry import VOTERS
 from mire.atomic_files import atomic_write
 from mire.cache import empty_cache
 from mire.labels import TASKS, Task
@@ -56,8 +57,8 @@ def write_cards(known: TrainingSet) -> None:
     )
     _write(known.panel.card(known.task), card.model_dump_json(indent=2))
     _write(known.panel.root / "README.md", panel_card(known.panel))
-    if "qwen2vl" in names:
-        _write(known.panel.voter(known.task, "qwen2vl") / "README.md", adapter_card(known.panel, known.task))
+    for name in (name for name in names if VOTERS[name].adapters):
+        _write(known.panel.voter(known.task, name) / "README.md", adapter_card(known.panel, known.task))
 
 
 def panel_card(panel: PanelFolder) -> str:
@@ -80,7 +81,7 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         PanelError: the panel has no such adapter.
     """
     settings = panel.settings().qwen2vl
-    folder = panel.voter(task, "qwen2vl")
+    folder = panel.voter(task, Qwen2VL.voter)
     made = read_manifest(folder)
     card = read_card(panel, task)
     base = base_name(made.base)
@@ -113,9 +114,8 @@ def _final(settings: Qwen2VL, folder: Path) -> str:
 
 def _used(settings: Settings) -> dict[str, Any]:
     """The settings without the stages of voters that are not on the panel."""
-    voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
-    stages = {"qwen2vl": "qwen2vl", "clip_lightgbm": "clip"}
-    return settings.model_dump(mode="json", exclude={stage for voter, stage in stages.items() if voter not in voters})
+    stages, names = settings.stages(), settings.panel.names
+    return settings.model_dump(mode="json", exclude={entry for entry in stages if stages[entry].voter not in names})
 
 
 def base_name(base: str) -> str:

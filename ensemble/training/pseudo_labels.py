@@ -14,7 +14,7 @@ from ensemble.training.adapters import load_fold_voter
 from ensemble.training.train_panel import read_labelled, train_panel
 from ensemble.training.training_set import TrainingSet
 from ensemble.weights import read_weights
-from experts.registry import train_voter
+from experts.registry import VOTERS, train_voter
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
 from mire.errors import DataError
@@ -125,7 +125,7 @@ def _panel_without(fold: int, known: TrainingSet) -> Panel:
     taxonomy, settings, task = known.panel.taxonomy(known.task), known.settings, known.task
     voters: list[Voter] = []
     for name in settings.panel.voters(task):
-        if name != "qwen2vl":
+        if not VOTERS[name].adapters:
             voters.append(train_voter(name, known.inside(fold), taxonomy=taxonomy, settings=settings))
         elif fold < settings.qwen2vl.vote_folds:
             voters.append(load_fold_voter(known, fold))

@@ -16,14 +16,14 @@ from ensemble.training.accelerate_launch import Launch
 from ensemble.training.adapters import train_adapters
 from ensemble.training.model_card import write_cards
 from ensemble.training.training_set import TrainingSet
-from experts.registry import train_voter
+from experts.registry import VOTERS, train_voter
 from mire.budget import Cost
 from mire.errors import DataError, PanelError
 from mire.labels import Task, Taxonomy
 from mire.launch_options import Kind
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, fault_text, read_samples
-from mire.settings import Settings, VoterName
+from mire.settings import Settings
 from mire.votes import Vote
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         )
     for name in known.settings.panel.voters(task):
         started = time.monotonic()
-        votes, cost = train_adapters(known, launch) if name == "qwen2vl" else _train_in_folds(name, known)
+        votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         n_votes = sum(vote is not None for vote in votes)
         logger.info(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {n_votes} out-of-fold votes")
@@ -57,7 +57,7 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
     logger.info(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
 
 
-def _train_in_folds(name: VoterName, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
+def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
     """Each fold's votes by a voter that was trained on the others; then the final voter, on everything."""
     taxonomy, settings = known.settings.taxonomy(known.task), known.settings
     votes: list[Vote | None] = []
@@ -140,7 +140,7 @@ def train_panel(
     """
     launch = Launch.choose(kind, n_devices)
     for task in tasks:
-        if "qwen2vl" in settings.panel.voters(task):
+        if any(VOTERS[name].adapters for name in settings.panel.voters(task)):
             settings.qwen2vl.training(task).share(launch.n_processes)
     groups = read_labelled(tasks, data, images, settings)
     panel.claim(settings)

@@ -1,18 +1,21 @@
 """LightGBM on picture embeddings as a voter of the image task."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experts.clip_lightgbm.embed import Embedder
 from experts.trees import load_trees
+from experts.voter import VoterClass
 from mire.budget import Cost, answer_tokens
+from mire.doctor.check import Check
 from mire.errors import PanelError
-from mire.labels import Taxonomy
+from mire.labels import Task, Taxonomy
+from mire.model_sizes import count_clip
 from mire.samples import Sample
 from mire.settings import Clip
 from mire.votes import Vote
@@ -20,31 +23,18 @@ from mire.votes import Vote
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-N_ROUNDS = 60
-PARAMETERS = {
-    "objective": "multiclass",
-    "learning_rate": 0.1,
-    "num_leaves": 7,
-    "min_data_in_leaf": 5,
-    "feature_fraction": 0.3,
-    "lambda_l2": 1.0,
-    "verbosity": -1,
-    # Both are needed for the same trees on every run.
-    "deterministic": True,
-    "force_row_wise": True,
-}
 _MODEL_FILE = "model.txt"
 _META_FILE = "meta.json"
 
 
 @dataclass(frozen=True)
-class ClipLightgbmVoter:
+class ClipLightgbmVoter(VoterClass[Clip]):
     """Classifies the sample's first picture; the booster's classes are the live labels, in order."""
 
     embedder: Embedder
     booster: "Booster"
     taxonomy: Taxonomy
-    name: str = "clip_lightgbm"
+    name: str = Clip.voter
 
     @classmethod
     def train(cls, samples: Sequence[Sample], *, taxonomy: Taxonomy, settings: Clip, seed: int) -> "ClipLightgbmVoter":
@@ -59,16 +49,16 @@ class ClipLightgbmVoter:
         vectors = embedder.embed([sample.images[0] for sample in samples if sample.images])
         usable = [sample for sample in samples if sample.images and sample.images[0] in vectors]
         if not usable:
-            raise PanelError("clip_lightgbm needs pictures to train on, but none of the samples' pictures can be read")
+            raise PanelError(f"{cls.name} needs pictures to train on, but none of the samples' pictures can be read")
         data = lightgbm.Dataset(
             np.stack([vectors[sample.images[0]] for sample in usable]),
             label=[taxonomy.index(str(sample.label)) for sample in usable],
         )
-        parameters = {**PARAMETERS, "num_class": len(taxonomy.labels), "seed": seed}
-        return cls(embedder, lightgbm.train(parameters, data, num_boost_round=N_ROUNDS), taxonomy)
+        parameters = {**settings.trees.parameters, "num_class": len(taxonomy.labels), "seed": seed}
+        return cls(embedder, lightgbm.train(parameters, data, num_boost_round=settings.trees.rounds), taxonomy)
 
     @classmethod
-    def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: Clip) -> "ClipLightgbmVoter":
+    def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: Clip, base: Any = None) -> "ClipLightgbmVoter":
         """Read what ``save`` wrote.
 
         Raises:
@@ -80,6 +70,20 @@ class ClipLightgbmVoter:
         if meta != want:
             raise PanelError(f"{folder} was trained with {meta}, but {want} is asked for; train it again")
         return cls(embedder, load_trees(folder / _MODEL_FILE), taxonomy)
+
+    @classmethod
+    def sizes(cls, settings: Clip, task: Task) -> dict[str, int]:
+        return {f"clip {settings.model}": count_clip(settings)}
+
+    @classmethod
+    def weights_checks(cls, settings: Clip) -> Iterator[Check]:
+        from mire.doctor.weights import clip_check
+
+        yield clip_check(settings)
+
+    @classmethod
+    def digest(cls, settings: Clip) -> str:
+        return Embedder(settings).fingerprint
 
     @property
     def cost(self) -> Cost:

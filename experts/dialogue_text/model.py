@@ -15,29 +15,18 @@ from experts.dialogue_text.lexicon import Lexicon, Side
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.linear import Attributions, deciding_words, typical_words
 from mire.samples import Sample
+from mire.settings import DialogueText
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Array = NDArray[np.float64]
 
-_GRAMS = {"question": 0.7, "exchange": 1.0}
-"""Weight of the character n-grams of each part: how freely the penalty lets the model use them."""
+_GRAM_PARTS = ("question", "exchange")
+"""Parts of a dialogue whose character n-grams are learned from."""
 
-_SHORTEST, _LONGEST = 1, 2
-"""Characters of an n-gram."""
-
-_PHRASES: dict[str, tuple[Side, float]] = {
-    "question": ("user", 0.1),
-    "earlier": ("user", 0.1),
-    "answer": ("agent", 0.1),
-    "earlier_answers": ("agent", 0.05),
-}
-"""Whose phrases are looked for in each part, and the block's weight."""
-
-_PENALTY = 0.3
-_SHARPNESS = 6.0
-"""Scores are differences of squares, not logits: this makes them probabilities. The vote's temperature refines it."""
+_SIDES: dict[str, Side] = {"question": "user", "earlier": "user", "answer": "agent", "earlier_answers": "agent"}
+"""Whose phrases are looked for in each part."""
 
 _SKLEARN_FILE, _LEXICON_FILE, _META_FILE = "linear.skops", "lexicon.json", "meta.json"
 
@@ -48,6 +37,7 @@ class DialogueTextModel:
 
     labels: tuple[str, ...]
     seed: int = 7
+    settings: DialogueText = DialogueText()
     lexicon: Lexicon = field(default_factory=Lexicon.read, repr=False)
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -55,12 +45,12 @@ class DialogueTextModel:
         """Learn from labelled dialogues and from made-up turns; every label must be the model's."""
         from sklearn.linear_model import RidgeClassifier
 
-        made = made_up(self.labels, self.lexicon, seed=self.seed)
+        made = made_up(self.labels, self.lexicon, settings=self.settings, seed=self.seed)
         parts = [take_apart(sample.turns) for sample in samples] + [each.parts for each in made]
-        self._parts = {"vectorizers": _fit_vectorizers(parts)}
+        self._parts = {"vectorizers": _fit_vectorizers(parts, self.settings.grams)}
         places = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
         weights = [1.0] * len(samples) + [each.weight for each in made]
-        linear = RidgeClassifier(alpha=_PENALTY)
+        linear = RidgeClassifier(alpha=self.settings.penalty)
         self._parts["linear"] = linear.fit(self._input(parts), places, sample_weight=weights)
         return self
 
@@ -73,7 +63,7 @@ class DialogueTextModel:
         if scores.ndim == 1:  # scikit-learn scores the second of two classes only
             scores = np.stack([-scores, scores], axis=1)
         rows = np.zeros((len(samples), len(self.labels)))
-        rows[:, model.classes_] = softmax(_SHARPNESS * scores, axis=1)
+        rows[:, model.classes_] = softmax(self.settings.sharpness * scores, axis=1)
         return rows
 
     def explain(self, sample: Sample, *, n: int = 8) -> Attributions:
@@ -102,32 +92,32 @@ class DialogueTextModel:
         (folder / _META_FILE).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "DialogueTextModel":
+    def load(cls, folder: Path, settings: DialogueText) -> "DialogueTextModel":
         """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless."""
         import skops.io
 
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
-        return cls(tuple(meta["labels"]), meta["seed"], Lexicon.read(folder / _LEXICON_FILE), parts)
+        return cls(tuple(meta["labels"]), meta["seed"], settings, Lexicon.read(folder / _LEXICON_FILE), parts)
 
     def _input(self, parts: Sequence[Parts]) -> "csr_matrix":
-        """Shape (len(parts), n_grams + len(labels) * len(_PHRASES))."""
+        """Shape (len(parts), n_grams + len(labels) * len(_SIDES))."""
         from scipy.sparse import csr_matrix, hstack
 
         blocks = [
-            vectorizer.transform([getattr(part, name) for part in parts]) * _GRAMS[name]
+            vectorizer.transform([getattr(part, name) for part in parts]) * getattr(self.settings, f"{name}_weight")
             for name, vectorizer in self._parts["vectorizers"].items()
         ]
-        for name, (side, weight) in _PHRASES.items():
+        for name, side in _SIDES.items():
             texts = [getattr(part, name) for part in parts]
             rows = [self.lexicon.strengths(text, labels=self.labels, side=side) for text in texts]
-            blocks.append(csr_matrix(np.stack(rows) * weight))
+            blocks.append(csr_matrix(np.stack(rows) * getattr(self.settings.phrase_weights, name)))
         return hstack(blocks).tocsr()
 
     def _names(self, parts: Parts) -> list[str]:
         """A name for each column of the input, as this dialogue fills it."""
         names = self._piece_names()
-        for name, (side, _) in _PHRASES.items():
+        for name, side in _SIDES.items():
             for label in self.labels:
                 found = self.lexicon.phrases_in(getattr(parts, name), label=label, side=side)
                 names.append(f"{label}: {', '.join(found)}")
@@ -142,15 +132,15 @@ class DialogueTextModel:
         ]
 
 
-def _fit_vectorizers(parts: Sequence[Parts]) -> dict[str, Any]:
+def _fit_vectorizers(parts: Sequence[Parts], grams: tuple[int, int]) -> dict[str, Any]:
     """Character n-grams of each part; a part that is empty in the whole training set is left out."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     fitted: dict[str, Any] = {}
-    for name in _GRAMS:
+    for name in _GRAM_PARTS:
         # A part without text would count as a document in the weights of the n-grams.
         texts = [text for part in parts if (text := getattr(part, name))]
-        if any(len(text) >= _SHORTEST for text in texts):
-            vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(_SHORTEST, _LONGEST), sublinear_tf=True)
+        if any(len(text) >= grams[0] for text in texts):
+            vectorizer = TfidfVectorizer(analyzer="char", ngram_range=grams, sublinear_tf=True)
             fitted[name] = vectorizer.fit(texts)
     return fitted

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from experts.dialogue_text.features import Parts, clean
 from experts.dialogue_text.lexicon import Lexicon
-
-_N_VARIANTS, _TEMPLATE_WEIGHT = 6, 0.5
-"""A template of the lexicon weighs half a labelled dialogue, spread over at most six of its variants."""
-
-_TURN_WEIGHT = 0.3
-"""Weight of one turn of ``turns.json``; the folds cannot tell 0.1 from 1."""
+from mire.settings import DialogueText
 
 
 @dataclass(frozen=True)
@@ -25,16 +20,19 @@ class MadeUp:
     weight: float
 
 
-def made_up(labels: Sequence[str], lexicon: Lexicon, *, seed: int) -> list[MadeUp]:
-    """The lexicon's questions, and the questions and answers of ``turns.json``; labels that neither knows have none."""
+def made_up(labels: Sequence[str], lexicon: Lexicon, *, settings: DialogueText, seed: int) -> list[MadeUp]:
+    """The lexicon's questions, and the questions and answers of ``turns.json``; labels that neither knows have none.
+
+    Turns that would weigh nothing are left out.
+    """
     made: list[MadeUp] = []
     for label in labels:
-        for text, weight in lexicon.questions(label, n_each=_N_VARIANTS, seed=seed):
-            made.append(MadeUp(_asked(text), label, weight * _TEMPLATE_WEIGHT))
+        for text, weight in lexicon.questions(label, n_each=settings.template_variants, seed=seed):
+            made.append(MadeUp(_asked(text), label, weight * settings.template_weight))
         turns = _turns().get(label, {"user": [], "agent": []})
-        made += [MadeUp(_asked(text), label, _TURN_WEIGHT) for text in turns["user"]]
-        made += [MadeUp(_answered(text), label, _TURN_WEIGHT) for text in turns["agent"]]
-    return made
+        made += [MadeUp(_asked(text), label, settings.turn_weight) for text in turns["user"]]
+        made += [MadeUp(_answered(text), label, settings.turn_weight) for text in turns["agent"]]
+    return [each for each in made if each.weight]
 
 
 def _asked(text: str) -> Parts:

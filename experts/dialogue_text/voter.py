@@ -3,27 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experts.dialogue_text.features import clean
 from experts.dialogue_text.model import DialogueTextModel
 from experts.linear import Attributions
+from experts.voter import VoterClass
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Taxonomy
 from mire.samples import Sample
+from mire.settings import DialogueText
 from mire.votes import Vote
 
 
 @dataclass(frozen=True)
-class DialogueTextVoter:
+class DialogueTextVoter(VoterClass[DialogueText]):
     """Classifies what the user and the agent wrote; no neural model is called."""
 
     model: DialogueTextModel
     taxonomy: Taxonomy
-    name: str = "dialogue_text"
+    name: str = DialogueText.voter
 
     @classmethod
-    def train(cls, samples: Sequence[Sample], *, taxonomy: Taxonomy, seed: int) -> "DialogueTextVoter":
+    def train(
+        cls, samples: Sequence[Sample], *, taxonomy: Taxonomy, settings: DialogueText, seed: int
+    ) -> "DialogueTextVoter":
         """Fit on labelled samples.
 
         Raises:
@@ -31,17 +36,18 @@ class DialogueTextVoter:
         """
         labels = [str(sample.label) for sample in samples]
         if len(set(labels)) < 2:
-            raise PanelError(f"dialogue_text needs samples of two labels to train on, got {len(set(labels))}")
-        return cls(DialogueTextModel(taxonomy.labels, seed=seed).fit(samples, labels), taxonomy)
+            raise PanelError(f"{cls.name} needs samples of two labels to train on, got {len(set(labels))}")
+        model = DialogueTextModel(taxonomy.labels, seed=seed, settings=settings)
+        return cls(model.fit(samples, labels), taxonomy)
 
     @classmethod
-    def load(cls, folder: Path, *, taxonomy: Taxonomy) -> "DialogueTextVoter":
+    def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: DialogueText, base: Any = None) -> "DialogueTextVoter":
         """Read what ``save`` wrote.
 
         Raises:
             PanelError: trained for other labels.
         """
-        model = DialogueTextModel.load(folder)
+        model = DialogueTextModel.load(folder, settings)
         if model.labels != taxonomy.labels:
             raise PanelError(f"{folder} was trained for other labels; train it again")
         return cls(model, taxonomy)

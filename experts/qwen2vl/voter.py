@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import Manifest, check_manifest, read_manifest
-from experts.qwen2vl.base import Base
+from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.inputs.rows import pack_by_token_budget
+from experts.voter import VoterClass
 from mire.budget import Cost, answer_tokens
-from mire.labels import Taxonomy
+from mire.doctor.check import Check
+from mire.labels import Task, Taxonomy
+from mire.model_sizes import count_base
 from mire.process_pool import AHEAD, InlineExecutor, prefetch, workers
 from mire.samples import Sample
 from mire.settings import Qwen2VL
@@ -35,26 +38,43 @@ Scored = tuple[Sequence[EncodedPrompt], Any]
 
 
 @dataclass(frozen=True)
-class Qwen2VLVoter:
+class Qwen2VLVoter(VoterClass[Qwen2VL]):
     """Scores every live label in one forward pass of the base with the task's adapter."""
 
     base: Base
     taxonomy: Taxonomy
     settings: Qwen2VL
-    name: str = "qwen2vl"
+    name: str = Qwen2VL.voter
 
     @classmethod
-    def load(cls, folder: Path, *, base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> "Qwen2VLVoter":
+    def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: Qwen2VL, base: Any = None) -> "Qwen2VLVoter":
         """Attach the adapter in ``folder`` to the base.
 
         Raises:
             PanelError: the adapter does not fit the base, the labels, or the settings.
         """
+        if base is None:
+            raise ValueError(f"{cls.name} needs its base: load_base gives it")
         check_manifest(read_manifest(folder), manifest(base, taxonomy, settings), folder)
         base.attach(taxonomy.task, folder)
         if settings.compile:
             base.compile()
         return cls(base=base, taxonomy=taxonomy, settings=settings)
+
+    @classmethod
+    def load_base(cls, settings: Qwen2VL) -> Base:
+        return load_base(settings)
+
+    @classmethod
+    def sizes(cls, settings: Qwen2VL, task: Task) -> dict[str, int]:
+        base, adapter = count_base(settings)
+        return {f"base {settings.base}": base, f"adapter {task}": adapter}
+
+    @classmethod
+    def weights_checks(cls, settings: Qwen2VL) -> Iterator[Check]:
+        from mire.doctor.weights import base_check
+
+        yield base_check(settings.base)
 
     @property
     def cost(self) -> Cost:

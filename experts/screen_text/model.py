@@ -11,7 +11,6 @@ import numpy as np
 
 from experts.linear import Attributions, deciding_words, typical_words
 from experts.screen_text.features import (
-    ZONES,
     Array,
     group_features,
     layout,
@@ -23,39 +22,15 @@ from experts.screen_text.features import (
 from experts.screen_text.reader import Reading
 from experts.screen_text.words import fit_vectorizers, group_words
 from experts.trees import load_trees
+from mire.settings import ScreenText
 
 if TYPE_CHECKING:
     from lightgbm import Booster
     from scipy.sparse import csr_matrix
 
-LINEAR_SHARE = 0.5
-"""Weight of the linear model's probabilities in the average; the trees have the rest."""
-
-_ZONE_WEIGHTS = {"all": 1.0, **dict.fromkeys(ZONES[1:], 0.6)}
-_LAYOUT_WEIGHT, _GROUP_WEIGHT, _PHRASE_WEIGHTS = 0.05, 0.1, (0.1, 0.03, 0.05)
 _CLIP = 3.0
 """Standard deviations beyond which a layout or group number counts no further."""
 
-_INVERSE_PENALTY = 20.0
-_N_TOPICS = 40
-_N_ROUNDS = 160
-_TREES = {
-    "objective": "multiclass",
-    "learning_rate": 0.06,
-    "num_leaves": 7,
-    "min_data_in_leaf": 3,
-    "feature_fraction": 0.15,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "lambda_l2": 2.0,
-    "max_bin": 63,
-    "verbosity": -1,
-    # Trees this small are no faster on two cores, and far slower where a core is busy.
-    "num_threads": 1,
-    # Both are needed for the same trees on every run.
-    "deterministic": True,
-    "force_row_wise": True,
-}
 _SKLEARN_FILE, _TREES_FILE, _META_FILE = "linear.skops", "trees.txt", "meta.json"
 
 
@@ -80,6 +55,7 @@ class ScreenTextModel:
 
     labels: tuple[str, ...]
     seed: int = 7
+    settings: ScreenText = ScreenText()
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
     _trees: "Booster | None" = field(default=None, repr=False)
 
@@ -91,18 +67,20 @@ class ScreenTextModel:
         from sklearn.preprocessing import StandardScaler
 
         places = np.array([self.labels.index(label) for label in labels])
-        self._parts = {"vectorizers": fit_vectorizers(readings)}
+        self._parts = {"vectorizers": fit_vectorizers(readings, self.settings)}
         features = self._features(readings)
         self._parts["scaler"] = StandardScaler().fit(features.numbers)
-        n_topics = min(_N_TOPICS, features.text.shape[1] - 1, len(readings))
+        n_topics = min(self.settings.topics, features.text.shape[1] - 1, len(readings))
         if n_topics > 0:
             with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
                 self._parts["topics"] = TruncatedSVD(n_topics, random_state=self.seed).fit(features.text)
-        linear = LogisticRegression(C=_INVERSE_PENALTY, max_iter=400)
+        linear = LogisticRegression(C=self.settings.inverse_penalty, max_iter=400)
         self._parts["linear"] = linear.fit(self._linear_input(features), places)
         data = lightgbm.Dataset(self._tree_input(features), label=places, params={"verbosity": -1})
-        parameters = {**_TREES, "num_class": len(self.labels), "seed": self.seed}
-        self._trees = lightgbm.train(parameters, data, num_boost_round=_N_ROUNDS)
+        trees = self.settings.trees
+        # Trees this small are no faster on two cores, and far slower where a core is busy.
+        own = {"num_threads": 1, "num_class": len(self.labels), "seed": self.seed}
+        self._trees = lightgbm.train({**trees.parameters, **own}, data, num_boost_round=trees.rounds)
         return self
 
     def probabilities(self, readings: Sequence[Reading]) -> Array:
@@ -114,7 +92,7 @@ class ScreenTextModel:
         # For the type checker: whoever made this model has fitted or loaded it.
         assert self._trees is not None, "fit or load first"  # noqa: S101
         trees = np.asarray(self._trees.predict(self._tree_input(features), num_threads=1))
-        mixed: Array = LINEAR_SHARE * linear + (1 - LINEAR_SHARE) * trees
+        mixed: Array = self.settings.linear_share * linear + (1 - self.settings.linear_share) * trees
         mixed /= mixed.sum(axis=1, keepdims=True)
         return mixed
 
@@ -146,20 +124,20 @@ class ScreenTextModel:
         (folder / _META_FILE).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "ScreenTextModel":
+    def load(cls, folder: Path, settings: ScreenText) -> "ScreenTextModel":
         """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless."""
         import skops.io
 
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
-        return cls(tuple(meta["labels"]), meta["seed"], parts, load_trees(folder / _TREES_FILE))
+        return cls(tuple(meta["labels"]), meta["seed"], settings, parts, load_trees(folder / _TREES_FILE))
 
     def _features(self, readings: Sequence[Reading]) -> _Features:
         from scipy.sparse import csr_matrix, hstack
 
         zones = [zone_texts(reading) for reading in readings]
         blocks = [
-            vectorizer.transform([texts[zone] for texts in zones]) * _ZONE_WEIGHTS[zone]
+            vectorizer.transform([texts[zone] for texts in zones]) * self._text_weight(zone)
             for zone, vectorizer in self._parts["vectorizers"].items()
         ]
         found = [phrase_features(reading) for reading in readings]
@@ -170,12 +148,18 @@ class ScreenTextModel:
             phrases=np.stack([phrase.ravel() for phrase in found]),
         )
 
+    def _text_weight(self, zone: str) -> float:
+        return self.settings.text_weight if zone == "all" else self.settings.zone_weight
+
     def _linear_input(self, features: _Features) -> "csr_matrix":
         from scipy.sparse import csr_matrix, hstack
 
-        weights = np.repeat((_LAYOUT_WEIGHT, _GROUP_WEIGHT), (features.layout.shape[1], features.groups.shape[1]))
+        chosen = self.settings
+        weights = np.repeat(
+            (chosen.layout_weight, chosen.group_weight), (features.layout.shape[1], features.groups.shape[1])
+        )
         scaled = np.clip(self._parts["scaler"].transform(features.numbers), -_CLIP, _CLIP) * weights
-        weighted = features.phrases * np.repeat(_PHRASE_WEIGHTS, len(phrases()))
+        weighted = features.phrases * np.repeat(chosen.phrase_weights, len(phrases()))
         return hstack([features.text, csr_matrix(scaled), csr_matrix(weighted)]).tocsr()
 
     def _tree_input(self, features: _Features) -> Array:

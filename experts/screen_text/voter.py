@@ -1,32 +1,42 @@
 """The screen's text as a voter of the panel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from experts.linear import Attributions
 from experts.screen_text.model import ScreenTextModel
 from experts.screen_text.reader import Reader
+from experts.voter import VoterClass
 from mire.budget import Cost, answer_tokens
+from mire.doctor.check import Check
 from mire.errors import PanelError
-from mire.labels import Taxonomy
+from mire.labels import Task, Taxonomy
 from mire.model_sizes import count_ocr
 from mire.samples import Sample
+from mire.settings import ScreenText
 from mire.votes import Vote
 
 
 @dataclass(frozen=True)
-class ScreenTextVoter:
+class ScreenTextVoter(VoterClass[ScreenText]):
     """Reads the sample's first picture and classifies the reading."""
 
     model: ScreenTextModel
     taxonomy: Taxonomy
     reader: Reader = field(default_factory=Reader)
-    name: str = "screen_text"
+    name: str = ScreenText.voter
 
     @classmethod
     def train(
-        cls, samples: Sequence[Sample], *, taxonomy: Taxonomy, seed: int, reader: Reader | None = None
+        cls,
+        samples: Sequence[Sample],
+        *,
+        taxonomy: Taxonomy,
+        settings: ScreenText,
+        seed: int,
+        reader: Reader | None = None,
     ) -> "ScreenTextVoter":
         """Fit on labelled samples; those without a readable picture are left out.
 
@@ -38,24 +48,38 @@ class ScreenTextVoter:
         usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
         if len({sample.label for sample in usable}) < 2:
             raise PanelError(
-                f"screen_text needs readable pictures of two labels to train on, got {len(usable)} readable "
+                f"{cls.name} needs readable pictures of two labels to train on, got {len(usable)} readable "
                 f"pictures of {len(samples)} samples; check the data with python -m mire.validate"
             )
-        model = ScreenTextModel(taxonomy.labels, seed=seed)
+        model = ScreenTextModel(taxonomy.labels, seed=seed, settings=settings)
         model.fit([readings[sample.images[0]] for sample in usable], [str(sample.label) for sample in usable])
         return cls(model, taxonomy, reader)
 
     @classmethod
-    def load(cls, folder: Path, *, taxonomy: Taxonomy) -> "ScreenTextVoter":
+    def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: ScreenText, base: Any = None) -> "ScreenTextVoter":
         """Read what ``save`` wrote.
 
         Raises:
             PanelError: trained for other labels.
         """
-        model = ScreenTextModel.load(folder)
+        model = ScreenTextModel.load(folder, settings)
         if model.labels != taxonomy.labels:
             raise PanelError(f"{folder} was trained for other labels; train it again")
         return cls(model, taxonomy)
+
+    @classmethod
+    def sizes(cls, settings: ScreenText, task: Task) -> dict[str, int]:
+        return {"ocr rapidocr": count_ocr()}
+
+    @classmethod
+    def weights_checks(cls, settings: ScreenText) -> Iterator[Check]:
+        from mire.doctor.weights import ocr_check
+
+        yield ocr_check()
+
+    @classmethod
+    def read_lines(cls, paths: Sequence[Path]) -> dict[Path, list[str]]:
+        return {path: [box.text for box in reading.boxes] for path, reading in Reader().read(paths).items()}
 
     @property
     def cost(self) -> Cost:

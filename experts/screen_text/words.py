@@ -5,21 +5,21 @@ from typing import Any
 
 from experts.screen_text.features import ZONES, Array, phrase_groups, phrases, zone_texts
 from experts.screen_text.reader import Reading
+from mire.settings import ScreenText
 
 _MOST_SHOWN = 5
 """Phrases of a group that an explanation names."""
 
 
-def fit_vectorizers(readings: Sequence[Reading]) -> dict[str, Any]:
+def fit_vectorizers(readings: Sequence[Reading], settings: ScreenText) -> dict[str, Any]:
     """Character n-grams of each zone; a zone without text in the training set is left out."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     zones = [zone_texts(reading) for reading in readings]
     fitted: dict[str, Any] = {}
     for zone in ZONES:
-        vectorizer = TfidfVectorizer(
-            analyzer="char", ngram_range=(1 if zone == "all" else 2, 3), min_df=2, sublinear_tf=True
-        )
+        grams = settings.grams if zone == "all" else settings.zone_grams
+        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=grams, min_df=settings.min_count, sublinear_tf=True)
         try:
             fitted[zone] = vectorizer.fit([texts[zone] for texts in zones])
         except ValueError:  # scikit-learn's answer to an empty vocabulary

@@ -37,10 +37,12 @@ def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
     Raises:
         SettingsError: the base's shape is not known here, or a batch cannot be divided among the devices.
     """
+    from experts.registry import VOTERS
+
     shape = Shape.read(base_config(settings.qwen2vl.base))
     for task in TASKS:
-        if "qwen2vl" not in settings.panel.voters(task):
-            yield Check(f"{task:<9} no qwen2vl on the panel: trained on the CPU, in minutes")
+        if not any(VOTERS[name].adapters for name in settings.panel.voters(task)):
+            yield Check(f"{task:<9} no adapters in the panel: trained on the CPU, in minutes")
             continue
         plan = _plan(settings, task, shape, machine)
         yield from _memory(task, plan, machine)

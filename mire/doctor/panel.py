@@ -30,7 +30,8 @@ def panel_lines(panel: PanelFolder) -> Iterator[Check]:
             else ", before panels carried a card"
         )
         yield Check(f"{task:<13} {voters}: trained{known}")
-        yield from _adapter(panel, panel.voter(task, "qwen2vl") / "adapter_model.safetensors")
+        for name in settings.panel.voters(task):
+            yield from _adapter(panel, panel.voter(task, name) / "adapter_model.safetensors")
 
 
 def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Check]:

@@ -62,8 +62,8 @@ def sections(panel: PanelFolder | None, settings: Settings | None, plan: Plan) -
         yield f"panel {panel.root}", panel_lines(panel)
     if settings:
         # Late: a machine whose torch cannot be imported is told so above.
+        from experts.registry import count_parameters
         from mire.doctor.forecast import forecast
-        from mire.model_sizes import count_parameters
 
         count = count_parameters(settings)
         yield f"weights of {settings.name}", weights(settings)

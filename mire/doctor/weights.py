@@ -7,7 +7,6 @@ from pathlib import Path
 from mire.budget import ParameterCount
 from mire.cache import cache_root
 from mire.doctor.check import Check
-from mire.labels import TASKS
 from mire.settings import Clip, Settings
 
 GIB = 2**30
@@ -17,16 +16,14 @@ _CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 def weights(settings: Settings) -> Iterator[Check]:
     """For every model that the panel loads: where its weights are, or how to get them."""
-    voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
-    if "qwen2vl" in voters:
-        yield _base(settings.qwen2vl.base)
-    if "clip_lightgbm" in voters:
-        yield _clip(settings.clip)
-    if "screen_text" in voters:
-        yield _ocr()
+    from experts.registry import VOTERS
+
+    for name in settings.panel.names:
+        yield from VOTERS[name].resolve().weights_checks(settings.stage(name))
 
 
-def _base(base: str) -> Check:
+def base_check(base: str) -> Check:
+    """Whether a Qwen2-VL base is here."""
     if base == "nano":
         built = any(cache_root().glob("nano*/config.json"))
         return Check(f"base nano: {'built' if built else 'is built here when it is first needed'}")
@@ -37,7 +34,8 @@ def _base(base: str) -> Check:
     return _from_hub(f"base {base}", base, ("model.safetensors.index.json", "model.safetensors"), "qwen2vl.base")
 
 
-def _clip(clip: Clip) -> Check:
+def clip_check(clip: Clip) -> Check:
+    """Whether an open_clip model's weights are here."""
     what = f"clip {clip.model}, weights {clip.weights}"
     if clip.weights == "random":
         return Check(f"{what}: nothing to download")
@@ -68,7 +66,8 @@ def _from_hub(what: str, repository: str, names: tuple[str, ...], entry: str) ->
     return Check(f"{what}: is downloaded when it is first needed")
 
 
-def _ocr() -> Check:
+def ocr_check() -> Check:
+    """Whether RapidOCR's models are here."""
     package = find_spec("rapidocr")
     if package is None or package.origin is None:
         return Check("ocr: the package rapidocr is missing", "pip install rapidocr onnxruntime")

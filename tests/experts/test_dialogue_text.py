@@ -14,6 +14,7 @@ from mire.errors import PanelError, SettingsError
 from mire.labels import Label, Taxonomy, builtin_taxonomy
 from mire.prompts import Turn, parse_prompt
 from mire.samples import Sample
+from mire.settings import DialogueText
 
 LEXICON = json.dumps(
     {
@@ -111,7 +112,7 @@ def test_the_shipped_lexicon_knows_every_intent() -> None:
 
 def test_every_intent_has_made_up_turns_of_both_sides() -> None:
     labels = builtin_taxonomy("dialogue").labels
-    made = made_up(labels, Lexicon('{"intents": {}}'), seed=7)
+    made = made_up(labels, Lexicon('{"intents": {}}'), settings=DialogueText(), seed=7)
     for label in labels:
         asked = {each.parts.question for each in made if each.label == label} - {""}
         answered = {each.parts.answer for each in made if each.label == label} - {""}
@@ -121,7 +122,7 @@ def test_every_intent_has_made_up_turns_of_both_sides() -> None:
 
 
 def test_made_up_turns_stand_under_one_intent_only() -> None:
-    made = made_up(builtin_taxonomy("dialogue").labels, Lexicon('{"intents": {}}'), seed=7)
+    made = made_up(builtin_taxonomy("dialogue").labels, Lexicon('{"intents": {}}'), settings=DialogueText(), seed=7)
     labels_of: dict[str, set[str]] = {}
     for each in made:
         labels_of.setdefault(each.parts.exchange, set()).add(each.label)
@@ -129,7 +130,7 @@ def test_made_up_turns_stand_under_one_intent_only() -> None:
 
 
 def test_a_labels_made_up_turns_weigh_as_written() -> None:
-    made = made_up(["货", "灯"], Lexicon(LEXICON), seed=7)
+    made = made_up(["货", "灯"], Lexicon(LEXICON), settings=DialogueText(), seed=7)
     # Two templates, half a dialogue each: one variant of the first, three of the second.
     assert [each.weight for each in made] == pytest.approx([0.5] + [0.5 / 3] * 3)
     assert {each.label for each in made} == {"货"}
@@ -158,7 +159,7 @@ def test_explanations_are_words() -> None:
 def test_save_and_load(tmp_path: Path) -> None:
     model, asked = trained(), [sample(9, "用户: 锅会生锈吗", "客服: 防锈的")]
     model.save(tmp_path / "m")
-    loaded = DialogueTextModel.load(tmp_path / "m")
+    loaded = DialogueTextModel.load(tmp_path / "m", DialogueText())
     assert np.array_equal(loaded.probabilities(asked), model.probabilities(asked))
     assert loaded.explain(asked[0]) == model.explain(asked[0])
     assert {path.suffix for path in (tmp_path / "m").iterdir()} == {".skops", ".json"}
@@ -171,18 +172,25 @@ def test_training_twice_gives_the_same_model() -> None:
 
 def test_the_voter_abstains_where_nobody_wrote(tmp_path: Path) -> None:
     taxonomy = Taxonomy("dialogue", (*(Label(name=name) for name in LABELS), Label(name="旧", live=False)))
-    voter = DialogueTextVoter.train(training_set(), taxonomy=taxonomy, seed=7)
+    voter = DialogueTextVoter.train(training_set(), taxonomy=taxonomy, settings=DialogueText(), seed=7)
     votes = voter.vote([sample(9, "用户: <image>", "客服:"), sample(10, "用户: 会生锈吗")])
     assert votes[0] is None
     assert votes[1] is not None
     assert (votes[1].sample_id, len(votes[1].probabilities)) == ("s10", 3)
     assert (voter.cost.calls, voter.parameters) == (0, {})
     voter.save(tmp_path / "v")
-    assert DialogueTextVoter.load(tmp_path / "v", taxonomy=taxonomy).vote([sample(10, "用户: 会生锈吗")]) == votes[1:]
+    assert (
+        DialogueTextVoter.load(tmp_path / "v", taxonomy=taxonomy, settings=DialogueText()).vote(
+            [sample(10, "用户: 会生锈吗")]
+        )
+        == votes[1:]
+    )
     with pytest.raises(PanelError, match="trained for other labels"):
-        DialogueTextVoter.load(tmp_path / "v", taxonomy=builtin_taxonomy("dialogue"))
+        DialogueTextVoter.load(tmp_path / "v", taxonomy=builtin_taxonomy("dialogue"), settings=DialogueText())
 
 
 def test_one_label_is_not_enough_to_train_on() -> None:
     with pytest.raises(PanelError, match=r"two labels.*got 1"):
-        DialogueTextVoter.train(training_set()[:2], taxonomy=builtin_taxonomy("dialogue"), seed=7)
+        DialogueTextVoter.train(
+            training_set()[:2], taxonomy=builtin_taxonomy("dialogue"), settings=DialogueText(), seed=7
+        )

@@ -29,6 +29,7 @@ from mire.model_sizes import count_ocr
 from mire.process_pool import ProcessPool
 from mire.prompts import parse_prompt
 from mire.samples import Sample
+from mire.settings import ScreenText
 
 LABELS = ("购物车", "退款", "店铺")
 
@@ -139,7 +140,7 @@ def test_explanations_are_words() -> None:
 def test_save_and_load(tmp_path: Path) -> None:
     model, asked = trained(), [reading(line("购物车", 0.08)), reading()]
     model.save(tmp_path / "m")
-    loaded = ScreenTextModel.load(tmp_path / "m")
+    loaded = ScreenTextModel.load(tmp_path / "m", ScreenText())
     assert np.allclose(loaded.probabilities(asked), model.probabilities(asked), atol=1e-12)
     assert {path.name for path in (tmp_path / "m").iterdir()} == {"linear.skops", "trees.txt", "meta.json"}
 
@@ -215,18 +216,24 @@ def test_the_voter_abstains_without_a_readable_picture(tmp_path: Path) -> None:
     reader = Reader()
     faked(reader)
     samples = [sample(str(number), path, LABELS[number // 2]) for number, path in enumerate(paths)]
-    voter = ScreenTextVoter.train(samples, taxonomy=taxonomy, seed=7, reader=reader)
+    voter = ScreenTextVoter.train(samples, taxonomy=taxonomy, settings=ScreenText(), seed=7, reader=reader)
     votes = voter.vote([sample("x", tmp_path / "broken.png"), samples[0]])
     assert votes[0] is None
     assert votes[1] is not None
     assert (votes[1].sample_id, len(votes[1].probabilities)) == ("0", 3)
     assert (voter.cost.calls, list(voter.parameters)) == (1, ["ocr rapidocr"])
     voter.save(tmp_path / "v")
-    assert ScreenTextVoter.load(tmp_path / "v", taxonomy=taxonomy).model.labels == LABELS
+    assert ScreenTextVoter.load(tmp_path / "v", taxonomy=taxonomy, settings=ScreenText()).model.labels == LABELS
     with pytest.raises(PanelError, match="trained for other labels"):
-        ScreenTextVoter.load(tmp_path / "v", taxonomy=builtin_taxonomy("image"))
+        ScreenTextVoter.load(tmp_path / "v", taxonomy=builtin_taxonomy("image"), settings=ScreenText())
     with pytest.raises(PanelError, match="got 0 readable pictures of 1 samples"):
-        ScreenTextVoter.train([sample("y", tmp_path / "broken.png", "退款")], taxonomy=taxonomy, seed=7, reader=reader)
+        ScreenTextVoter.train(
+            [sample("y", tmp_path / "broken.png", "退款")],
+            taxonomy=taxonomy,
+            settings=ScreenText(),
+            seed=7,
+            reader=reader,
+        )
 
 
 def sample(name: str, path: Path, label: str | None = None) -> Sample:

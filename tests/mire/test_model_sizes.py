@@ -3,17 +3,8 @@
 import pytest
 
 from mire.errors import SettingsError
-from mire.model_sizes import count_base, count_parameters
+from mire.model_sizes import count_base
 from mire.settings import Qwen2VL, load_settings
-
-
-@pytest.mark.slow
-def test_qwen2_vl_7b_is_counted_exactly_and_fits() -> None:
-    count = count_parameters(load_settings("qwen2-vl-7b"))
-    assert count.parts["base Qwen/Qwen2-VL-7B-Instruct"] == 8_291_375_616
-    assert count.parts["adapter image"] == count.parts["adapter dialogue"] == 40_370_176
-    assert count.total < 10_000_000_000
-    count.check()
 
 
 def test_an_adapter_of_the_vision_tower_costs_more() -> None:

@@ -28,7 +28,10 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
         ("name: x", "panel: Field required"),
         ("name: [", "not valid YAML"),
         ("name: x\npanel: {image: [], dialogue: [qwen2vl]}", "panel.image: Tuple should have at least 1 item"),
-        ("name: x\npanel: {image: [dialogue_text], dialogue: [qwen2vl]}", "panel.image.0: Input should be 'qwen2vl'"),
+        (
+            "name: x\npanel: {image: [dialogue_text], dialogue: [qwen2vl]}",
+            "panel: Value error, image has no voter 'dialogue_text', known are qwen2vl, clip_lightgbm, screen_text",
+        ),
         ("name: x\npanel: {image: [qwen2vl, qwen2vl], dialogue: [qwen2vl]}", "a voter sits on a panel once"),
         (
             "name: x\nfoldz: 3\npanel: {image: [qwen2vl], dialogue: [qwen2vl]}",
@@ -42,7 +45,7 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
             "name: x\npanel: {image: [qwen2vl], dialog: [qwen2vl]}",
             "panel.dialog: no such entry, did you mean 'dialogue'",
         ),
-        (f"{PANEL}weights: {{image: {{qwen2vl: 1}}}}", "weights.image names qwen2vl, who do not sit on the panel"),
+        (f"{PANEL}weights: {{image: {{qwen2vl: 1}}}}", "weights.image names qwen2vl, not in panel.image"),
         (f"{PANEL}weights: {{image: {{screen_text: -1}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: 0}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: .nan}}}}", "weights.image.screen_text: Input should be a finite"),

@@ -36,7 +36,7 @@ def synthetic_dialogues(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Samp
 
 def _phrases() -> dict[str, list[str]]:
     """What dialogue_text knows of the intents: phrases of its lexicon, and whole made-up turns."""
-    folder = resources.files("experts").joinpath("dialogue_text")
+    folder = resources.files("experts.dialogue_text")
     lexicon, turns = (
         json.loads(folder.joinpath(name).read_text(encoding="utf-8"))["intents"]
         for name in ("lexicon.json", "turns.json")

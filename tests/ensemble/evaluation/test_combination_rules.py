@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ensemble import rules
-from ensemble.evaluation.combination_rules import RULES, compare
+from ensemble.evaluation.combination_rules import combinations, compare
 from ensemble.oof_votes import OutOfFoldVotes
 from mire.budget import Cost
 from mire.cli import run
@@ -24,7 +24,7 @@ def box(votes: dict[str, list[int]], truth: list[int], *, sure: float = 0.8) -> 
 def test_every_rule_answers_its_own_way() -> None:
     learn = box({"a": [0, 1, 2, 0], "b": [0, 0, 0, 0], "c": [1, 0, 0, 0]}, [0, 1, 2, 0])
     judge = box({"a": [1], "b": [2], "c": [2]}, [1])
-    answers = {name: int(rule(learn, judge).argmax()) for name, rule in RULES.items()}
+    answers = {name: int(rule(learn, judge).argmax()) for name, rule in combinations().items()}
     # two of three say 2; the voter that was always right says 1
     assert (answers["majority"], answers["equal"], answers["best single"]) == (2, 2, 1)
 

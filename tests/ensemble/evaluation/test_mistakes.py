@@ -22,19 +22,21 @@ class Wordy(FakeVoter):
 
 
 def test_the_surest_come_first_with_their_words() -> None:
-    part = replace(evidence(a=(1, 0, 1, 0)), voters=(Wordy("a", {}),))
+    part = replace(evidence(clip_lightgbm=(1, 0, 1, 0)), voters=(Wordy("clip_lightgbm", {}),))
     pooled = np.full((4, 23), 0.01)
     pooled[0, 1], pooled[3, 0] = 0.5, 0.75
     found = mistakes(part, pooled, np.array([1, 0, 1, 0]))
     assert [(case["id"], case["probability"]) for case in found] == [("3", 0.75), ("0", 0.5)]
-    assert found[0]["words"] == {"a": [["word of 3", 0.123]]}
-    assert next(label for label, _ in found[0]["votes"]["a"]) == found[0]["predict"] == part.taxonomy.labels[0]
+    assert found[0]["words"] == {"clip_lightgbm": [["word of 3", 0.123]]}
+    assert (
+        next(label for label, _ in found[0]["votes"]["clip_lightgbm"]) == found[0]["predict"] == part.taxonomy.labels[0]
+    )
     assert found[0]["label"] == part.taxonomy.labels[1]
     assert found[0]["read"] == []
 
 
 def test_the_list_is_capped() -> None:
-    part = evidence(a=(1, 1, 0, 0))
+    part = evidence(clip_lightgbm=(1, 1, 0, 0))
     assert len(mistakes(part, np.full((4, 23), 1 / 23), np.array([1, 1, 0, 0]))) == 4 <= N_MISTAKES
 
 
