@@ -1,7 +1,8 @@
 """Scores as the official script counts them, and bootstrap intervals around them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,51 @@ N_RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
+Metric = Callable[[Sequence[str], Sequence[str]], float]
+"""Takes the true labels and the predicted ones, equally many, and gives a number in [0, 1]."""
+
+
+def _averaged(figure: int, average: Literal["weighted", "macro"]) -> Metric:
+    """scikit-learn's precision (0), recall (1) or F1 (2) of every label, averaged."""
+
+    def metric(truth: Sequence[str], predicted: Sequence[str]) -> float:
+        from sklearn.metrics import precision_recall_fscore_support
+
+        return float(precision_recall_fscore_support(truth, predicted, average=average, zero_division=0.0)[figure])
+
+    return metric
+
+
+def accuracy(truth: Sequence[str], predicted: Sequence[str]) -> float:
+    """The share of answers that are right."""
+    return sum(true == guess for true, guess in zip(truth, predicted, strict=True)) / len(truth)
+
+
+METRICS: dict[str, Metric] = {
+    "f1": _averaged(2, "weighted"),
+    "macro_f1": _averaged(2, "macro"),
+    "accuracy": accuracy,
+    "precision": _averaged(0, "weighted"),
+    "recall": _averaged(1, "weighted"),
+}
+"""What ``ensemble.score`` prints and ``ensemble.ablate`` writes, by name; weighted as the challenge's script does."""
+
+
 @dataclass(frozen=True)
 class Scores:
-    """Weighted F1, precision and recall, macro F1 and accuracy of n answers; all but n in [0, 1]."""
+    """Every metric of n answers, by its name in ``METRICS``."""
 
     n: int
-    f1: float
-    macro_f1: float
-    accuracy: float
-    precision: float
-    recall: float
+    figures: Mapping[str, float]
+
+    @property
+    def f1(self) -> float:
+        """Weighted by the labels' samples."""
+        return self.figures["f1"]
+
+    @property
+    def accuracy(self) -> float:
+        return self.figures["accuracy"]
 
 
 @dataclass(frozen=True)
@@ -33,26 +69,16 @@ class Interval:
 
 
 def scores(truth: Sequence[str], predicted: Sequence[str]) -> Scores:
-    """scikit-learn's weighted scores on label strings, as the challenge's script takes them.
+    """Every metric on label strings.
 
     Raises:
         ValueError: the lengths differ or are zero.
     """
-    from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
-
     if len(truth) != len(predicted) or not truth:
         raise ValueError(
             f"truth and prediction must be equally long and not empty, got {len(truth)} and {len(predicted)}"
         )
-    precision, recall, f1, _ = precision_recall_fscore_support(truth, predicted, average="weighted", zero_division=0.0)
-    return Scores(
-        n=len(truth),
-        f1=float(f1),
-        macro_f1=float(f1_score(truth, predicted, average="macro", zero_division=0.0)),
-        accuracy=float(accuracy_score(truth, predicted)),
-        precision=float(precision),
-        recall=float(recall),
-    )
+    return Scores(len(truth), {name: metric(truth, predicted) for name, metric in METRICS.items()})
 
 
 def resampled_f1(truth: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -> NDArray[np.float64]:

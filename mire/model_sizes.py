@@ -6,6 +6,7 @@ Everything is built on torch's meta device by the same classes that later hold t
 import json
 import logging
 from importlib import resources
+from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from mire.compat import patch_torchvision
 from mire.errors import SettingsError
 from mire.settings import Clip, Qwen2VL
 
-_KNOWN_BASES = {"nano": "nano.json", "Qwen/Qwen2-VL-7B-Instruct": "qwen2-vl-7b.json"}
+_BASES = resources.files("mire").joinpath("data", "bases")
+"""One file per base whose shape is known without it: its ``config.json``, named as the base, ``--`` for a slash."""
 NANO_CLIP = "mire-nano"
 
 
@@ -24,8 +26,14 @@ def base_shape(base: str) -> dict[str, Any]:
     Raises:
         KeyError: no shape ships under this name.
     """
-    source = resources.files("mire").joinpath("data", "bases", _KNOWN_BASES[base])
+    source = _known_bases()[base]
     return dict(json.loads(source.read_text(encoding="utf-8")))
+
+
+def _known_bases() -> dict[str, Traversable]:
+    """By name, the bases whose shapes ship."""
+    files = {file.name.removesuffix(".json").replace("--", "/"): file for file in _BASES.iterdir()}
+    return dict(sorted(files.items()))
 
 
 def base_config(base: str) -> Any:
@@ -37,13 +45,13 @@ def base_config(base: str) -> Any:
     patch_torchvision()
     from transformers import AutoConfig, Qwen2VLConfig
 
-    if base in _KNOWN_BASES:
+    if base in _known_bases():
         return Qwen2VLConfig(**base_shape(base))
     if Path(base).is_dir():
         return AutoConfig.from_pretrained(base)
     raise SettingsError(
         f"the shape of base {base!r} is not known here: name its folder as qwen2vl.base, or one of "
-        f"{', '.join(_KNOWN_BASES)}"
+        f"{', '.join(_known_bases())}"
     )
 
 

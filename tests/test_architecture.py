@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mire.settings import Settings
+
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "mire": {"mire"},
@@ -165,6 +167,14 @@ def test_no_import_runs_in_a_circle() -> None:
     while free := {name for name, needs in left.items() if not needs & left.keys()}:
         left = {name: needs for name, needs in left.items() if name not in free}
     assert not left, f"circles among {sorted(left)}"
+
+
+def test_a_voters_name_is_spelled_in_its_stage_only() -> None:
+    names = {stage.voter for stage in Settings.stages().values()}
+    assert len(names) >= 4
+    for name, path in MODULES.items():
+        said = {node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)}
+        assert name == "mire.settings" or not said & names, f"{name} spells {said & names}"
 
 
 def test_every_command_is_found() -> None:

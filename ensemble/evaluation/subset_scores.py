@@ -34,7 +34,8 @@ def judge(evidence: HeldOutVotes, names: Sequence[str]) -> SubsetScore:
     predicted = [labels[place] for place in winners(evidence.pooled(names))]
     resamples = resampled_f1(truth, predicted)
     figures = {
-        **asdict(scores(truth, predicted)),
+        "n": len(truth),
+        **scores(truth, predicted).figures,
         **asdict(interval(resamples)),
         "calls": sum(evidence.costs[name].calls for name in names),
         "output_tokens": sum(evidence.costs[name].output_tokens for name in names),

@@ -13,7 +13,7 @@ from mire.samples import read_samples
 
 
 def score_submission(truth: Path, submission: Path) -> dict[str, Any]:
-    """Weighted F1, accuracy, precision and recall: pooled over all rows, by task, and the mean F1 of both.
+    """Every metric of ``mire.metrics``: pooled over all rows, by task, and the mean F1 of both.
 
     A task without samples is null, and then so is ``mean_f1``.
 
@@ -41,10 +41,4 @@ def score_submission(truth: Path, submission: Path) -> dict[str, Any]:
 
 def _figures(samples: Sequence[Any], answers: dict[str, str]) -> dict[str, float]:
     result = scores([sample.label for sample in samples], [answers[sample.id] for sample in samples])
-    return {
-        "n": result.n,
-        "f1": result.f1,
-        "accuracy": result.accuracy,
-        "precision": result.precision,
-        "recall": result.recall,
-    }
+    return {"n": result.n, **result.figures}

@@ -12,7 +12,7 @@ from mire.labels import builtin_taxonomy
 from mire.process_pool import ProcessPool
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.settings import Clip
+from mire.settings import Clip, Trees
 
 CLIP = Clip(model="mire-nano", weights="random", batch_size=4)
 CART, SHOP = "购物车页面", "店铺页面"
@@ -68,6 +68,12 @@ def test_it_learns_saves_and_answers_the_same(samples: list[Sample], tmp_path: P
     assert ClipLightgbmVoter.load(tmp_path / "v", taxonomy=taxonomy, settings=CLIP).vote(samples) == votes
     with pytest.raises(PanelError, match="was trained with .*mire-nano.*ViT-L-14.* is asked for"):
         ClipLightgbmVoter.load(tmp_path / "v", taxonomy=taxonomy, settings=Clip())
+
+
+def test_rounds_are_a_choice(samples: list[Sample]) -> None:
+    few = CLIP.model_copy(update={"trees": Trees(rounds=2)})
+    voter = ClipLightgbmVoter.train(samples, taxonomy=builtin_taxonomy("image"), settings=few, seed=1)
+    assert voter.booster.num_trees() == 2 * 23
 
 
 def test_an_unreadable_picture_is_an_abstention(samples: list[Sample], tmp_path: Path) -> None:

@@ -194,3 +194,16 @@ def test_one_label_is_not_enough_to_train_on() -> None:
         DialogueTextVoter.train(
             training_set()[:2], taxonomy=builtin_taxonomy("dialogue"), settings=DialogueText(), seed=7
         )
+
+
+def test_choices_decide_what_is_learned() -> None:
+    lexicon = Lexicon(LEXICON)
+    asked = [sample(9, "用户: 锅会生锈吗")]
+    alone = DialogueText(template_weight=0, turn_weight=0)
+    assert made_up(LABELS, lexicon, settings=alone, seed=7) == []
+    every = made_up(LABELS, lexicon, settings=DialogueText(), seed=7)
+    assert len(made_up(LABELS, lexicon, settings=DialogueText(template_variants=1), seed=7)) < len(every)
+    labels = [str(each.label) for each in training_set()]
+    for choice in (alone, DialogueText(grams=(2, 3)), DialogueText(penalty=3), DialogueText(sharpness=1)):
+        model = DialogueTextModel(LABELS, settings=choice, lexicon=lexicon).fit(training_set(), labels)
+        assert not np.allclose(model.probabilities(asked), trained().probabilities(asked))

@@ -29,7 +29,7 @@ from mire.model_sizes import count_ocr
 from mire.process_pool import ProcessPool
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.settings import ScreenText
+from mire.settings import ScreenText, ScreenTrees
 
 LABELS = ("购物车", "退款", "店铺")
 
@@ -266,3 +266,18 @@ def test_workers_change_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert len(crew.pids()) == n
     assert list(read[0]) == paths[:-1] and read[0] == read[2]
     assert "7" in read[0][paths[7]].boxes[0].text
+
+
+def test_choices_decide_what_is_learned() -> None:
+    readings, labels = training_set()
+    usual = trained().probabilities(readings)
+    for choice in (
+        ScreenText(linear_share=1),
+        ScreenText(trees=ScreenTrees(rounds=3)),
+        ScreenText(grams=(1, 1), zone_grams=(1, 1)),
+        ScreenText(inverse_penalty=1),
+        ScreenText(text_weight=0.1),
+    ):
+        assert not np.allclose(
+            ScreenTextModel(LABELS, settings=choice).fit(readings, labels).probabilities(readings), usual
+        )

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
         (f"{PANEL}weights: {{image: {{screen_text: -1}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: 0}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: .nan}}}}", "weights.image.screen_text: Input should be a finite"),
+        (PANEL.replace("screen_text", "screentext"), "image has no voter 'screentext', did you mean 'screen_text'?"),
+        (f"{PANEL}screen_text: {{grams: [3, 1]}}", "screen_text.grams: Value error, the shortest n-gram comes first"),
         (f"{PANEL}qwen2vl: {{min_pixels: 5000, max_pixels: 4000}}", "min_pixels (5000) must not exceed max_pixels"),
     ],
 )
@@ -69,6 +72,21 @@ def test_overrides_change_single_entries() -> None:
     assert (settings.panel.dialogue, settings.vote) == (("dialogue_text",), "majority")
     assert settings.qwen2vl.dialogue == usual.qwen2vl.dialogue
     assert settings.panel.image == usual.panel.image
+
+
+def test_one_choice_of_a_voter_leaves_its_others() -> None:
+    settings = load_settings("cpu", ["screen_text.trees.rounds=10", "clip.trees.rounds=20"])
+    assert (settings.screen_text.trees.rounds, settings.screen_text.trees.learning_rate) == (10, 0.06)
+    assert (settings.clip.trees.rounds, settings.clip.trees.learning_rate) == (20, 0.1)
+    assert settings.stage("screen_text") is settings.screen_text
+    assert settings.panel.names == ("screen_text", "dialogue_text")
+
+
+def test_settings_from_before_there_were_choices_load_with_their_values(tmp_path: Path) -> None:
+    settings = load_settings("cpu")
+    body = settings.model_dump(mode="json", exclude={"screen_text": True, "dialogue_text": True, "clip": {"trees"}})
+    (tmp_path / "s.json").write_text(json.dumps(body))
+    assert load_settings(str(tmp_path / "s.json")) == settings
 
 
 def test_faults_of_overrides_are_named_together() -> None:
