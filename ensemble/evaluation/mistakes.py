@@ -51,7 +51,7 @@ def mistakes(evidence: HeldOutVotes, pooled: Array, predicted: NDArray[np.int64]
 
 
 def _lines(samples: Sequence[Sample], voters: Iterable[str]) -> dict[Path, list[str]]:
-    """The text on each sample's first picture, from top to bottom, as the last of the voters reads it that reads."""
+    """The lines of text on each sample's first picture, from top to bottom, as the voters read them."""
     paths = [sample.images[0] for sample in samples if sample.images]
     read: dict[Path, list[str]] = {}
     for name in voters:
