@@ -50,20 +50,16 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
 
 @pytest.mark.slow
 def test_the_load_test_counts_every_request(
-    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_set: Path, tiny_panel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uvicorn = pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
-    from ensemble import train
     from ensemble.panel import Panel
     from ensemble.serve.app import create_app
     from scripts.benchmarks import serve
 
-    config = "name: t\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [dialogue_text]}\n"
-    (tmp_path / "c.yaml").write_text(config + "clip: {model: mire-nano, weights: random}\n")
-    monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MIRE_CACHE", str(tiny_panel.with_name("cache")))
     data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(train, ["all", *data, "--panel", str(tmp_path / "p"), "--config", str(tmp_path / "c.yaml")]) == 0
-    app = create_app(Panel.load(tmp_path / "p"), page=False)
+    app = create_app(Panel.load(tiny_panel), page=False)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
