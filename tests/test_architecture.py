@@ -208,7 +208,12 @@ def test_folders_are_small_enough_to_be_looked_at() -> None:
 def test_no_import_runs_in_a_circle() -> None:
     graph = {name: imports(path, late=False) - {name} for name, path in MODULES.items()}
     left = dict(graph)
-    while free := {name for name, needs in left.items() if not needs & left.keys()}:
+    # Peel off what imports nothing that is left, and what nothing that is left imports: only circles remain.
+    while free := {
+        name
+        for name, needs in left.items()
+        if not needs & left.keys() or not any(name in others for others in left.values())
+    }:
         left = {name: needs for name, needs in left.items() if name not in free}
     assert not left, f"circles among {sorted(left)}"
 

@@ -27,7 +27,7 @@ def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
     # one voter alone: the panel says what it says
     assert card.panel == card.voters["dialogue_text"]
     assert card.panel.n == 12 and card.panel.low <= card.panel.f1 <= card.panel.high
-    assert card.milliseconds.keys() == {"dialogue_text"} and 0 < card.milliseconds["dialogue_text"] < 1000
+    assert card.milliseconds.keys() == {"dialogue_text"} and card.milliseconds["dialogue_text"] > 0
     assert card.versions.keys() >= {"mire", "torch", "lightgbm"}
 
 
