@@ -1,5 +1,18 @@
 """Errors that end a command with one clear line: the rule, the value, the file and the next step."""
 
+from typing import Literal
+
+Extra = Literal["train", "serve", "audit", "ray"]
+"""Optional dependencies of this project, as ``setup.cfg`` names them."""
+
+
+def missing_package(user: str, package: str, extra: Extra) -> str:
+    """The message where ``user`` needs ``package``, which is not installed and which ``extra`` brings.
+
+    It installs from the checkout: on the public package index, ``mire`` is another project.
+    """
+    return f"{user} needs the package {package}: pip install -e '.[{extra}]' beside setup.cfg"
+
 
 class MireError(Exception):
     """Base of every error that a person can mend; commands print it without a traceback, exit code 1."""

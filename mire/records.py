@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mire.errors import DataError
+from mire.errors import DataError, missing_package
 
 _PARQUET = b"PAR1"
 _BATCH_ROWS = 256
@@ -85,7 +85,7 @@ def _parquet(path: Path) -> Iterator[Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise DataError(f"{path} is Parquet, which needs pyarrow: pip install 'mire[ray]'") from error
+        raise DataError(missing_package(f"{path} is Parquet, which", "pyarrow", "ray")) from error
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):

@@ -1,28 +1,27 @@
-"""Draws the shipped sample set; the same seed and the same fonts give the same bytes.
+"""Draw the shipped sample set: the same seed, fonts and library versions give the same bytes.
 
-python samples/make.py --out samples --seed 7
+python -m samples.make --out samples --seed 7
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from samples.maker.build import build
-from samples.maker.fonts import FontError
+from mire.cli import run
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write (default: samples)")
-    parser.add_argument("--seed", type=int, default=7, help="same seed, same samples (default: 7)")
-    args = parser.parse_args()
-    try:
-        print(build(args.out, args.seed))
-    except FontError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write; its pictures are replaced")
+    parser.add_argument("--seed", type=int, default=7, help="same seed, same samples")
+
+
+def execute(options: argparse.Namespace) -> None:
+    """Draw all samples and print how many there are."""
+    from samples.maker.build import build
+
+    print(build(options.out, options.seed))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run(sys.modules[__name__]))

@@ -1,18 +1,20 @@
-"""Shared by all tests: a tiny labelled set on disk, in the official format."""
+"""Shared by all tests: a tiny labelled set on disk, in the official format, and a panel that is trained on it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 from records import dialogue_instruction, image_instruction
+from tiny import SETTINGS
 
-from mire.cli import start_process
+from ensemble import train
+from mire.cli import run, start_process
 from mire.compat import patch_torchvision
 
-# How long an example takes says something of the machine, and of what the first one imports.
+# How long an example takes depends on the machine, and on what the first one imports: no deadline.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -26,7 +28,10 @@ def started_process() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.json (4 samples of 3 labels a task) and images/: colours and words give the label."""
+    """A folder with train.json (4 samples per label, 3 labels per task) and images/; colours and words give the label.
+
+    Sample ``0000`` to ``0002`` are pictures, ``0003`` to ``0005`` dialogues, and so on.
+    """
     root = tmp_path_factory.mktemp("tiny")
     (root / "images").mkdir()
     records = []
@@ -46,6 +51,27 @@ def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _record(number: int, instruction: str, output: str, image: list[str]) -> dict[str, object]:
     return {"id": f"{number:04x}", "instruction": instruction, "input": "", "output": output, "image": image}
+
+
+@pytest.fixture(scope="session")
+def tiny_panel(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The panel that is trained on all of the tiny set, once per session; a test that changes it copies it.
+
+    Beside it lie ``tiny.yaml``, its settings, and ``cache``, which holds what was computed from its pictures.
+    """
+    root = tmp_path_factory.mktemp("tiny-panel")
+    (root / "tiny.yaml").write_text(SETTINGS)
+    data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIRE_CACHE", str(root / "cache"))
+        assert run(train, ["all", *data, "--panel", str(root / "panel"), "--config", str(root / "tiny.yaml")]) == 0
+    trained = _contents(root / "panel")
+    yield root / "panel"
+    assert _contents(root / "panel") == trained, "a test changed the panel that all tests share"
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tiny import SETTINGS
 
 from ensemble.command import COMMANDS
 from ensemble.command import entry as mire_command
@@ -142,14 +143,6 @@ def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     }
 
 
-SMALL = """
-name: small
-folds: 2
-panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
-clip: {model: mire-nano, weights: random}
-"""
-
-
 @pytest.mark.slow
 def test_the_challenge_is_done_as_the_page_says(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -160,7 +153,7 @@ def test_the_challenge_is_done_as_the_page_says(
     shutil.copytree(tiny_set / "images", "images")
     for name in ("train.json", "test1.json", "labelled.json"):
         shutil.copy(tiny_set / "train.json", name)
-    Path("my-7b.yaml").write_text(SMALL, encoding="utf-8")
+    Path("my-7b.yaml").write_text(SETTINGS, encoding="utf-8")
     lines = [line for name, line in commands() if name == "CHALLENGE.md"]
     done = []
     for line in lines:

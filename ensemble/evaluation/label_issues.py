@@ -11,7 +11,7 @@ from jinja2 import Environment
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.report.thumbnails import Thumbnails
-from mire.errors import MireError
+from mire.errors import MireError, missing_package
 from mire.labels import TASKS, Task
 from mire.samples import Sample
 
@@ -52,7 +52,7 @@ def audit(evidence: HeldOutVotes) -> list[Doubt]:
         from cleanlab.filter import find_label_issues
         from cleanlab.rank import get_label_quality_scores
     except ImportError as error:
-        raise MireError("an audit needs cleanlab: pip install -e '.[audit]' beside setup.cfg") from error
+        raise MireError(missing_package("an audit", "cleanlab", "audit")) from error
 
     pooled = evidence.pooled(tuple(evidence.votes))
     quality = get_label_quality_scores(evidence.truth, pooled)

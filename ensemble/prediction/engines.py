@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ensemble.prediction.worker import Answered, Job, Loaded, Worker
 from ensemble.prediction.workload import Chunk
-from mire.errors import SettingsError
+from mire.errors import SettingsError, missing_package
 
 
 class Engine(Protocol):
@@ -53,7 +53,7 @@ class EngineOptions:
             SettingsError: Ray is asked for and not installed.
         """
         if self.ray and find_spec("ray") is None:
-            raise SettingsError("--engine ray needs the package ray: pip install 'mire[ray]'")
+            raise SettingsError(missing_package("--engine ray", "ray", "ray"))
 
     @contextmanager
     def opened(self, job: Job) -> Iterator[Engine]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ensemble.serve.limits import Limits
 from mire.cli import run, say
-from mire.errors import MireError, UsageError
+from mire.errors import MireError, UsageError, missing_package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +33,7 @@ def execute(options: argparse.Namespace) -> None:
 
         from ensemble.serve.app import create_app
     except ModuleNotFoundError as error:
-        raise MireError(
-            f"serving needs the package {error.name}: pip install -e '.[serve]' beside setup.cfg"
-        ) from error
+        raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel
 
     app = create_app(Panel.load(options.panel, folder.trained_tasks()), Limits(max_batch=options.max_batch))

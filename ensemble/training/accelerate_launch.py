@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 
-from mire.errors import SettingsError
+from mire.errors import SettingsError, missing_package
 from mire.launch_options import Kind
 from mire.settings import Training
 
@@ -85,7 +85,13 @@ class Launch:
 
 
 def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> list[int]:
-    """Train one adapter on each launch's devices, all at the same time; the exit codes."""
+    """Train one adapter on each launch's devices, all at the same time; the exit codes.
+
+    Raises:
+        SettingsError: accelerate is not installed.
+    """
+    if find_spec("accelerate") is None:
+        raise SettingsError(missing_package("training a Qwen2-VL adapter", "accelerate", "train"))
     processes: list[subprocess.Popen] = []
     try:
         for launch, words in zip(launches, arguments, strict=True):

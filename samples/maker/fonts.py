@@ -1,9 +1,11 @@
-"""Finds the Chinese fonts. Only the maker of samples needs them; whoever uses the samples does not."""
+"""Find the Chinese fonts. Only drawing samples needs them; using the samples does not."""
 
 from functools import cache
 from pathlib import Path
 
 from PIL import ImageFont
+
+from mire.errors import MireError
 
 FOLDER = Path("/usr/share/fonts")
 FAMILIES = ("noto", "wenquanyi")
@@ -16,7 +18,7 @@ _FILES = {
 _FACES_PER_FILE = 10
 
 
-class FontError(Exception):
+class FontError(MireError):
     """A font that the screens are drawn with is not installed."""
 
 

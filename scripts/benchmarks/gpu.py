@@ -1,7 +1,7 @@
 """Speed and memory of the real 7B shape on a GPU, with random weights: nothing is downloaded.
 
-    python scripts/benchmarks/gpu.py                   # Qwen2-VL-7B on the GPU
-    python scripts/benchmarks/gpu.py --shape nano      # the same steps in two minutes, on a CPU too
+    python -m scripts.benchmarks.gpu                   # Qwen2-VL-7B on the GPU
+    python -m scripts.benchmarks.gpu --shape nano      # the same steps in two minutes, on a CPU too
 
 Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass with the
 adapter apart and padded rows, with it merged, with packed rows, and with compiled layers; then LoRA training steps.

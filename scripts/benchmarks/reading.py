@@ -1,6 +1,6 @@
 """What reading a screen costs: RapidOCR's defaults against other settings, on the same pictures in one run.
 
-    python scripts/benchmarks/reading.py [--images DIR] [--pictures 60]
+    python -m scripts.benchmarks.reading [--images DIR] [--pictures 60]
 
 Prints one table and one JSON line. CPU seconds are those of all threads together; "text" is the share of the
 characters that the defaults read which a setting reads too, whatever their order. Nothing is taken from the cache.

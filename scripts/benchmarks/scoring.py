@@ -1,6 +1,6 @@
 """Score every label in one pass, against the ways that others take: same checkpoint, prompts and pixels, on the CPU.
 
-    python scripts/benchmarks/scoring.py [--samples 138] [--without-llama-factory]
+    python -m scripts.benchmarks.scoring [--samples 138] [--without-llama-factory]
 
 First tunes nano for a minute, so that a label that is generated ends where it should. Prints one table and one JSON
 line. Rates are samples a second; the share of the machine is that of the rate of plain float32 matrix products,

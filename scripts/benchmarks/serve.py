@@ -1,6 +1,6 @@
 """Load a served panel from this machine: requests a second and latency at 1, 8 and 32 clients, memory before and after.
 
-    python scripts/benchmarks/serve.py --data samples/test.json --images samples/images [--url U] [--requests 200] [--pid PID]
+    python -m scripts.benchmarks.serve --data samples/test.json --images samples/images [--url U] [--requests 200] [--pid PID]
 
 Sends the file's prompts with their pictures, over and over. All are sent once before anything is timed, so what a panel
 keeps of a picture is there. Run it on a quiet machine: clients and server share the cores. Prints one JSON line a step.

@@ -3,57 +3,43 @@
 import csv
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiny import SETTINGS
 
 from ensemble import ablate, predict, score, train
 from mire.cli import run
 
-CONFIG = """
-name: tiny
-folds: 2
-panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
-clip: {model: mire-nano, weights: random}
-"""
-
 
 @pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+def own_cache(tiny_panel: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIRE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MIRE_CACHE", str(tiny_panel.with_name("cache")))
         yield
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(CONFIG)
-    return path
-
-
-@pytest.fixture(scope="module")
-def panel(tiny_set: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("panel") / "p"
-    assert run(train, ["all", *data(tiny_set), "--panel", str(folder), "--config", str(config)]) == 0
-    return folder
+def config(tiny_panel: Path) -> Path:
+    return tiny_panel.with_name("tiny.yaml")
 
 
 def data(tiny_set: Path) -> list[str]:
     return ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
 
 
-def test_the_panel_is_readable_and_without_pickle(panel: Path) -> None:
-    names = {str(path.relative_to(panel)) for path in panel.rglob("*") if path.is_file()}
+def test_the_panel_is_readable_and_without_pickle(tiny_panel: Path) -> None:
+    names = {str(path.relative_to(tiny_panel)) for path in tiny_panel.rglob("*") if path.is_file()}
     assert {"settings.json", "image/weights.json", "image/votes/clip_lightgbm.json", "dialogue/folds.json"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".joblib", ".pt", ".bin"))]
 
 
 def test_predict_writes_every_id_once_in_order_and_score_reads_it(
-    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "submit.csv"
-    assert run(predict, [*data(tiny_set), "--panel", str(panel), "--out", str(out), "--json"]) == 0
+    assert run(predict, [*data(tiny_set), "--panel", str(tiny_panel), "--out", str(out), "--json"]) == 0
     seen = capsys.readouterr()
     assert re.search(r"all [\d.]+ s; [\d.]+ rows a second", seen.err)
     printed = json.loads(seen.out)
@@ -76,9 +62,9 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
 
 
 def test_ablation_of_the_training_set_uses_out_of_fold_votes(
-    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(ablate, [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path)]) == 0
+    assert run(ablate, [*data(tiny_set), "--panel", str(tiny_panel), "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     assert {part["votes"] for part in result["tasks"].values()} == {"out_of_fold"}
     # the card's, of both tasks' only voters
@@ -93,7 +79,7 @@ def test_ablation_of_the_training_set_uses_out_of_fold_votes(
 
 
 def test_ablation_of_new_samples_casts_fresh_votes_and_leaves_seen_ones_out(
-    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
     dialogues = [record for record in records if not record["image"]]
@@ -101,7 +87,7 @@ def test_ablation_of_new_samples_casts_fresh_votes_and_leaves_seen_ones_out(
         record["instruction"] = record["instruction"].replace("用户: ", "用户: 请问")
     path = tmp_path / "new.json"
     path.write_text(json.dumps(dialogues, ensure_ascii=False), encoding="utf-8")
-    arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(panel)]
+    arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(tiny_panel)]
     assert run(ablate, [*arguments, "--out", str(tmp_path)]) == 0
     part = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))["tasks"]["dialogue"]
     assert (part["votes"], part["n"]) == ("fresh", 8)
@@ -109,9 +95,9 @@ def test_ablation_of_new_samples_casts_fresh_votes_and_leaves_seen_ones_out(
 
 
 def test_a_panel_of_other_settings_is_not_overwritten(
-    panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(train, ["all", *data(tiny_set), "--panel", str(panel), "--config", "cpu"]) == 1
+    assert run(train, ["all", *data(tiny_set), "--panel", str(tiny_panel), "--config", "cpu"]) == 1
     assert "was trained with other settings (configuration 'tiny', now 'cpu')" in capsys.readouterr().err
 
 
@@ -154,7 +140,7 @@ def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_us
     tiny_set: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many = tmp_path / "many.yaml"
-    many.write_text(CONFIG.replace("folds: 2", "folds: 5"))
+    many.write_text(SETTINGS.replace("folds: 2", "folds: 5"))
     arguments = ["dialogue", *data(tiny_set), "--panel", str(tmp_path / "p")]
     assert run(train, [*arguments, "--config", str(many)]) == 1
     said = capsys.readouterr().err
@@ -171,9 +157,14 @@ def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_us
     ],
 )
 def test_wrong_paths_end_in_one_line(
-    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    tiny_panel: Path,
+    tiny_set: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
 ) -> None:
-    usual = [*data(tiny_set), "--panel", str(panel), "--out", str(tmp_path / "s.csv")]
+    usual = [*data(tiny_set), "--panel", str(tiny_panel), "--out", str(tmp_path / "s.csv")]
     assert run(predict, [*usual, *arguments]) == 1
     seen = capsys.readouterr().err
     assert message in seen and seen.count("\n") == 1

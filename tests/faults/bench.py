@@ -48,31 +48,21 @@ def finish(command: Sequence[str], environment: dict[str, str], **options: Any) 
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What a command took: CPU seconds, those of its workers too, and the most memory that it held itself."""
-
-    cpu_seconds: float
-    peak_mib: float
-
-
-def spent(command: Sequence[str], environment: dict[str, str]) -> Spent:
-    """Run a command to its end, which must be a good one."""
+def peak_mib(command: Sequence[str], environment: dict[str, str]) -> float:
+    """The most memory that a command held itself, its children not counted; it must end with exit code 0."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env=environment, stderr=said, stdout=subprocess.DEVNULL)
-        peak, pid = 0, 0
-        while not pid:
+        peak = 0
+        while process.poll() is None:
             peak = max(peak, _peak_kib(process.pid))
             time.sleep(0.02)
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         assert process.returncode == 0, said.read().decode()
-    return Spent(usage.ru_utime + usage.ru_stime, peak / 1024)
+    return peak / 1024
 
 
 def _peak_kib(pid: int) -> int:
-    """The kernel's own count, so that nothing is missed; ``ru_maxrss`` counts from what held whoever started it."""
+    """The kernel's own count since the program began; ``ru_maxrss`` would include what the starting process held."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 

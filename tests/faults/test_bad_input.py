@@ -1,7 +1,8 @@
-"""Bad records and bad pictures: one honest row each, or one clear error before the work starts."""
+"""Bad records and bad pictures: one row each, marked with its reason, or one error before the work starts."""
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import broken
@@ -11,8 +12,10 @@ from bench import Bench, error_line, finish, report, rows
 from broken import Broken
 
 from ensemble import predict
+from ensemble.prediction.worker import Answered, Worker
 from mire import validate
 from mire.cli import run
+from mire.samples import Sample, read_samples
 
 CASES = broken.samples()
 NAMES = [case.name for case in CASES]
@@ -39,12 +42,25 @@ def bench_cache(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def answered(bench: Bench, folder: Path) -> Path:
+def asked() -> list[str]:
+    """The ids of all samples that the worker was given in the run of ``answered``, in order."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def answered(bench: Bench, folder: Path, asked: list[str]) -> Path:
     """All broken samples in one run."""
+    answer = Worker.answer
+
+    def count(worker: Worker, samples: Sequence[Sample]) -> Answered:
+        asked.extend(sample.id for sample in samples)
+        return answer(worker, samples)
+
     out = folder / "all.csv"
     usual = ["--data", str(write(folder, "all.json", CASES)), "--images", str(folder / "images")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIRE_CACHE", str(bench.root / "cache"))
+        patch.setattr(Worker, "answer", count)
         assert run(predict, [*usual, "--panel", str(bench.panel), "--out", str(out)]) == 0
     return out
 
@@ -53,6 +69,10 @@ def test_every_broken_sample_gets_one_row(answered: Path) -> None:
     assert [row["id"] for row in rows(answered)] == [f"{number:03d}" for number in range(len(CASES))]
     assert all(row["predict"] for row in rows(answered))
     assert report(answered)["rows"] == len(CASES)
+
+
+def test_no_broken_sample_makes_others_be_answered_twice(answered: Path, asked: list[str]) -> None:
+    assert sorted(asked) == [f"{number:03d}" for number in range(len(CASES))]
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
@@ -85,8 +105,6 @@ def test_strict_refuses_instead(bench: Bench, folder: Path, capsys: pytest.Captu
 
 
 def test_a_lower_limit_in_the_settings_refuses_more_pictures(bench: Bench, folder: Path, tmp_path: Path) -> None:
-    from mire.samples import read_samples
-
     data = write(folder, "limit.json", [Broken("x", None, broken.picture("line.png"))])
     (sample,) = read_samples(data, folder / "images", max_decoded_pixels=19_999)
     assert sample.problems == ("picture 'line.png': 1x20000 pixels exceed the limit of 19999",)

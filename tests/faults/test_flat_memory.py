@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bench import Bench, report, spent
+from bench import Bench, peak_mib, report
 from records import dialogue_instruction
 
 FEW, MANY = 2_000, 20_000
@@ -34,16 +34,16 @@ def to_parquet(path: Path) -> Path:
     return out
 
 
-def peak_mib(bench: Bench, data: Path, out: Path) -> float:
+def peak_mib_of(bench: Bench, data: Path, out: Path) -> float:
     """The most memory that the command itself held; the workers' is not counted."""
-    return spent([*bench.command(out, data=data), "--devices", "2"], bench.environment()).peak_mib
+    return peak_mib([*bench.command(out, data=data), "--devices", "2"], bench.environment())
 
 
 @pytest.mark.slow
 def test_ten_times_the_samples_take_the_same_memory(bench: Bench, tmp_path: Path) -> None:
     few, many = (write_lines(tmp_path / f"{n}.jsonl", n) for n in (FEW, MANY))
     files = (few, many, to_parquet(few), to_parquet(many))
-    peaks = {data.name: peak_mib(bench, data, tmp_path / f"{data.name}.csv") for data in files}
+    peaks = {data.name: peak_mib_of(bench, data, tmp_path / f"{data.name}.csv") for data in files}
     print({name: round(peak) for name, peak in peaks.items()})
     assert report(tmp_path / "20000.jsonl.csv")["rows"] == MANY
     assert peaks["20000.jsonl"] - peaks["2000.jsonl"] < 40

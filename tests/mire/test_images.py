@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mire import images
 from mire.errors import DataError
-from mire.images import load_image, load_or_fallback
+from mire.images import load_image, load_or_fallback, picture_problem, picture_size
 
 
 def test_exif_turn(tmp_path: Path) -> None:
@@ -35,11 +35,23 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     assert load_image(tmp_path / "a.gif").getpixel((0, 0)) == (255, 0, 0)
 
 
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif"])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    decoded: list[str] = []
+    decode = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: decoded.append(self.filename) or decode(self))
+    Image.new("RGB", (10, 10)).save(tmp_path / name)
+    assert picture_size(tmp_path / name) == (10, 10) and picture_problem(tmp_path / name) is None
+    assert not decoded
+    load_image(tmp_path / name)
+    assert decoded, "decoding would be seen here"
+    decoded.clear()
     monkeypatch.setattr(images, "MAX_DECODED_PIXELS", 99)
-    Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="10x10 pixels exceed the limit of 99"):
-        load_image(tmp_path / "a.png")
+        load_image(tmp_path / name)
+    assert not decoded
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])

@@ -71,5 +71,5 @@ def test_a_parquet_file_that_is_cut_short_is_named(tmp_path: Path, size: int) ->
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match=r"data.parquet is Parquet, which needs pyarrow: pip install 'mire\[ray\]'"):
+    with pytest.raises(DataError, match="data.parquet is Parquet, which needs the package pyarrow: pip install -e"):
         list(read_records(tmp_path / "data.parquet"))

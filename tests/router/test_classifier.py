@@ -1,8 +1,6 @@
 """The learned part: its phrases, its calibration, and that it is the same on every run."""
 
 import json
-import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +39,8 @@ def test_wording(text: str, words: str) -> None:
     assert wording(text) == words
 
 
-def test_training_is_fast_and_repeats_itself() -> None:
-    moments, trained = [time.perf_counter()], []
-    for _ in range(3):
-        trained.append(classifier.untrained().fit(*classifier.phrases()))
-        moments.append(time.perf_counter())
-    assert min(end - start for start, end in pairwise(moments)) < 1.0
-    first, second, _ = trained
+def test_training_again_gives_the_same_classifier() -> None:
+    first, second = (classifier.untrained().fit(*classifier.phrases()) for _ in range(2))
     words = [wording(sample["text"]) for sample in REWORDED]
     np.testing.assert_array_equal(first.predict_proba(words), second.predict_proba(words))
 

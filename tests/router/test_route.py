@@ -1,7 +1,6 @@
 """The router: known frames, rewordings held apart, and shoppers who try to change the route."""
 
 import json
-import time
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -25,7 +24,6 @@ REWORDED = json.loads((HERE / "reworded.json").read_text(encoding="utf-8"))
 LISTS: dict[Task, str] = {task: json.dumps(builtin_taxonomy(task).printed, ensure_ascii=False) for task in TASKS}
 IMAGE_PROMPT = f"{OFFICIAL_IMAGE_HEAD},请你对消费者上传的图片进行分类。分类标签:{LISTS['image']}。"
 DIALOGUE_TAIL = f"{DIALOGUE_END}\n请直接只输出分类标签结果。以下是可以参考的分类标签为：{LISTS['dialogue']}\n"
-KNOWN_PER_SECOND = 20_000
 OFFICIAL_IMAGE = Route("image", 1.0, "official image frame")
 OFFICIAL_DIALOGUE = Route("dialogue", 1.0, "official dialogue frame")
 
@@ -150,14 +148,8 @@ def test_real_prompts() -> None:
     assert [route_text(record["instruction"]).task for record in records] == truth
 
 
-def test_known_prompts_are_routed_fast() -> None:
-    texts = [IMAGE_PROMPT, dialogue_prompt("这个 <image> 会生锈吗？" * 20)] * 5_000
-    best_s = min(_seconds(texts) for _ in range(3))
-    assert len(texts) / best_s >= KNOWN_PER_SECOND
-
-
-def _seconds(texts: list[str]) -> float:
-    start = time.perf_counter()
-    for text in texts:
-        route_text(text)
-    return time.perf_counter() - start
+@pytest.mark.parametrize("text", [IMAGE_PROMPT, dialogue_prompt("这个 <image> 会生锈吗？" * 20)])
+def test_a_known_prompt_is_routed_by_its_head_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither label lists nor the classifier are consulted: ``scripts/benchmarks/bars.py`` measures the speed."""
+    monkeypatch.setattr("router.route._unknown", lambda prompt: pytest.fail("the slow way was taken"))
+    assert route_text(text).confidence == 1.0

@@ -6,24 +6,8 @@ from pathlib import Path
 import pytest
 from records import dialogue_instruction
 
-from ensemble import ablate, train
+from ensemble import ablate
 from mire.cli import run
-
-CONFIG = """
-name: tiny
-folds: 2
-panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
-clip: {model: mire-nano, weights: random}
-"""
-
-
-@pytest.fixture(scope="module")
-def panel(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("ablate")
-    (root / "c.yaml").write_text(CONFIG)
-    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(train, ["all", *arguments, "--panel", str(root / "p"), "--config", str(root / "c.yaml")]) == 0
-    return root / "p"
 
 
 def ablation(data: Path, tiny_set: Path, panel: Path, out: Path) -> int:
@@ -38,11 +22,11 @@ def lost(sample_id: str) -> dict[str, object]:
 
 
 def test_misrouted_samples_are_counted_and_judged_nowhere(
-    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
     (tmp_path / "d.json").write_text(json.dumps([*records, lost("x9")]), encoding="utf-8")
-    assert ablation(tmp_path / "d.json", tiny_set, panel, tmp_path) == 0
+    assert ablation(tmp_path / "d.json", tiny_set, tiny_panel, tmp_path) == 0
     assert "1 samples went to the wrong task" in capsys.readouterr().err
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     assert result["router"]["misrouted"] == ["x9"]
@@ -57,15 +41,15 @@ def test_misrouted_samples_are_counted_and_judged_nowhere(
 
 
 def test_a_file_of_misrouted_samples_is_refused(
-    panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "d.json").write_text(json.dumps([lost("x8"), lost("x9")]), encoding="utf-8")
-    assert ablation(tmp_path / "d.json", tiny_set, panel, tmp_path) == 1
+    assert ablation(tmp_path / "d.json", tiny_set, tiny_panel, tmp_path) == 1
     assert "the router sent every sample to the other task than its label's" in capsys.readouterr().err
 
 
-def test_one_voter_a_task_contributes_everything(panel: Path, tiny_set: Path, tmp_path: Path) -> None:
-    assert ablation(tiny_set / "train.json", tiny_set, panel, tmp_path) == 0
+def test_one_voter_a_task_contributes_everything(tiny_panel: Path, tiny_set: Path, tmp_path: Path) -> None:
+    assert ablation(tiny_set / "train.json", tiny_set, tiny_panel, tmp_path) == 0
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     for task in result["tasks"].values():
         (system,), contributions = task["systems"], task["contributions"]

@@ -3,19 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble import explain, train
+from ensemble import explain
 from mire.cli import run
-
-CONFIG = "name: tiny\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [dialogue_text]}\n"
-
-
-@pytest.fixture(scope="module")
-def panel(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("explain")
-    (root / "c.yaml").write_text(CONFIG.replace("]}", "]}\nclip: {model: mire-nano, weights: random}"))
-    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(train, ["all", *arguments, "--panel", str(root / "p"), "--config", str(root / "c.yaml")]) == 0
-    return root / "p"
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
@@ -23,10 +12,10 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
 
 
 def test_a_dialogue_names_its_words_and_a_picture_its_labels_only(
-    panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(explain, ["--panel", str(panel), *data, "--id", "0003", "--id", "0000"]) == 0
+    assert run(explain, ["--panel", str(tiny_panel), *data, "--id", "0003", "--id", "0000"]) == 0
     picture, dialogue = lines(capsys)
     assert (picture["id"], picture["task"], picture["voters"]["clip_lightgbm"]["words"]) == ("0000", "image", None)
     assert (dialogue["predict"], dialogue["task"]) == ("是否会生锈", "dialogue")
@@ -34,14 +23,14 @@ def test_a_dialogue_names_its_words_and_a_picture_its_labels_only(
     assert len(dialogue["voters"]["dialogue_text"]["labels"]) == 3
 
 
-def test_every_label_names_its_words(panel: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(explain, ["--panel", str(panel)]) == 0
+def test_every_label_names_its_words(tiny_panel: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(explain, ["--panel", str(tiny_panel)]) == 0
     words = {line["label"]: line["words"] for line in lines(capsys)}
     assert len(words) == 23
     assert any("锈" in word for word in words["是否会生锈"])
 
 
-def test_an_unknown_id_is_an_error(panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--panel", str(panel), "--data", str(tiny_set / "train.json"), "--id", "nobody"]
+def test_an_unknown_id_is_an_error(tiny_panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--panel", str(tiny_panel), "--data", str(tiny_set / "train.json"), "--id", "nobody"]
     assert run(explain, arguments) == 1
     assert "holds no sample 'nobody'" in capsys.readouterr().err

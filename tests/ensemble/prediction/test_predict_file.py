@@ -30,4 +30,6 @@ def test_options_that_contradict_each_other(
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("ensemble.prediction.engines.find_spec", lambda name: None)
     assert run(predict, [*USUAL, "--engine", "ray"]) == 1
-    assert capsys.readouterr().err == "error: --engine ray needs the package ray: pip install 'mire[ray]'\n"
+    assert capsys.readouterr().err == (
+        "error: --engine ray needs the package ray: pip install -e '.[ray]' beside setup.cfg\n"
+    )

@@ -1,32 +1,20 @@
-"""Cards and exports of a panel that was really trained, at the smallest size."""
+"""The card and the README of a panel that was really trained, at the smallest size."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from ensemble import train
 from ensemble.training.model_card import panel_card
-from mire.cli import run
 from mire.errors import PanelError
 from mire.panel_card import fingerprint, read_card
 from mire.panel_folder import PanelFolder
 
-CONFIG = """
-name: tiny
-folds: 2
-panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
-clip: {model: mire-nano, weights: random}
-"""
 
-
-@pytest.fixture(scope="module")
-def panel(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> PanelFolder:
-    root = tmp_path_factory.mktemp("card")
-    (root / "c.yaml").write_text(CONFIG)
-    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(train, ["all", *arguments, "--panel", str(root / "p"), "--config", str(root / "c.yaml")]) == 0
-    return PanelFolder(root / "p")
+@pytest.fixture
+def panel(tiny_panel: Path, tmp_path: Path) -> PanelFolder:
+    return PanelFolder(shutil.copytree(tiny_panel, tmp_path / "panel"))
 
 
 def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
@@ -39,7 +27,7 @@ def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
     # one voter alone: the panel says what it says
     assert card.panel == card.voters["dialogue_text"]
     assert card.panel.n == 12 and card.panel.low <= card.panel.f1 <= card.panel.high
-    assert card.milliseconds.keys() == {"dialogue_text"} and 0 < card.milliseconds["dialogue_text"] < 1000
+    assert card.milliseconds.keys() == {"dialogue_text"} and card.milliseconds["dialogue_text"] > 0
     assert card.versions.keys() >= {"mire", "torch", "lightgbm"}
 
 

@@ -1,17 +1,16 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from ensemble import pseudo_label, train
+from ensemble import pseudo_label
 from ensemble.training.pseudo_labels import confident, keep_the_better, write_pseudo_labels
 from mire.cli import run
 from mire.panel_folder import PanelFolder
 from mire.samples import read_samples
 from mire.votes import Prediction
-
-CONFIG = "name: tiny\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [dialogue_text]}\n"
 
 
 def guess(sample_id: str, label: str, probability: float, *problems: str) -> Prediction:
@@ -31,12 +30,10 @@ def test_unsure_and_degraded_guesses_are_never_kept() -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def trained(tiny_set: Path, tiny_panel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A panel of the dialogue task, and a file of unlabelled dialogues beside a known one."""
     root = tmp_path_factory.mktemp("pseudo")
-    (root / "c.yaml").write_text(CONFIG)
-    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(train, ["dialogue", *arguments, "--panel", str(root / "p"), "--config", str(root / "c.yaml")]) == 0
+    shutil.copytree(tiny_panel, root / "p", ignore=shutil.ignore_patterns("image"))
     records = [record for record in json.loads((tiny_set / "train.json").read_text("utf-8")) if not record["image"]]
     new = [
         {
@@ -108,8 +105,6 @@ def test_no_guess_leaves_no_file(tmp_path: Path) -> None:
 def test_experts_that_got_worse_are_put_back(
     trained: tuple[Path, Path], tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     old, new = PanelFolder(trained[0]), PanelFolder(tmp_path / "p3")
     shutil.copytree(old.root, new.root)
     path = new.votes("dialogue", "dialogue_text")

@@ -3,7 +3,6 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,12 +126,11 @@ class Step:
 
 
 def make_step(monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, lora: Lora, n_layers: int, n_visual: int) -> Step:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     import torch
-    from benchmark import synthetic
     from peft import LoraConfig, get_peft_model
 
     from experts.qwen2vl.inputs.batch import collate
+    from scripts.benchmarks import synthetic
 
     shape = synthetic.base_shape("nano")
     shape["text_config"]["num_hidden_layers"] = n_layers
@@ -195,9 +193,9 @@ def test_the_fullest_moment_is_near_what_torch_allocates(
 def test_torch_counts_the_operations_that_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    step = make_step(monkeypatch, 4, Lora(), 2, 64)
-    from benchmark.machine import count_flops
+    from scripts.benchmarks.machine import count_flops
 
+    step = make_step(monkeypatch, 4, Lora(), 2, 64)
     assert count_nodes(builtin_taxonomy("image").labels) == step.row.n_nodes
     with torch.inference_mode(), step.model.disable_adapter():
         counted = count_flops(lambda: step.forward(4))
