@@ -181,8 +181,10 @@ def _quiet_libraries() -> None:
     ):
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    # Pillow's, about large pictures, and PEFT's, about foreign adapters: both are refused here, in one line.
-    warnings.filterwarnings("ignore", message="Image size")
+    # Pillow's, about large pictures and broken metadata, and PEFT's, about foreign adapters: what matters of them
+    # is said here, in one line.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Found missing adapter keys")
 
 

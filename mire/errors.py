@@ -31,3 +31,12 @@ class JournalError(MireError):
 
 class UsageError(MireError):
     """Options of a command that contradict each other, or a value out of range; exit code 2."""
+
+
+_SHOWN_CHARACTERS = 80
+
+
+def quoted(value: object) -> str:
+    """A value from somebody's file as it stands in a message: Python's notation, at most 80 characters of it."""
+    text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
