@@ -6,11 +6,10 @@ An interrupted run resumes: the same command finds its journal beside the CSV.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from mire.cli import add_data, run
+from mire.cli import add_data, print_json, run
 from mire.errors import UsageError
 
 
@@ -46,7 +45,7 @@ def execute(options: argparse.Namespace) -> None:
         strict=options.strict,
     )
     if options.json:
-        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        print_json(report)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -36,7 +36,11 @@ class UsageError(MireError):
 _SHOWN_CHARACTERS = 80
 
 
-def quoted(value: object) -> str:
-    """A value from somebody's file as it stands in a message: Python's notation, at most 80 characters of it."""
-    text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value)
+def shortened(text: str) -> str:
+    """As much of a text as a message shows: 80 characters."""
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def quoted(value: object) -> str:
+    """A value from somebody's file as it stands in a message: in Python's notation, shortened."""
+    return shortened(repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value))

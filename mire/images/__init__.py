@@ -67,6 +67,18 @@ def _allowed(root: Path) -> Iterator[Path]:
     yield from (folder.parents[1] / "blobs" for folder in (root, *root.parents) if folder.parent.name == "snapshots")
 
 
+def missing_problem(root: Path, name: str, path: Path) -> str | None:
+    """That no file lies at ``path``, where picture ``name`` of ``root`` was looked for, and where one may be meant."""
+    try:
+        if path.is_file():
+            return None
+        base = name.replace("\\", "/").rpartition("/")[2]
+        hint = f"; {quoted(base)} is there: names count from the picture folder" if (root / base).is_file() else ""
+    except OSError:  # longer than a name may be: what comes next says so
+        return None
+    return f"picture {quoted(name)} is missing{hint if base != name else ''}"
+
+
 def picture_problem(path: Path, *, max_decoded_pixels: int = MAX_DECODED_PIXELS) -> str | None:
     """Why the picture cannot be used, as far as its first bytes tell; nothing is decoded."""
     try:
@@ -118,13 +130,13 @@ def content_hash(path: Path) -> str:
 def _read(path: Path, use: "Callable[[Image], Result]", max_decoded_pixels: int) -> Result:
     """What ``use`` makes of the opened picture; of one that fails, of its pixels without the metadata."""
     try:
-        with _opened(path, _regular(path), max_decoded_pixels) as picture:
+        with _opened(path, max_decoded_pixels) as picture:
             return use(picture)
     except DataError:
         bare = without_metadata(path)
         if bare is None:
             raise
-    with _opened(path, bare, max_decoded_pixels) as picture:
+    with _opened(path, max_decoded_pixels, bare) as picture:
         return use(picture)
 
 
@@ -138,7 +150,7 @@ def _decoded(picture: "Image") -> "Image":
 
     picture.seek(0)
     pixels = _rgb(picture)
-    turn = _TURNS.get(orientation(picture.getexif))
+    turn = _TURNS.get(orientation(picture.getexif) or 1)
     return pixels.transpose(Transpose[turn]) if turn else pixels
 
 
@@ -152,11 +164,11 @@ def _formats() -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(path: Path, source: Path | IO[bytes], max_decoded_pixels: int) -> "Iterator[Image]":
-    """An opened picture of which only the head has been read; ``source`` holds what lies at ``path``."""
+def _opened(path: Path, max_decoded_pixels: int, source: IO[bytes] | None = None) -> "Iterator[Image]":
+    """An opened picture of which only the head has been read; ``source`` is read instead of the file."""
     from PIL import Image
 
-    with _explained(path), Image.open(source, formats=_formats()) as picture:
+    with _explained(path), Image.open(source or _regular(path), formats=_formats()) as picture:
         width, height = picture.size
         if width * height > max_decoded_pixels:
             raise DataError(

@@ -76,8 +76,12 @@ def _orientation_alone(block: bytes) -> bytes:
     """EXIF with the orientation of ``block`` and nothing else; empty where there is none."""
     from PIL.Image import Exif
 
-    exif, plain = Exif(), Exif()
-    value = orientation(lambda: exif.load(_EXIF_HEAD + block.removeprefix(_EXIF_HEAD)) or exif)
+    def loaded() -> Exif:
+        exif = Exif()
+        exif.load(_EXIF_HEAD + block.removeprefix(_EXIF_HEAD))
+        return exif
+
+    value, plain = orientation(loaded), Exif()
     if value is None:
         return b""
     plain[_ORIENTATION_TAG] = value
