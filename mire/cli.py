@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from mire.atomic_files import is_pipe, keep_pipe
 from mire.errors import MireError, UsageError
+from mire.plain_files import is_pipe, keep_pipe
 
 PACKAGES = ("mire", "router", "experts", "ensemble")
 """Ours: their log lines are shown to whoever runs a command."""
@@ -188,6 +188,9 @@ def start_process() -> None:
         logger.setLevel(level)
         if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
             logger.addHandler(_ToStderr())
+    if not logging.root.handlers:
+        # A library's logging.info() would add a handler there, and every line of ours would be printed twice.
+        logging.root.addHandler(logging.NullHandler())
     _quiet_libraries()
 
 

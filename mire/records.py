@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mire.atomic_files import check_plain_file
 from mire.errors import DataError, quoted, shortened
+from mire.plain_files import check_plain_file
 
 _PARQUET = b"PAR1"
 _BATCH_ROWS = 256

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from mire.atomic_files import atomic_write, check_plain_file
+from mire.atomic_files import atomic_write
 from mire.errors import DataError, quoted
+from mire.plain_files import check_plain_file
 from mire.samples import Sample
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import pytest
 from records import dialogue_instruction
 
 from ensemble import score
-from mire import atomic_files, validate
+from mire import plain_files, validate
 from mire.cli import run
 from router import route
 
@@ -131,7 +131,7 @@ def test_what_was_kept_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_pipe_that_nobody_writes_to_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic_files, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(plain_files, "_PATIENCE_SECONDS", 0.1)
     os.mkfifo(tmp_path / "pipe")
     assert run(validate, ["--data", str(tmp_path / "pipe"), "--images", str(tmp_path)]) == 1
     assert "nothing came through the pipe" in capsys.readouterr().err
