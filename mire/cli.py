@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -249,12 +250,12 @@ def _pipes_kept(options: argparse.Namespace) -> Iterator[None]:
 
 def _nobody_reads() -> bool:
     """Whether stdout leads nowhere any more (``| head -1`` has seen enough); what is left of it is dropped then."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors alone: a pipe's is that its reader has gone
+    gone = bool(poll.poll(0))
+    if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return gone
 
 
 @contextmanager
