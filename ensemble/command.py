@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "ensemble.train",
     "predict": "ensemble.predict",
     "score": "ensemble.score",
+    "check-submission": "ensemble.check_submission",
     "ablate": "ensemble.ablate",
     "rules": "ensemble.rules",
     "explain": "ensemble.explain",

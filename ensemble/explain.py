@@ -8,11 +8,10 @@ label's logit; the others give their first labels only.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from mire.cli import run
+from mire.cli import print_json, run
 from mire.errors import UsageError
 
 
@@ -35,7 +34,7 @@ def execute(options: argparse.Namespace) -> None:
     else:
         lines = explain_file(options.panel, options.data, options.images, ids=options.id)
     for line in lines:
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        print_json(line)
 
 
 if __name__ == "__main__":

@@ -172,9 +172,18 @@ def _load(name: str, folder: Path, **needs: Any) -> Voter:
     except (MireError, MemoryError):
         raise
     except Exception as error:
+        if library := _missing_library(error):
+            raise PanelError(f"{name} cannot run on this machine: {library}; install it, the panel is sound") from error
         raise PanelError(
             f"{folder} cannot be read: {_first_line(error)}; copy the panel again, or train {name!r} again"
         ) from error
+
+
+def _missing_library(error: Exception) -> str | None:
+    """What the loader of libraries says of one that it does not find; None for any other error."""
+    text = _first_line(error)
+    loading = isinstance(error, ImportError) or "cannot open shared object file" in text
+    return text if loading else None
 
 
 def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:

@@ -6,11 +6,10 @@ An interrupted run resumes: the same command finds its journal beside the CSV.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from mire.cli import add_data, run
+from mire.cli import add_data, print_json, run
 from mire.errors import UsageError
 
 
@@ -18,9 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_data(parser)
     parser.add_argument("--panel", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the CSV to write; report and journal go beside it")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the CSV to write, report and journal beside it; - for stdout"
+    )
+    parser.add_argument("--report", type=Path, help="the report to write, where it is not to go beside the CSV")
+    parser.add_argument("--journal", type=Path, help="the journal to keep, where it is not to go beside the CSV")
     parser.add_argument("--columns", choices=("all", "id"), default="all", help="the test file's columns, or id only")
     parser.add_argument("--encoding", choices=("utf-8-sig", "utf-8"), default="utf-8-sig", help="with or without BOM")
+    parser.add_argument("--for-excel", action="store_true", help="guard ids and texts against being read as formulas")
     parser.add_argument("--strict", action="store_true", help="refuse samples that could only be answered degraded")
     parser.add_argument("--json", action="store_true", help="print the report to stdout too")
     parser.add_argument("--devices", type=int, default=1, help="processes: one per GPU, or sharing the cores")
@@ -33,24 +37,28 @@ def execute(options: argparse.Namespace) -> None:
     """Write CSV and report; print the report where it is asked for."""
     _check(options)
     from ensemble.prediction.engines import EngineOptions
+    from ensemble.prediction.outputs import Outputs
     from ensemble.prediction.predict_file import predict_file
 
     report = predict_file(
         options.data,
         options.images,
         options.panel,
-        options.out,
+        Outputs.named(options.out, options.report, options.journal),
         engine_options=EngineOptions(options.engine == "ray", options.devices, options.workers, options.address),
         all_columns=options.columns == "all",
         encoding=options.encoding,
         strict=options.strict,
+        for_excel=options.for_excel,
     )
     if options.json:
-        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        print_json(report)
 
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
+    if options.json and str(options.out) == "-":
+        raise UsageError("--json and --out - both write to stdout; name a file for one of them (--report, --out)")
     ray = options.engine == "ray"
     if ray and options.devices != 1:
         raise UsageError("--devices is for --engine local; a Ray cluster has --workers")

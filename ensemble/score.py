@@ -4,11 +4,10 @@ python -m ensemble.score --truth test.json --submission submit.csv
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from mire.cli import run
+from mire.cli import print_json, run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def execute(options: argparse.Namespace) -> None:
     """Print the figures."""
     from ensemble.prediction.submission_scores import score_submission
 
-    print(json.dumps(score_submission(options.truth, options.submission), ensure_ascii=False))
+    print_json(score_submission(options.truth, options.submission))
 
 
 if __name__ == "__main__":

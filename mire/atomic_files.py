@@ -6,17 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from mire.plain_files import writable_file
+
 
 @contextmanager
 def atomic_write(path: Path, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
     """A text file that takes its name only when all of it is on the disk; until then the old one stays.
 
-    A lone surrogate in a customer's text must not cost the whole file: it is written as ``\\ud800``.
+    A link stays one: the file that it leads to is written. A lone surrogate in a customer's text must not cost the
+    whole file: it is written as ``\\ud800``.
     One process at a time may write a path. What a killed one left behind goes with the next.
 
     Raises:
+        DataError: as ``writable_file``.
         OSError: the disk is full, or the folder cannot be written; nothing is left behind then.
     """
+    path = writable_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:

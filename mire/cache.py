@@ -11,8 +11,12 @@ from mire.errors import JournalError
 
 
 def cache_root() -> Path:
-    """Folder of everything that can be rebuilt: ``MIRE_CACHE``, or ``~/.cache/mire``."""
-    return Path(os.environ.get("MIRE_CACHE") or Path.home() / ".cache" / "mire")
+    """Folder of everything that can be rebuilt: ``MIRE_CACHE``, else ``mire`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    if own := os.environ.get("MIRE_CACHE"):
+        return Path(own)
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The convention's own rule: a relative path is none.
+    return (shared if shared.is_absolute() else Path.home() / ".cache") / "mire"
 
 
 @contextmanager

@@ -5,24 +5,30 @@ A command is a module with ``add_arguments(parser)`` and ``execute(options)``; i
 
 import argparse
 import io
+import json
 import logging
 import os
+import select
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
 from mire.errors import MireError, UsageError
+from mire.plain_files import is_pipe, keep_pipe
 
 PACKAGES = ("mire", "router", "experts", "ensemble")
 """Ours: their log lines are shown to whoever runs a command."""
 _QUIET = "MIRE_QUIET"
 _TYPED = "MIRE_TYPED"
 """How the command was typed, where a script runs it for its user."""
+_INPUTS = ("data", "truth", "submission", "unlabelled", "config")
+"""Options that name a file to read; commands may read it several times."""
 _AGAIN = "run the same command again: what is finished is kept"
 
 
@@ -51,12 +57,15 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
     _print_anything()
     options = parser.parse_args(argv)
     try:
-        with _sigterm_stops():
+        with _sigterm_stops(), _pipes_kept(options):
             options.execute(options)
+            sys.stdout.flush()
     except UsageError as error:
         options.parser.error(str(error))
     except MireError as error:
         return _fail(str(error))
+    except BrokenPipeError as error:
+        return 0 if _nobody_reads() else _fail(_os_error_text(error))
     except OSError as error:
         return _fail(_os_error_text(error))
     except KeyboardInterrupt:
@@ -150,14 +159,26 @@ def is_quiet() -> bool:
 def say(line: str) -> None:
     """Print one line to stderr at once, unless only errors are wanted; for commands, libraries use ``logging``."""
     if not is_quiet():
+        _to_stderr(line)
+
+
+def _to_stderr(line: str) -> None:
+    """Work goes on where nobody reads the lines any more."""
+    with suppress(BrokenPipeError):
         print(line, file=sys.stderr, flush=True)
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON to stdout, in ASCII where the encoding is none of Unicode's."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=not unicode))
 
 
 class _ToStderr(logging.Handler):
     """Log lines to stderr at once, so that stdout stays machine-readable."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        _to_stderr(self.format(record))
 
 
 def start_process() -> None:
@@ -168,6 +189,9 @@ def start_process() -> None:
         logger.setLevel(level)
         if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
             logger.addHandler(_ToStderr())
+    if not logging.root.handlers:
+        # A library's logging.info() would add a handler there, and every line of ours would be printed twice.
+        logging.root.addHandler(logging.NullHandler())
     _quiet_libraries()
 
 
@@ -181,8 +205,10 @@ def _quiet_libraries() -> None:
     ):
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    # Pillow's, about large pictures, and PEFT's, about foreign adapters: both are refused here, in one line.
-    warnings.filterwarnings("ignore", message="Image size")
+    # Pillow's, about large pictures and broken metadata, and PEFT's, about foreign adapters: what matters of them
+    # is said here, in one line.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Found missing adapter keys")
 
 
@@ -192,9 +218,44 @@ def _print_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+_SHOWN_CHARACTERS = 1000
+
+
 def _fail(text: str, *, code: int = 1) -> int:
-    print(f"error: {text}", file=sys.stderr)
+    """Print an error; a line of it has a thousand characters at most, whatever a library or a file put into it."""
+    for line in f"error: {text}".split("\n"):
+        print(line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}...", file=sys.stderr)
     return code
+
+
+@contextmanager
+def _pipes_kept(options: argparse.Namespace) -> Iterator[None]:
+    """Inputs that come through a pipe lie in a temporary folder meanwhile; errors name them as they were given."""
+    given = {name: getattr(options, name) for name in _INPUTS if is_pipe(getattr(options, name, None))}
+    if not given:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="mire-input-") as folder:
+        kept = {name: keep_pipe(Path(value), Path(folder) / name) for name, value in given.items()}
+        for name, path in kept.items():
+            setattr(options, name, type(given[name])(path))
+        try:
+            yield
+        except MireError as error:
+            text = str(error)
+            for name, path in kept.items():
+                text = text.replace(str(path), str(given[name]))
+            raise type(error)(text) from error
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout leads nowhere any more (``| head -1`` has seen enough); what is left of it is dropped then."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors alone: a pipe's is that its reader has gone
+    gone = bool(poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 @contextmanager

@@ -44,3 +44,16 @@ class JournalError(MireError):
 
 class UsageError(MireError):
     """Options of a command that contradict each other, or a value out of range; exit code 2."""
+
+
+_SHOWN_CHARACTERS = 80
+
+
+def shortened(text: str) -> str:
+    """As much of a text as a message shows: 80 characters."""
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def quoted(value: object) -> str:
+    """A value from somebody's file as it stands in a message: in Python's notation, shortened."""
+    return shortened(repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value))

@@ -1,11 +1,16 @@
 """The hub of model weights: found to be out of reach in seconds, so that what is cached is used or an error comes."""
 
+import http.client
+import logging
 import os
 import urllib.error
 import urllib.request
 from functools import lru_cache
 
 TIMEOUT_SECONDS = 5.0
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+
+logger = logging.getLogger(__name__)
 
 
 @lru_cache
@@ -17,6 +22,7 @@ def offline_reason() -> str | None:
     """
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
         return "HF_HUB_OFFLINE is set"
+    drop_unusable_proxies()
     from huggingface_hub import constants
 
     try:
@@ -25,6 +31,32 @@ def offline_reason() -> str | None:
             return None
     except urllib.error.HTTPError:
         return None
-    except OSError as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # an address that is none, an answer that is none
         constants.HF_HUB_OFFLINE = True
-        return f"{constants.ENDPOINT} does not answer ({getattr(error, 'reason', None) or error})"
+        return f"{constants.ENDPOINT} does not answer ({getattr(error, 'reason', None) or error}); see HF_ENDPOINT"
+
+
+def drop_unusable_proxies() -> None:
+    """Take proxies out of the environment that httpx, which the hub's and the page's libraries use, cannot use.
+
+    It raises whatever is wrong with one where a client is made, and some libraries make one when they are imported.
+    """
+    names = [name for upper in _PROXIES for name in (upper, upper.lower()) if name in os.environ]
+    if not names or _proxies_work():
+        return
+    given = {name: os.environ.pop(name) for name in names}
+    for name, value in given.items():
+        os.environ[name] = value
+        if not _proxies_work():
+            del os.environ[name]
+            logger.warning(f"{name} is passed over: its value cannot be used as a proxy (a scheme, a port, socksio)")
+
+
+def _proxies_work() -> bool:
+    import httpx
+
+    try:
+        httpx.Client().close()
+    except Exception:  # a missing package, a scheme, a port: each has an error of its own
+        return False
+    return True

@@ -1,11 +1,16 @@
-"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, or Parquet."""
+"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, or Parquet.
+
+``NaN``, which pandas writes for an empty cell, counts as null. An object with the same key twice is refused: readers
+differ in which of the two values they take.
+"""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mire.errors import DataError, missing_package
+from mire.errors import DataError, missing_package, quoted, shortened
+from mire.plain_files import check_plain_file
 
 _PARQUET = b"PAR1"
 _BATCH_ROWS = 256
@@ -18,8 +23,9 @@ def read_records(path: Path) -> Iterator[Any]:
     held at a time. An array is held whole.
 
     Raises:
-        DataError: the file as a whole cannot be read: no UTF-8, no JSON, no Parquet, or pyarrow is missing.
+        DataError: the file as a whole cannot be read: a device, no UTF-8, no JSON, no Parquet, pyarrow is missing.
     """
+    check_plain_file(path)
     with path.open("rb") as file:
         magic = file.read(len(_PARQUET))
     if magic == _PARQUET:
@@ -71,12 +77,32 @@ def _not_utf8(path: Path, error: UnicodeDecodeError, start: int) -> DataError:
 
 def _json(text: str, what: str, *, line: int | None) -> Any:
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         at = line or error.lineno
         raise DataError(f"{what} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
     except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise DataError(f"{what} is no data file: {str(error).split(';')[0]} (line {line or 1})") from error
+        raise DataError(f"{what} is no data file: {str(error).split('; use')[0]} (line {line or 1})") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _TwiceError(f"the key {quoted(twice)} stands twice in the object {quoted(made)}")
+    return made
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in one object."""
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_constant)
 
 
 def _parquet(path: Path) -> Iterator[Any]:
@@ -90,6 +116,6 @@ def _parquet(path: Path) -> Iterator[Any]:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
                 for row in batch.to_pylist():
-                    yield json.loads(json.dumps(row, default=str))
+                    yield _DECODER.decode(json.dumps(row, default=str))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+        raise DataError(f"{path} cannot be read as Parquet: {shortened(' '.join(str(error).split()))}") from error

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mire.errors import DataError
-from mire.images import MAX_DECODED_PIXELS, NO_PICTURE, picture_problem, resolve_image
+from mire.errors import DataError, quoted, shortened
+from mire.images import MAX_DECODED_PIXELS, NO_PICTURE, missing_problem, picture_problem, resolve_image
 from mire.prompts import IMAGE_TAG, Prompt, Turn, parse_prompt
 from mire.records import read_records
 
@@ -118,12 +118,12 @@ def known_sample(record: Mapping[str, Any], *, images: tuple[Path, ...], problem
 
 def twice(sample: Sample, number: int) -> str:
     """The fault of a sample whose id record ``number`` has too."""
-    return f"record {sample.number}: ids must be unique, {sample.id!r} is also record {number}"
+    return f"record {sample.number}: ids must be unique, {quoted(sample.id)} is also record {number}"
 
 
 def _where(number: int, record: Any) -> str:
     name = record.get("id") if isinstance(record, dict) else None
-    return f"record {number}, id {name!r}" if isinstance(name, str) and name else f"record {number}"
+    return f"record {number}, id {quoted(name)}" if isinstance(name, str) and name else f"record {number}"
 
 
 def fault_text(path: Path, faults: Sequence[str]) -> str:
@@ -138,8 +138,11 @@ def fault_text(path: Path, faults: Sequence[str]) -> str:
 def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: int) -> Sample:
     if not isinstance(record, dict):
         raise DataError(f"a record must be an object, got {type(record).__name__}")
+    if _is_chat(record) and record.get("id") is None:
+        record = {**record, "id": f"row-{number}"}
     text, label, names = _parts(record)
     text, problems = _readable(text)
+    problems += _unread(record, text)
     prompt = parse_prompt(text)
     paths: list[Path] = []
     if images is not None:
@@ -162,9 +165,12 @@ def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: i
 
 def _parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
     """Prompt, label and pictures, as the record's format holds them."""
-    if "messages" in record or "conversations" in record:
-        return _sharegpt_parts(record)
-    return _official_parts(record)
+    return _sharegpt_parts(record) if _is_chat(record) else _official_parts(record)
+
+
+def _is_chat(record: Mapping[str, Any]) -> bool:
+    """Whether it is ShareGPT's format, where an id is not usual: a record without one is ``row-`` and its place."""
+    return "messages" in record or "conversations" in record
 
 
 def _readable(text: str) -> tuple[str, list[str]]:
@@ -180,12 +186,22 @@ def _readable(text: str) -> tuple[str, list[str]]:
     return mended, problems
 
 
+def _unread(record: Mapping[str, Any], text: str) -> list[str]:
+    """What other tools would read of the record and this one does not."""
+    problems = ["the record's 'history' is not read: a dialogue stands in its prompt"] if record.get("history") else []
+    if "<img>" in text and not record.get("image"):
+        problems.append(f"an <img> tag is not read: a picture is {IMAGE_TAG} in the prompt and a name in 'image'")
+    return problems
+
+
 def _picture(images: Path, name: str, max_decoded_pixels: int) -> tuple[Path, str | None]:
     """Where the picture lies, or ``NO_PICTURE`` and why it is refused."""
     try:
         path = resolve_image(images, name)
     except DataError as error:
         return NO_PICTURE, str(error)
+    if problem := missing_problem(images, name, path):
+        return NO_PICTURE, problem
     problem = picture_problem(path, max_decoded_pixels=max_decoded_pixels)
     return NO_PICTURE if problem else path, problem
 
@@ -195,25 +211,25 @@ def _id(record: Mapping[str, Any]) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
-        raise DataError(f"'id' must be a non-empty string, got {value!r}")
+        raise DataError(f"'id' must be a non-empty string, got {quoted(value)}")
     if _SURROGATE.search(value) or _ODD_CHARACTERS["control characters"].search(value) or "\n" in value:
-        raise DataError(f"'id' must be text without control characters and lone surrogates, got {value!r}")
+        raise DataError(f"'id' must be text without control characters and lone surrogates, got {quoted(value)}")
     return value
 
 
 def _official_parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
-    needed = ["id", "instruction"] + ["image"] * (IMAGE_TAG in str(record.get("instruction")))
-    missing = [key for key in needed if key not in record]
+    missing = [key for key in ("id", "instruction") if key not in record]
+    instruction, extra = _string(record, "instruction"), _string(record, "input")
+    text = f"{instruction}\n{extra}" if extra else instruction
+    if IMAGE_TAG in text and not record.keys() & {"image", "images"}:
+        missing.append("image")
     if missing:
-        have = ", ".join(map(str, record)) or "nothing"
+        have = shortened(", ".join(map(str, record)) or "nothing")
         raise DataError(
             f"missing {', '.join(map(repr, missing))} (the official columns are "
             f"{', '.join(OFFICIAL_COLUMNS)}; this record has {have})"
         )
-    instruction = _string(record, "instruction")
-    extra = _string(record, "input")
-    text = f"{instruction}\n{extra}" if extra else instruction
-    return text, _string(record, "output"), _names(record, "image")
+    return text, _string(record, "output"), _names(record)
 
 
 def _sharegpt_parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
@@ -227,14 +243,14 @@ def _sharegpt_parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
     for message in messages:
         speaker = names.get(str(message.get(role)), str(message.get(role)))
         if speaker not in said:
-            raise DataError(f"{key!r} must come from system, user/human or assistant/gpt, got {speaker!r}")
+            raise DataError(f"{key!r} must come from system, user/human or assistant/gpt, got {quoted(speaker)}")
         said[speaker].append(_string(message, content))
     if len(said["user"]) != 1 or len(said["assistant"]) > 1:
         raise DataError(
             f"{key!r} must hold one user message and at most one answer, got "
             f"{len(said['user'])} and {len(said['assistant'])}"
         )
-    return said["user"][0], "".join(said["assistant"]), _names(record, "images")
+    return said["user"][0], "".join(said["assistant"]), _names(record)
 
 
 def _string(record: Mapping[str, Any], key: str) -> str:
@@ -246,9 +262,11 @@ def _string(record: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _names(record: Mapping[str, Any], key: str) -> list[str]:
+def _names(record: Mapping[str, Any]) -> list[str]:
+    """The pictures' names: ``image`` (official, LLaVA) or ``images`` (LLaMA-Factory), one or a list of them."""
+    key = "image" if record.get("image") else "images" if record.get("images") else "image"
     value = record.get(key) or []
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise DataError(f"{key!r} must be a list of file names, got {value!r}")
+        raise DataError(f"{key!r} must be a list of file names, got {quoted(value)}")
     return names

@@ -8,6 +8,7 @@ from typing import Any
 
 from ensemble.prediction.digest import panel_digest
 from ensemble.prediction.engines import EngineOptions
+from ensemble.prediction.outputs import Outputs
 from ensemble.prediction.runner import RunSummary, run_workload, submission_lines
 from ensemble.prediction.submission import write_lines
 from ensemble.prediction.worker import Job
@@ -15,7 +16,6 @@ from ensemble.prediction.workload import Workload
 from mire.atomic_files import atomic_write
 from mire.budget import ParameterCount
 from mire.errors import DataError
-from mire.journal import Journal
 from mire.panel_folder import PanelFolder
 from mire.samples import fault_text
 
@@ -26,49 +26,51 @@ def predict_file(
     data: Path,
     images: Path,
     panel: Path,
-    out: Path,
+    outputs: Outputs,
     *,
     engine_options: EngineOptions,
     all_columns: bool = True,
     encoding: str = "utf-8-sig",
     strict: bool = False,
+    for_excel: bool = False,
 ) -> dict[str, Any]:
-    """Write the submission and, beside it, the report and the journal that an interrupted run resumes from.
+    """Write the submission, the report and the journal that an interrupted run resumes from.
 
     ``all_columns``: the data file's columns before ``predict``, else ``id`` only. ``strict`` refuses degraded
-    answers. Gives the report.
+    answers. ``for_excel`` guards cells as ``write_lines`` says. Gives the report.
 
     Raises:
         MireError: data, panel or engine do not fit, or, with ``strict``, an answer would be degraded.
         OSError: the disk is full, or a file cannot be written.
     """
     started = time.monotonic()
-    if out.is_dir():
-        raise DataError(f"--out must be the CSV to write, but {out} is a folder")
+    outputs.check(data, images, panel)
     engine_options.check()
-    folder, journal = PanelFolder(panel), Journal(out.with_name(f"{out.name}.journal"))
+    folder = PanelFolder(panel)
     limit = folder.settings().max_decoded_pixels
     with Workload.read(data, images, max_decoded_pixels=limit) as work:
         if strict and (faults := work.faults()):
             raise DataError(fault_text(data, faults))
-        with journal.opened():
+        with outputs.opened_journal() as journal:
             with engine_options.opened(Job(panel.absolute(), work.tasks)) as engine:
                 loaded, digest = engine.loaded, panel_digest(folder, engine.loaded.device)
                 ready = time.monotonic()
                 seconds = run_workload(work, engine, journal, digest, strict=strict)
             tally = RunSummary()
             columns = work.columns if all_columns else ["id"]
-            write_lines(out, submission_lines(work, journal, digest, tally), columns, encoding=encoding)
+            lines = submission_lines(work, journal, digest, tally)
+            write_lines(outputs.csv, lines, columns, encoding=encoding, for_excel=for_excel)
             spent = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
             report = tally.report | {
                 "parameters": dict(loaded.parameters),
                 "seconds": {stage: round(taken, 2) for stage, taken in spent.items()},
             }
-            _write_report(out.with_suffix(".report.json"), report)
+            if outputs.report is not None:
+                _write_report(outputs.report, report)
     told = ", ".join(f"{stage} {taken:.1f} s" for stage, taken in spent.items())
     logger.info(f"time: {told}; {tally.rows / spent['all']:.1f} rows a second")
     logger.info(
-        f"{out}: {tally.rows} rows, {len(tally.degraded)} degraded, at most {tally.max_calls} calls "
+        f"{outputs.csv}: {tally.rows} rows, {len(tally.degraded)} degraded, at most {tally.max_calls} calls "
         f"and {tally.max_output_tokens} output tokens a sample, {ParameterCount(loaded.parameters).total:,} parameters"
     )
     return report

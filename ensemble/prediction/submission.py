@@ -1,17 +1,27 @@
 """The submission CSV: the test file's columns plus ``predict``, joined by id, in the input's order."""
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from mire.atomic_files import atomic_write
-from mire.errors import DataError
+from mire.errors import DataError, quoted
+from mire.plain_files import check_plain_file
 from mire.samples import Sample
 
+logger = logging.getLogger(__name__)
+
 PREDICT = "predict"
+STDOUT = Path("-")
+"""Stands for standard output where a CSV is written."""
 Columns = Literal["all", "id"]
 
 
@@ -46,44 +56,110 @@ def write_submission(
     write_lines(path, lines, names if columns == "all" else ["id"], encoding=encoding)
 
 
-def write_lines(path: Path, lines: Iterable[Line], columns: Iterable[str], *, encoding: str = "utf-8-sig") -> None:
+def write_lines(
+    path: Path, lines: Iterable[Line], columns: Iterable[str], *, encoding: str = "utf-8-sig", for_excel: bool = False
+) -> None:
     """Write the lines one by one, with these columns of their records and ``predict``; whole or not at all.
+
+    ``path`` may be ``STDOUT``. ``for_excel`` guards what a spreadsheet would read as a number or a formula; without
+    it, ids that one would change are counted in a warning.
 
     Raises:
         OSError: as ``write_submission``.
     """
-    names = [name for name in columns if name != PREDICT]
-    with atomic_write(path, encoding=encoding) as file:
-        plain, quoted = (
-            csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    with _to_stdout(encoding) if path == STDOUT else atomic_write(path, encoding=encoding) as file:
+        first, n_changed = _write_rows(file, lines, [name for name in columns if name != PREDICT], guard=for_excel)
+    if n_changed:
+        logger.warning(
+            f"{n_changed} ids would be changed by a spreadsheet (first: {quoted(first)}): open the CSV there with "
+            "--for-excel only, or import the column as text"
         )
-        plain.writerow([*names, PREDICT])
-        for line in lines:
-            cells = [*(_cell(line, name) for name in names), line.label]
-            # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
-            (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
+
+
+def _write_rows(file: IO[str], lines: Iterable[Line], names: Sequence[str], *, guard: bool) -> tuple[str, int]:
+    """Write header and rows; the first id that a spreadsheet would change, and how many it would."""
+    plain, all_quoted = (
+        csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    plain.writerow([*names, PREDICT])
+    first, n_changed = "", 0
+    for line in lines:
+        cells = [*(_cell(line, name) for name in names), line.label]
+        if guard:
+            cells = [guarded(cell) for cell in cells]
+        elif guarded(line.id) != line.id:
+            first, n_changed = first or line.id, n_changed + 1
+        # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
+        (all_quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
+    return first, n_changed
+
+
+@contextmanager
+def _to_stdout(encoding: str) -> Iterator[IO[str]]:
+    """Standard output in this encoding, whatever the terminal's is."""
+    sys.stdout.flush()
+    # Not as a text file of its own, which would close the stream with it; what is written is encoded here.
+    file = io.TextIOWrapper(sys.stdout.buffer, encoding, errors="backslashreplace", newline="", write_through=True)
+    try:
+        yield file
+    finally:
+        file.detach()
+
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*%?", re.IGNORECASE)
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})")
+"""What a spreadsheet shows as it stands: it keeps 15 digits, and no zeros in front."""
+_DATE = re.compile(r"\d{1,4}[-/:]\d{1,2}([-/:]\d{1,4})?|\d{1,2}-?[a-z]{3}(-?\d{2,4})?", re.IGNORECASE)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def guarded(cell: str) -> str:
+    """The cell so that a spreadsheet shows it: ``="007"`` for what it would read as a number or a date.
+
+    What it would run as a formula gets an apostrophe in front.
+    """
+    if _PLAIN_NUMBER.fullmatch(cell):
+        return cell
+    if _NUMBER.fullmatch(cell) or _DATE.fullmatch(cell):
+        return f'="{cell}"'
+    return f"'{cell}" if cell.lstrip(" \u3000").startswith(_FORMULA) else cell
 
 
 def read_submission(path: Path) -> dict[str, str]:
-    """Predicted label by id.
+    """Predicted label by id, of a CSV with a column ``id`` and a column ``predict`` anywhere.
 
     Raises:
-        DataError: no ``id`` or ``predict`` column, an id twice, or not UTF-8.
+        DataError: a column is missing or stands twice, a row is too short or too long, an id is there twice; no CSV,
+            not UTF-8, no plain file.
     """
+    check_plain_file(path)
     csv.field_size_limit(2**31 - 1)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in ("id", PREDICT) if name not in (reader.fieldnames or [])]
-            if missing:
-                raise DataError(f"{path} must have the columns 'id' and {PREDICT!r}, got {reader.fieldnames}")
-            rows = [(row["id"], row[PREDICT]) for row in reader]
+            return _answers(csv.reader(file), path)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} must be UTF-8: {error.reason} at byte {error.start}") from error
-    answers = dict(rows)
-    if len(answers) < len(rows):
-        ids = [row_id for row_id, _ in rows]
-        raise DataError(f"{path}: ids must be unique, {next(i for i in ids if ids.count(i) > 1)!r} occurs twice")
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV: {error}") from error
+
+
+def _answers(rows: Iterator[list[str]], path: Path) -> dict[str, str]:
+    header = next(rows, [])
+    if any(header.count(name) != 1 for name in ("id", PREDICT)):
+        raise DataError(f"{path} must have the columns 'id' and {PREDICT!r}, got {quoted(header)}")
+    id_place, label_place = header.index("id"), header.index(PREDICT)
+    answers: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, row {number}: every row must have {len(header)} cells, as the first, but {quoted(row)} has "
+                f"{len(row)}"
+            )
+        if row[id_place] in answers:
+            raise DataError(f"{path}, row {number}: ids must be unique, {quoted(row[id_place])} occurs twice")
+        answers[row[id_place]] = row[label_place]
     return answers
 
 
@@ -92,4 +168,6 @@ def _cell(line: Line, name: str) -> str:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         # The official script writes lists as Python does.
         return str(value)
+    if value is None:
+        return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ensemble.panel import by_task
 from ensemble.prediction.submission import read_submission
-from mire.errors import DataError
+from mire.errors import DataError, quoted
 from mire.labels import TASKS
 from mire.metrics import mean_f1, scores
 from mire.samples import read_samples
@@ -24,11 +24,11 @@ def score_submission(truth: Path, submission: Path) -> dict[str, Any]:
     answers = read_submission(submission)
     unlabelled = [sample.id for sample in samples if sample.label is None]
     if unlabelled:
-        raise DataError(f"{truth}: every sample needs its label in 'output', {unlabelled[0]!r} has none")
+        raise DataError(f"{truth}: every sample needs its label in 'output', {quoted(unlabelled[0])} has none")
     odd = {sample.id for sample in samples} ^ answers.keys()
     if odd:
         raise DataError(
-            f"{submission} must hold exactly the ids of {truth}; {len(odd)} differ (first: {sorted(odd)[0]!r})"
+            f"{submission} must hold exactly the ids of {truth}; {len(odd)} differ (first: {quoted(sorted(odd)[0])})"
         )
     groups = by_task(samples)
     tasks = {task: _figures(groups[task], answers) if task in groups else None for task in TASKS}

@@ -24,21 +24,23 @@ def execute(options: argparse.Namespace) -> None:
     """Load the panel and answer until the process is stopped."""
     if options.max_batch < 1:
         raise UsageError(f"--max-batch must be at least 1, got {options.max_batch}")
+    from ensemble.serve.listening import listen, taken_address
+    from mire.hub import drop_unusable_proxies
     from mire.panel_folder import PanelFolder
 
+    drop_unusable_proxies()
     folder = PanelFolder(options.panel)
     folder.settings()
     try:
-        import uvicorn
-
         from ensemble.serve.app import create_app
     except ModuleNotFoundError as error:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel
 
-    app = create_app(Panel.load(options.panel, folder.trained_tasks()), Limits(max_batch=options.max_batch))
-    say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
+    with taken_address(options.host, options.port) as taken:
+        app = create_app(Panel.load(options.panel, folder.trained_tasks()), Limits(max_batch=options.max_batch))
+        say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")
+        listen(app, taken)
 
 
 if __name__ == "__main__":

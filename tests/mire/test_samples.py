@@ -77,7 +77,7 @@ def test_missing_pictures_and_wrong_tag_counts_are_problems_not_errors(write_jso
         ([record(), record()], "record 2: ids must be unique, 'a1' is also record 1"),
         ([record(id="")], "record 1: 'id' must be a non-empty string, got ''"),
         ([{"id": "a", "prompt": "x"}], r"missing 'instruction' \(the official columns are id, instruction"),
-        ([{"id": "a", "instruction": "Picture 1: <image>", "images": ["a.png"]}], "missing 'image'"),
+        ([{"id": "a", "instruction": "Picture 1: <image>", "file": "a.png"}], "missing 'image'"),
         ([record(output=5)], "'output' must be a string, got int"),
         ([record(image=[1])], "'image' must be a list of file names"),
         ([[1]], "a record must be an object, got list"),

@@ -1,37 +1,80 @@
 """Unpacks a zip of pictures, which a stranger may have sent."""
 
+import logging
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from ensemble.serve.limits import RefusedError
-from mire.errors import DataError
+from mire.errors import DataError, shortened
 from mire.images import resolve_image
 
+logger = logging.getLogger(__name__)
+
 MAX_MEMBERS = 100_000
+_SYSTEM_FILES = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN")
+"""What macOS and Windows put beside a person's files, and in every folder."""
+_UTF8_FLAG = 0x800
 
 
 def unpack_pictures(archive: Path, folder: Path, *, max_bytes: int) -> int:
     """Unpack into ``folder``; one folder that holds everything is left out of the names. Returns the files' number.
+
+    Names are read as zips of macOS and of Windows write them (GBK, backslashes); these systems' own files are left
+    out and logged.
 
     Raises:
         RefusedError: no zip, encrypted, a name that leads out of the folder, or more than ``max_bytes`` (422).
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [member for member in opened.infolist() if not member.is_dir()]
+            members = _pictures(opened.infolist())
             if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > max_bytes:
                 raise RefusedError(422, f"a zip may unpack to {MAX_MEMBERS} files and {max_bytes} bytes")
-            top = _common_folder([member.filename for member in members])
-            for member in members:
-                target = resolve_image(folder, member.filename.removeprefix(top))
+            top = _common_folder(list(members.values()))
+            for member, name in members.items():
+                target = resolve_image(folder, name.removeprefix(top))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # Stops at the size that the zip announces: zipfile checks it against what comes out.
                 target.write_bytes(opened.read(member))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error) as error:
         raise RefusedError(422, f"the pictures' zip cannot be unpacked: {error}") from error
     except DataError as error:
         raise RefusedError(422, str(error)) from error
     return len(members)
+
+
+def _pictures(members: list[zipfile.ZipInfo]) -> dict[zipfile.ZipInfo, str]:
+    """The members that are a person's files, and their names."""
+    named = {member: name for member in members if not (name := member_name(member)).endswith("/")}
+    unused = [name for name in named.values() if _is_system_file(name)]
+    if unused:
+        logger.info(f"{len(unused)} files of the zip are its system's own and not used: {shortened(', '.join(unused))}")
+    return {member: name for member, name in named.items() if not _is_system_file(name)}
+
+
+def _is_system_file(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any(part in _SYSTEM_FILES for part in parts) or parts[-1].startswith("._")
+
+
+def member_name(member: zipfile.ZipInfo) -> str:
+    """A member's name with slashes; one that is not marked as UTF-8 is read as UTF-8, else GBK, else as it stands."""
+    raw = member.filename if member.flag_bits & _UTF8_FLAG else _decoded(member)
+    return raw.replace("\\", "/")
+
+
+def _decoded(member: zipfile.ZipInfo) -> str:
+    try:
+        content = member.filename.encode("cp437")  # as zipfile decoded it
+    except UnicodeEncodeError:  # from the extra field
+        return member.filename
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return member.filename
 
 
 def _common_folder(names: list[str]) -> str:

@@ -50,7 +50,7 @@ def test_a_predict_column_of_the_test_file_is_replaced(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("id,label\na,x\n", r"must have the columns 'id' and 'predict', got \['id', 'label'\]"),
-        ("", "got None"),
+        ("", r"got \[\]"),
         ("id,predict\na,x\na,y\n", "ids must be unique, 'a' occurs twice"),
     ],
 )

@@ -1,0 +1,229 @@
+"""One loader for every voter, so that training and prediction see the same pixels."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeVar
+
+from mire.errors import DataError, quoted
+from mire.images.metadata import orientation, without_metadata
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Result = TypeVar("Result")
+
+MAX_DECODED_PIXELS = 100_000_000
+"""Pictures with more pixels are refused before they are decoded (decompression bombs); settings may lower it."""
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""What phones and shops send. Pillow knows more, some of which starts other programs."""
+
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What undoes an orientation, by its value in the metadata."""
+
+FALLBACK_SIZE_PIXELS = (56, 56)
+"""Size of the grey picture that stands in for one that cannot be read."""
+
+NO_PICTURE = Path()
+"""Stands in a sample for a picture that was refused; loading it fails as loading a missing one does."""
+
+
+def resolve_image(root: Path, name: str) -> Path:
+    """The path of picture ``name`` under ``root``; backslashes of Windows separate folders where no file has them.
+
+    In a hub's snapshot, whose files are links, the target may lie among the same repository's blobs.
+
+    Raises:
+        DataError: the name leads out of ``root`` (absolute, ``..``, a link, a URL), or no file can have it.
+    """
+    path = root / name
+    try:
+        if "\\" in name and not path.exists():
+            path = root / name.replace("\\", "/")
+        # On Windows a drive or a share makes the joined path absolute, which the second test sees.
+        relative = "://" not in name and not name.startswith(("/", "\\"))
+        inside = relative and any(path.resolve().is_relative_to(folder) for folder in _allowed(root.resolve()))
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL or a lone surrogate, a loop of links
+        inside = False
+    if not inside:
+        raise DataError(f"picture {quoted(name)} does not lie inside the picture folder")
+    return path
+
+
+def _allowed(root: Path) -> Iterator[Path]:
+    """Folders that pictures may lie in: ``root``, and a snapshot's blobs (``REPO/snapshots/REVISION`` and below)."""
+    yield root
+    yield from (folder.parents[1] / "blobs" for folder in (root, *root.parents) if folder.parent.name == "snapshots")
+
+
+def missing_problem(root: Path, name: str, path: Path) -> str | None:
+    """That no file lies at ``path``, where picture ``name`` of ``root`` was looked for, and where one may be meant."""
+    try:
+        if path.is_file():
+            return None
+        base = name.replace("\\", "/").rpartition("/")[2]
+        hint = f"; {quoted(base)} is there: names count from the picture folder" if (root / base).is_file() else ""
+    except OSError:  # longer than a name may be: what comes next says so
+        return None
+    return f"picture {quoted(name)} is missing{hint if base != name else ''}"
+
+
+def picture_problem(path: Path, *, max_decoded_pixels: int = MAX_DECODED_PIXELS) -> str | None:
+    """Why the picture cannot be used, as far as its first bytes tell; nothing is decoded."""
+    try:
+        _read(path, _size, max_decoded_pixels)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as the file's head has them, before any turn; nothing is decoded.
+
+    Raises:
+        DataError: as ``load_image``, as far as the head tells.
+    """
+    return _read(path, _size, MAX_DECODED_PIXELS)
+
+
+def load_image(path: Path) -> "Image":
+    """Read a picture as 8-bit RGB: turned by its orientation, transparency on white, first frame.
+
+    Of the metadata the orientation alone is read, and passed over where it is broken.
+
+    Raises:
+        DataError: missing, not a picture, truncated, or over ``MAX_DECODED_PIXELS``.
+    """
+    return _read(path, _decoded, MAX_DECODED_PIXELS)
+
+
+def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
+    """The picture, or a plain grey one with the reason why it stands in."""
+    from PIL import Image
+
+    try:
+        return load_image(path), None
+    except DataError as error:
+        return Image.new("RGB", FALLBACK_SIZE_PIXELS, (127, 127, 127)), str(error)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of the file's bytes (hex); of its name where it cannot be read."""
+    try:
+        with _regular(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, DataError):
+        return hashlib.sha256(f"missing:{path.name}".encode(errors="backslashreplace")).hexdigest()
+
+
+def _read(path: Path, use: "Callable[[Image], Result]", max_decoded_pixels: int) -> Result:
+    """What ``use`` makes of the opened picture; of one that fails, of its pixels without the metadata."""
+    try:
+        with _opened(path, max_decoded_pixels) as picture:
+            return use(picture)
+    except DataError:
+        bare = without_metadata(path)
+        if bare is None:
+            raise
+    with _opened(path, max_decoded_pixels, bare) as picture:
+        return use(picture)
+
+
+def _size(picture: "Image") -> tuple[int, int]:
+    width, height = picture.size
+    return width, height
+
+
+def _decoded(picture: "Image") -> "Image":
+    from PIL.Image import Transpose
+
+    picture.seek(0)
+    pixels = _rgb(picture)
+    turn = _TURNS.get(orientation(picture.getexif) or 1)
+    return pixels.transpose(Transpose[turn]) if turn else pixels
+
+
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Those of ``FORMATS`` that this build of Pillow can read."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextmanager
+def _opened(path: Path, max_decoded_pixels: int, source: IO[bytes] | None = None) -> "Iterator[Image]":
+    """An opened picture of which only the head has been read; ``source`` is read instead of the file."""
+    from PIL import Image
+
+    with _explained(path), Image.open(source or _regular(path), formats=_formats()) as picture:
+        width, height = picture.size
+        if width * height > max_decoded_pixels:
+            raise DataError(
+                f"picture {quoted(path.name)}: {width}x{height} pixels exceed the limit of {max_decoded_pixels}"
+            )
+        yield picture
+
+
+def _regular(path: Path) -> Path:
+    """The path, if a file lies there: a pipe would keep its reader waiting for ever."""
+    if not path.is_file():
+        raise DataError(f"picture {quoted(path.name)} is missing")
+    return path
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever Pillow makes of a stranger's bytes, as an error that names the picture."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
+        # Broken files raise anything in Pillow, IndexError and struct.error too. Its text may hold the path.
+        said = getattr(error, "strerror", None) or str(error).replace(f" {str(path)!r}", "")
+        reason = said or type(error).__name__
+        raise DataError(f"picture {quoted(path.name)} cannot be read: {reason}") from error
+
+
+def _rgb(picture: "Image") -> "Image":
+    """Another picture, or the same one where it is RGB already."""
+    from PIL import Image
+
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        return _eight_bit(picture).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    if picture.mode == "RGB":  # convert would copy it
+        picture.load()
+        return picture
+    return picture.convert("RGB")
+
+
+def _eight_bit(picture: "Image") -> "Image":
+    """Grey of more than 8 bits in 8: white is 65535, of floats the least of 1, 255 and 65535 that none exceeds.
+
+    Where a value exceeds 65535, the highest is white; floats that are no numbers are black.
+    """
+    import numpy as np
+    from PIL import Image
+
+    values = np.nan_to_num(np.asarray(picture).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    highest = values.max(initial=0.0)
+    scale = 1 / 256 if highest <= 65535 else 255 / highest
+    if picture.mode == "F" and highest <= 255:
+        scale = 255.0 if highest <= 1 else 1.0
+    return Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
