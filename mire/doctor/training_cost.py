@@ -167,7 +167,7 @@ class TrainingCost:
         return {
             "base": self._base(),
             "adapter and its gradients": self.n_adapter * (4 + 4 + averaging),
-            "optimiser": self.n_adapter * 8 // (self.n_devices if self.kind == "zero2" else 1),
+            "optimiser": self.n_adapter * 8,
             "kept activations": self._kept(),
             "working memory": max(self.transient_bytes.values()),
         }
@@ -203,7 +203,7 @@ class TrainingCost:
         return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
 
     def _kept(self) -> int:
-        """What the backward pass needs: of every layer, or with checkpoints its input only; the mask, the pixels.
+        """What the backward pass needs: of every layer, or with checkpoints its input only; the pixels.
 
         Of the last layer little more than the places that are read.
         """
@@ -217,8 +217,7 @@ class TrainingCost:
         )
         block = shape.vision * self.width if checkpoints else self._of_block()
         blocks = shape.depth * block if self.lora.vision else 0
-        mask = tokens * self.row.length * self.width
-        return layers + mask + patches * (blocks + FRAME_VALUES * self.width)
+        return layers + patches * (blocks + FRAME_VALUES * self.width)
 
     def _of_frozen_block(self) -> int:
         """Bytes a patch of a vision block without adapters at work: eight of its width, two of its MLP's."""
