@@ -1,11 +1,10 @@
-"""The ways to train on several devices, by name."""
+"""The command-line options for training on several devices."""
 
 import argparse
 from typing import Literal, get_args
 
-Kind = Literal["ddp", "zero2", "fsdp"]
-"""``ddp``: everything whole on every device. ``zero2``: optimiser states and gradients divided (DeepSpeed).
-``fsdp``: the frozen base divided, its layers gathered one by one."""
+Kind = Literal["ddp", "fsdp"]
+"""``ddp``: every device holds the whole base. ``fsdp``: each holds a part, and layers are gathered one by one."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -94,11 +94,11 @@ class Qwen2VL(VoterStage):
     """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
 
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included.
+    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a packed row, label trie included.
 
-    Three entries change the speed and no answer: ``attention`` lays a batch's prompts side by side in one row, or
-    below each other with padding; ``compile`` compiles the layers for prediction; ``input_workers`` processes decode
-    pictures ahead of the model (0: none; left out: beside a GPU one a CPU core, at most 16, else threads).
+    Two entries change the speed and no answer: ``compile`` compiles the layers for prediction; ``input_workers``
+    processes decode pictures ahead of the model (0: none; left out: beside a GPU one per CPU core, at most 16, else
+    threads).
 
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
     ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
@@ -114,7 +114,6 @@ class Qwen2VL(VoterStage):
     max_pixels: int = Field(900_000, ge=28 * 28)
     max_tokens: int = Field(4096, ge=64)
     token_budget: int = Field(16_384, ge=64)
-    attention: Literal["packed", "padded"] = "packed"
     compile: bool = False
     input_workers: int | None = Field(None, ge=0, le=64)
     lora: Lora = Lora()
@@ -122,6 +121,19 @@ class Qwen2VL(VoterStage):
     final: Literal["refit", "merge"] = "refit"
     image: Training = Training()
     dialogue: Training = Training()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_attention(cls, entries: Any) -> Any:
+        """Drop ``attention``, which settings of earlier panels hold: all rows are packed now."""
+        if not isinstance(entries, dict) or "attention" not in entries:
+            return entries
+        if entries["attention"] != "packed":
+            raise ValueError(
+                f"attention {entries['attention']!r} no longer exists; remove the entry: "
+                "packed rows give the same answers"
+            )
+        return {key: value for key, value in entries.items() if key != "attention"}
 
     @model_validator(mode="after")
     def _pixels_in_order(self) -> "Qwen2VL":

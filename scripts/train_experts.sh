@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train the experts of one task or both, cast out-of-fold votes, fit the vote.
 #   bash scripts/train_experts.sh image|dialogue|all --data F --images D --panel P [--config nano|cpu|qwen2-vl-7b|FILE] \
-#       [--launch ddp|zero2|fsdp] [--devices N]
+#       [--launch ddp|fsdp] [--devices N]
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 # An active environment wins; else the one that quickstart.sh and test.sh make.

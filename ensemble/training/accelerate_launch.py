@@ -1,4 +1,4 @@
-"""How the Qwen2-VL adapters are trained: on which devices, and how the work is spread over them."""
+"""Starts the trainings of Qwen2-VL adapters with accelerate, and divides the devices among them."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Launch:
-    """Training on some devices, a process each: ``gpus`` by number or UUID, or ``n_processes`` on the CPU."""
+    """Devices for one training, one process per device: ``gpus`` by number or UUID, or ``n_processes`` on the CPU."""
 
     kind: Kind
     gpus: tuple[str, ...]
@@ -26,28 +26,22 @@ class Launch:
 
     @classmethod
     def choose(cls, kind: Kind, n_devices: int | None) -> "Launch":
-        """The first ``n_devices`` GPUs that this process may use (None: all); where there is none, CPU processes.
+        """The first ``n_devices`` GPUs that this process may use (None: all); without GPUs, CPU processes (None: one).
 
         Raises:
-            SettingsError: there are not so many, or ZeRO-2 lacks its GPUs or its library.
+            SettingsError: there are GPUs, but fewer than ``n_devices``.
         """
         gpus = _gpus()
         n_processes = n_devices or len(gpus) or 1
         if gpus and n_processes > len(gpus):
             raise SettingsError(f"--devices {n_processes}: this machine shows {len(gpus)} GPUs; ask for fewer")
-        if kind == "zero2" and not gpus:
-            raise SettingsError("--launch zero2 needs GPUs, and there is none here; take ddp or fsdp")
-        if kind == "zero2" and find_spec("deepspeed") is None:
-            raise SettingsError(
-                "--launch zero2 needs the package deepspeed: pip install deepspeed, or take ddp or fsdp"
-            )
         return cls(kind, gpus[:n_processes], n_processes)
 
     def groups(self, n_jobs: int, training: Training) -> Iterator["Launch"]:
-        """Divide the devices among trainings that run side by side: one group each, as many as there is work for.
+        """Divide the devices among at most ``n_jobs`` trainings that run at the same time, one group per training.
 
-        A group has as many devices as the batch can be divided among. With fsdp all devices stay together: it is
-        for a base that does not fit on fewer.
+        A group has as many devices as the batch can be divided among. With fsdp all devices form one group, since the
+        base may not fit on fewer.
         """
         n_groups = 1 if self.kind == "fsdp" else min(n_jobs, self.n_processes)
         size = self.n_processes // n_groups
@@ -57,45 +51,42 @@ class Launch:
             yield Launch(self.kind, self.gpus[start : start + size], size)
 
     def command(self, arguments: Sequence[str], n_side_by_side: int = 1) -> list[str]:
-        """The command line that trains one adapter on these devices."""
-        several = self.n_processes > 1 or self.kind == "zero2"
-        name = "one" if not several else "zero2" if self.kind == "zero2" else "ddp"
+        """The command line for one adapter's training on these devices; ``n_side_by_side`` trainings share the CPU."""
+        several = self.n_processes > 1
         command = [
             sys.executable,
             "-m",
             "accelerate.commands.launch",
             "--quiet",
             "--config_file",
-            _settings(f"{name}.yaml"),
+            _settings("ddp.yaml" if several else "one.yaml"),
         ]
-        if name == "zero2":
-            command += ["--deepspeed_config_file", _settings("zero2.json")]
         command += ["--num_processes", str(self.n_processes)]
         if several:
-            command += ["--main_process_port", "0"]  # any free one: others may train on this machine
-        # accelerate gives a process one thread unless it is told otherwise.
+            command += ["--main_process_port", "0"]  # any free port: other trainings may run on this machine
+        # By default accelerate gives each process one thread.
         n_threads = (os.cpu_count() or 1) // (self.n_processes * n_side_by_side)
         command += ["--num_cpu_threads_per_process", str(max(1, n_threads))]
         command += ["-m", "experts.qwen2vl.train", *arguments]
         return [*command, "--sharded"] if self.kind == "fsdp" else command
 
     def environment(self) -> Mapping[str, str]:
-        """This process's environment with these GPUs only: whatever is visible, the trainer takes."""
+        """This process's environment with only these GPUs visible: the trainer takes every GPU that it sees."""
         return {**os.environ, _VISIBLE: ",".join(self.gpus)} if self.gpus else os.environ
 
 
 def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> list[int]:
-    """Train one adapter on each launch's devices, all at the same time; the exit codes.
+    """Train one adapter per launch, with these arguments, all at the same time; returns the exit codes in order.
 
     Raises:
         SettingsError: accelerate is not installed.
     """
     if find_spec("accelerate") is None:
         raise SettingsError(missing_package("training a Qwen2-VL adapter", "accelerate", "train"))
-    processes: list[subprocess.Popen] = []
+    processes: list[subprocess.Popen[bytes]] = []
     try:
         for launch, words in zip(launches, arguments, strict=True):
-            # A session of its own, because the launcher has children: they must not outlive this process.
+            # In its own session, so that the launcher's children end with it: none may outlive this process.
             command = launch.command(words, len(launches))
             processes.append(subprocess.Popen(command, env=launch.environment(), start_new_session=True))
         return [process.wait() for process in processes]
@@ -109,7 +100,7 @@ def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[st
 
 
 def _gpus() -> tuple[str, ...]:
-    """What names each GPU of this process, for the environment of another."""
+    """The GPUs of this process, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
     n_gpus = torch.cuda.device_count()
@@ -118,5 +109,5 @@ def _gpus() -> tuple[str, ...]:
 
 
 def _settings(name: str) -> str:
-    """Path of a file of launch settings that ships with the package."""
+    """Path of one of the package's accelerate settings files."""
     return str(resources.files("experts.qwen2vl.training").joinpath("accelerate", name))

@@ -1,4 +1,4 @@
-"""The one Qwen2-VL base that both experts share, and its two adapters."""
+"""The Qwen2-VL base that the experts of both tasks share, and its two adapters."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from mire.settings import Qwen2VL
 
 @dataclass
 class Base:
-    """A loaded base: ``name`` as in the settings, ``fingerprint`` tells its weights from others'."""
+    """A loaded base: ``name`` as in the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``)."""
 
     name: str
     model: Any
@@ -37,17 +37,19 @@ class Base:
 
     @property
     def image_pad(self) -> int:
+        """The token id of a picture's token."""
         return int(self.model.config.image_token_id)
 
     @property
     def pad(self) -> int:
+        """The token id of padding."""
         return int(self.tokenizer.pad_token_id)
 
     def attach(self, task: Task, folder: Path) -> None:
-        """Load a PEFT folder as the adapter of ``task``; the base stays one.
+        """Load a PEFT folder as the adapter of ``task``; all adapters share the base's weights.
 
         Raises:
-            PanelError: the adapter was trained on other weights, its keys do not match, or it does nothing.
+            PanelError: the adapter was trained on other weights, its keys do not match, or it changes nothing.
         """
         from peft import PeftModel
 
@@ -66,13 +68,13 @@ class Base:
         self._adapted.eval()
 
     def compile(self) -> None:
-        """Let the layers be compiled when they are next used."""
+        """Have the layers compiled at their next call."""
         if not self._compiled:
             compile_layers(self.model)
             self._compiled = True
 
     def adapted(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` active, until another task's is asked for.
+        """The model with the adapter of ``task`` active, until another task is asked for.
 
         Raises:
             PanelError: the adapter is not loaded.
@@ -83,9 +85,9 @@ class Base:
 
 
 def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None) -> Base:
-    """Load the base that the settings name: ``nano`` (built when missing), a folder, or a hub name.
+    """Load the base that the settings name: ``nano`` (built if it is missing), a folder, or a hub name.
 
-    Unless told otherwise on the first GPU in bfloat16, or on the CPU in float32.
+    By default it is loaded on the first GPU in bfloat16, or without a GPU on the CPU in float32.
 
     Raises:
         PanelError: no such folder, or the hub cannot be reached.
@@ -118,9 +120,9 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
 
 
 def compile_layers(model: Any) -> None:
-    """Let every layer of both towers of a Qwen2-VL be compiled where it stands, when it is next used.
+    """Have every layer of a Qwen2-VL's language model and vision tower compiled at its next call.
 
-    Layers of a tower are alike, so one graph serves all; its lengths are symbols, so it serves all batches.
+    The layers of a tower are alike, so one graph serves all; its lengths are symbolic, so it serves all batches.
     """
     for layer in (*model.model.visual.blocks, *model.model.language_model.layers):
         layer.compile(dynamic=True)

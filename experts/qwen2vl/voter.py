@@ -1,4 +1,4 @@
-"""The Qwen2-VL expert of one task as a voter."""
+"""The Qwen2-VL expert of one task, as a voter."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experts.qwen2vl.adapter import Manifest, check_manifest, read_manifest
 from experts.qwen2vl.base import Base, load_base
@@ -25,21 +25,24 @@ from mire.samples import Sample
 from mire.settings import Qwen2VL
 from mire.votes import Vote
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from experts.qwen2vl.inputs.batch import Batch
+
 logger = logging.getLogger(__name__)
 
-MAX_PADDING = 0.1
-WINDOW = 512
-"""Samples whose pictures are held in memory together, where batches are padded."""
 BUCKET = 256
-"""Compiled, lengths are multiples of this: what a graph assumes of one then holds for all."""
+"""With compiled layers row lengths are multiples of this: what a graph assumes of one length then holds for all."""
 
-Scored = tuple[Sequence[EncodedPrompt], Any]
-"""Prompts, and their labels' probabilities (prompts, n_labels) as a tensor."""
+Scored = tuple[Sequence[EncodedPrompt], "Tensor"]
+"""Prompts, and their labels' probabilities (prompts, n_labels), on the device."""
 
 
 @dataclass(frozen=True)
 class Qwen2VLVoter(VoterClass[Qwen2VL]):
-    """Scores every live label in one forward pass of the base with the task's adapter."""
+    """Scores every label that is not disabled in one forward pass of the base with the task's adapter."""
 
     base: Base
     taxonomy: Taxonomy
@@ -97,26 +100,27 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         return self.encoder.label_trie(self.taxonomy)
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        """Every sample gets a vote: an unreadable picture is shown to the model as a grey one.
+        """Score samples; one without a readable picture is scored with a grey picture.
 
-        None only where a sample alone does not fit into the device's memory.
+        None stands for a sample that on its own does not fit into the device's memory.
         """
-        n = self._n_at_once(len(samples))
+        n = self._n_side_by_side(len(samples))
         with side_by_side(n) as pool:
-            votes = self.score(self._prompts(samples, pool, n), pool, n, most=-(-len(samples) // n))
+            votes = self.score(self._prompts(samples, pool, n), pool, n, max_prompts=-(-len(samples) // n))
         return [votes.get(sample.id) for sample in samples]
 
-    def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, most: int) -> dict[str, Vote]:
-        """Votes by sample: batches of at most ``most`` prompts, ``n`` of them under way in the pool."""
+    def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, max_prompts: int) -> dict[str, Vote]:
+        """Votes by sample id; the pool scores ``n`` rows of at most ``max_prompts`` prompts at the same time."""
         model = self.base.adapted(self.taxonomy.task)
+        rows = pack_by_token_budget(prompts, self.settings.token_budget, len(self.trie.inner), max_prompts)
         votes: dict[str, Vote] = {}
-        # Read only once the next batch is under way, so that a GPU is never without work.
-        for scored in prefetch(pool, partial(self._score, model), self._batches(prompts, most), n):
+        # A row's result is read only after the next row was started, so that a GPU always has work.
+        for scored in prefetch(pool, partial(self._score, model), rows, n):
             votes |= self._read(scored)
         return votes
 
-    def _n_at_once(self, n_samples: int) -> int:
-        """Batches that are scored side by side."""
+    def _n_side_by_side(self, n_samples: int) -> int:
+        """Rows that are scored at the same time: one per thread on a CPU, one on a GPU or with compiled layers."""
         import torch
 
         return 1 if self._on_gpu or self.settings.compile else max(1, min(torch.get_num_threads(), n_samples))
@@ -126,7 +130,7 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         return bool(self.base.model.device.type == "cuda")
 
     def _read(self, scored: Sequence[Scored]) -> dict[str, Vote]:
-        """Votes by sample; waits for the device."""
+        """Votes by sample id; waits for the device."""
         return {
             prompt.sample_id: Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
             for prompts, rows in scored
@@ -134,17 +138,17 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         }
 
     def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[Scored]:
-        """Label probabilities of prompts, on the device; a batch that does not fit into memory is halved."""
+        """Label probabilities of one row; a row that does not fit into memory is halved."""
         import torch
 
         from experts.qwen2vl.model.scoring import label_log_likelihoods
 
         try:
             with torch.inference_mode():
-                batch = self._collated(prompts, model.device)
+                batch = self._pack(prompts, model.device)
                 return [(prompts, label_log_likelihoods(model, batch, self.trie).softmax(dim=-1))]
         except torch.OutOfMemoryError:
-            pass  # the exception holds on to the pass's tensors; they are free from here on
+            pass  # the exception keeps the pass's tensors alive; after this block they are freed
         torch.cuda.empty_cache()
         middle = len(prompts) // 2
         if not middle:
@@ -155,27 +159,16 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         logger.info(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
         return self._score(model, prompts[:middle]) + self._score(model, prompts[middle:])
 
-    def _collated(self, prompts: Sequence[EncodedPrompt], device: Any) -> Any:
-        from experts.qwen2vl.inputs.batch import collate, pack
+    def _pack(self, prompts: Sequence[EncodedPrompt], device: "torch.device") -> "Batch":
+        """The row of prompts, on the device."""
+        from experts.qwen2vl.inputs.batch import pack
 
-        padding = {"image_pad": self.base.image_pad, "pad": self.base.pad}
         multiple = BUCKET if self.settings.compile else 1
-        make_batch = pack if self.settings.attention == "packed" else collate
-        batch = make_batch(prompts, self.trie, **padding, multiple=multiple)
+        batch = pack(prompts, self.trie, image_pad=self.base.image_pad, pad=self.base.pad, multiple=multiple)
         return (batch.pin_memory() if device.type == "cuda" else batch).to(device)
 
-    def _batches(self, prompts: Iterable[EncodedPrompt], most: int) -> Iterator[list[EncodedPrompt]]:
-        """Prompts within the token budget, as soon as so many are read; padded rows wait for others of like length."""
-        budget, n_inner = self.settings.token_budget, len(self.trie.inner)
-        if self.settings.attention == "packed":
-            yield from pack_by_token_budget(prompts, budget, n_inner, most)
-            return
-        queue = iter(prompts)
-        while window := sorted(islice(queue, WINDOW), key=len):
-            yield from fill_batches(window, budget, n_inner)
-
     def _prompts(self, samples: Sequence[Sample], pool: Executor, n: int) -> Iterator[EncodedPrompt]:
-        """Encoded samples in order; their pictures are decoded ahead, in other processes or in the pool's n threads."""
+        """Encoded samples in order; worker processes or the pool's ``n`` threads decode pictures in advance."""
         load, paths = self.encoder.load, [path for sample in samples for path in sample.images]
         if self.settings.input_workers is None and not self._on_gpu:
             loaded = prefetch(pool, load, paths, AHEAD * n)
@@ -187,9 +180,10 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
 
 @contextmanager
 def side_by_side(n: int) -> Iterator[Executor]:
-    """Threads that work on ``n`` batches side by side and share torch's cores; one batch is worked on here, by all.
+    """A pool of ``n`` threads among which torch's cores are divided; for n = 1 the caller's thread, with all cores.
 
-    A CPU's cores wait less for one another with a batch each, and meanwhile read what comes next.
+    With a row per core the cores of a CPU wait less for one another than with one row for all, and a core that has
+    finished its row already decodes the pictures of the next.
     """
     if n == 1:
         yield InlineExecutor()
@@ -205,26 +199,8 @@ def side_by_side(n: int) -> Iterator[Executor]:
         torch.set_num_threads(n_cores)
 
 
-def fill_batches(prompts: Sequence[EncodedPrompt], budget: int, n_inner: int) -> Iterator[list[EncodedPrompt]]:
-    """Cut prompts, sorted by length, into batches of at most ``budget`` tokens (or one prompt).
-
-    Padding and the trie's nodes count. A batch ends early where more than ``MAX_PADDING`` of it would be padding.
-    """
-    batch: list[EncodedPrompt] = []
-    n_tokens = 0
-    for prompt in prompts:
-        width, size = len(prompt) + n_inner, len(batch) + 1
-        n_tokens += width
-        if batch and (size * width > budget or n_tokens < (1 - MAX_PADDING) * size * width):
-            yield batch
-            batch, n_tokens = [], width
-        batch.append(prompt)
-    if batch:
-        yield batch
-
-
 def prompt_encoder(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> PromptEncoder:
-    """How this configuration turns samples of a task into prompts."""
+    """The encoder that turns samples of the taxonomy's task into prompts, as the settings say."""
     return PromptEncoder(
         tokenizer=base.tokenizer,
         task=taxonomy.task,
@@ -236,7 +212,7 @@ def prompt_encoder(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> PromptE
 
 
 def manifest(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> Manifest:
-    """What an adapter that is trained or used with these settings declares."""
+    """The manifest that an adapter must have to be used with these settings; a trained adapter gets it."""
     return Manifest(
         task=taxonomy.task,
         base=base.name,

@@ -20,11 +20,11 @@ FRAME_VALUES = PATCH_VALUES // 2
 BytesPerNumber = Literal[2, 4]
 """Bytes of a number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
 
-KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (32, 16, 28), 2: (28, 8, 21)}
+KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (36, 16, 28), 2: (28, 8, 21)}
 """Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
 the adapters' rank. Counted on transformers 5.23 and PEFT 0.21, bfloat16 under autocast, with torch's hooks on saved
 tensors (``tests/mire/doctor/test_training_cost.py`` counts them again)."""
-KEPT_FOR_DROPOUT: dict[BytesPerNumber, tuple[int, int]] = {4: (40, 4), 2: (24, 4)}
+KEPT_FOR_DROPOUT: dict[BytesPerNumber, tuple[int, int]] = {4: (36, 4), 2: (24, 4)}
 """The same for dropout in the adapters: its masks and what it puts out. A GPU's masks are smaller."""
 KEPT_BY_BLOCK: dict[BytesPerNumber, tuple[int, int]] = {4: (57, 16), 2: (35, 10)}
 """Bytes a patch of one vision block with adapters and dropout: for each of its width and its MLP's width."""
@@ -167,7 +167,7 @@ class TrainingCost:
         return {
             "base": self._base(),
             "adapter and its gradients": self.n_adapter * (4 + 4 + averaging),
-            "optimiser": self.n_adapter * 8 // (self.n_devices if self.kind == "zero2" else 1),
+            "optimiser": self.n_adapter * 8,
             "kept activations": self._kept(),
             "working memory": max(self.transient_bytes.values()),
         }
@@ -203,7 +203,7 @@ class TrainingCost:
         return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
 
     def _kept(self) -> int:
-        """What the backward pass needs: of every layer, or with checkpoints its input only; the mask, the pixels.
+        """What the backward pass needs: of every layer, or with checkpoints its input only; the pixels.
 
         Of the last layer little more than the places that are read.
         """
@@ -217,8 +217,7 @@ class TrainingCost:
         )
         block = shape.vision * self.width if checkpoints else self._of_block()
         blocks = shape.depth * block if self.lora.vision else 0
-        mask = tokens * self.row.length * self.width
-        return layers + mask + patches * (blocks + FRAME_VALUES * self.width)
+        return layers + patches * (blocks + FRAME_VALUES * self.width)
 
     def _of_frozen_block(self) -> int:
         """Bytes a patch of a vision block without adapters at work: eight of its width, two of its MLP's."""

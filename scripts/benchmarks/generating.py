@@ -1,11 +1,12 @@
-"""The ways that others take: generating the label, and one pass for every label."""
+"""The usual ways to classify, for comparison: generating the label, and one pass per label."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from experts.qwen2vl.inputs.batch import collate, normalise
+from experts.qwen2vl.inputs.batch import normalise, pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.pictures import TEMPORAL
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
@@ -27,14 +28,11 @@ def generate(
 
 def generation_inputs(model: Any, prompts: Sequence[EncodedPrompt], *, image_pad: int, pad: int) -> dict[str, Any]:
     """What a processor would give: ids padded on the left, an ordinary mask, normalised pixels."""
-    batch = collate(prompts, NO_LABELS, image_pad=image_pad, pad=pad).to(model.device)
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
-    width = batch.ids.shape[1]
-    inputs = {
-        "input_ids": batch.ids,
-        "attention_mask": (torch.arange(width, device=model.device) >= width - lengths[:, None]).long(),
-        "mm_token_type_ids": batch.mm_token_type_ids,
-    }
+    batch = pack(prompts, NO_LABELS, image_pad=image_pad, pad=pad).to(model.device)
+    rows = batch.ids[0].split([len(prompt) for prompt in prompts])
+    ids = pad_sequence(list(rows), batch_first=True, padding_value=pad, padding_side="left")
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
+    inputs = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": (ids == image_pad).int()}
     if batch.pixels is not None:
         inputs["pixel_values"] = normalise(batch.pixels, next(model.parameters()).dtype, n_frames=TEMPORAL)
         inputs["image_grid_thw"] = batch.grids
@@ -50,7 +48,7 @@ def separate_passes(
     pad: int,
     size: int,
 ) -> list[int]:
-    """The best label of each prompt by one pass a label: the whole text again, with the label behind it."""
+    """The best label of each prompt by one pass per label: the whole text again, followed by the label."""
     scores = []
     for label in labels:
         longer = [EncodedPrompt(p.sample_id, (*p.ids, *label), p.pictures, ()) for p in prompts]

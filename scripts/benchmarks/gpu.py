@@ -3,8 +3,8 @@
     python -m scripts.benchmarks.gpu                   # Qwen2-VL-7B on the GPU
     python -m scripts.benchmarks.gpu --shape nano      # the same steps in two minutes, on a CPU too
 
-Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass with the
-adapter apart and padded rows, with it merged, with packed rows, and with compiled layers; then LoRA training steps.
+Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass over
+packed rows with the adapter apart, with it merged, and with compiled layers; then LoRA training steps.
 Prints one table and one JSON line.
 """
 
@@ -20,7 +20,7 @@ from mire.cli import run
 from scripts.benchmarks.machine import best_of, count_flops, matmul_rate
 
 N_TEXT = 350
-COMPILED = "ours, merged, packed, compiled"
+COMPILED = "ours, merged, compiled"
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,10 @@ def scoring_rows(bench: Bench, sizes: Sequence[int], token_budget: int, *, compi
         # Once: a merge starts from the weights that it finds.
         MergedModel(bench.model).use("image")
         rows += [row("ours, merged", n_visual) for n_visual in sizes]
-        rows += [row("ours, merged, packed", n_visual, packed=True) for n_visual in sizes]
         if compiled:
-            flops_of |= {(n, COMPILED): flops_of[n, "ours, merged, packed"] for n in sizes}
+            flops_of |= {(n, COMPILED): flops_of[n, "ours, merged"] for n in sizes}
             compile_layers(bench.model.get_base_model())
-            rows += [row(COMPILED, n_visual, packed=True, multiple=BUCKET) for n_visual in sizes]
+            rows += [row(COMPILED, n_visual, multiple=BUCKET) for n_visual in sizes]
     bench.model.base_model.enable_adapter_layers()
     return rows
 
@@ -110,21 +109,17 @@ def flops_of_each(call: Callable[[Sequence[Any]], Any], screens: Sequence[Any]) 
     return count_flops(partial(call, screens[:2])) / 2
 
 
-def best_labels(
-    bench: Bench, trie: Any, token_budget: int, screens: Sequence[Any], *, packed: bool = False, multiple: int = 1
-) -> list[int]:
-    """Places of the best labels of all screens; read at the end, so that the GPU never waits for the reader."""
+def best_labels(bench: Bench, trie: Any, token_budget: int, screens: Sequence[Any], *, multiple: int = 1) -> list[int]:
+    """Indices of the best labels of all screens; read at the end, so that the GPU never waits for the reader."""
     import torch
 
-    from experts.qwen2vl.inputs.batch import collate, pack
+    from experts.qwen2vl.inputs.batch import pack
     from experts.qwen2vl.inputs.rows import pack_by_token_budget
     from experts.qwen2vl.model.scoring import label_log_likelihoods
-    from experts.qwen2vl.voter import fill_batches
 
-    fill, make_batch = (pack_by_token_budget, pack) if packed else (fill_batches, collate)
     best = []
-    for prompts in fill(screens, token_budget, len(trie.inner)):
-        batch = make_batch(prompts, trie, image_pad=bench.model.config.image_token_id, pad=0, multiple=multiple)
+    for prompts in pack_by_token_budget(screens, token_budget, len(trie.inner)):
+        batch = pack(prompts, trie, image_pad=bench.model.config.image_token_id, pad=0, multiple=multiple)
         batch = batch.pin_memory() if bench.device == "cuda" else batch
         best.append(label_log_likelihoods(bench.model, batch.to(torch.device(bench.device)), trie).argmax(1))
     return list(torch.cat(best).tolist())

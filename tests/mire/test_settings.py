@@ -62,6 +62,16 @@ def test_faults_name_the_entry(tmp_path: Path, text: str, message: str) -> None:
         load_settings(str(path))
 
 
+def test_settings_that_name_packed_rows_load_and_padded_ones_are_refused(tmp_path: Path) -> None:
+    now = load_settings("nano")
+    body = json.loads(now.model_dump_json())
+    (tmp_path / "settings.json").write_text(json.dumps(body | {"qwen2vl": body["qwen2vl"] | {"attention": "packed"}}))
+    assert load_settings(str(tmp_path / "settings.json")) == now
+    padded = r"qwen2vl: Value error, attention 'padded' no longer exists; remove the entry: packed rows give the same"
+    with pytest.raises(SettingsError, match=padded):
+        load_settings("nano", ["qwen2vl.attention=padded"])
+
+
 def test_overrides_change_single_entries() -> None:
     usual = load_settings("qwen2-vl-7b")
     settings = load_settings(

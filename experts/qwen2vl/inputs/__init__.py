@@ -1,1 +1,1 @@
-"""From samples to tensors: prompts, pictures, the label trie, batches."""
+"""From samples to tensors: prompts, pictures, the label trie, packed rows."""

@@ -1,4 +1,4 @@
-"""The label trie: every label's tokens as one tree that hangs off the prompt's last token."""
+"""The label trie: the tokens of all labels as one tree that follows the prompt's last token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class LabelTrie:
-    """The token sequences of a closed label set, their shared heads stored once.
+    """The token sequences of a closed label set, shared prefixes stored once.
 
     Node n holds ``tokens[n]`` and follows node ``parents[n]``; -1 stands for the prompt's last token.
     Parents come before their children. ``paths[k]`` lists the nodes of label k from its first token to the
@@ -46,25 +46,25 @@ class LabelTrie:
 
     @cached_property
     def inner(self) -> tuple[int, ...]:
-        """The nodes that have children: only they are run; a leaf's probability is read at its parent."""
+        """The nodes that have children. Only they enter the model; a leaf's probability is read at its parent."""
         followed = set(self.parents)
         return tuple(node for node in range(len(self.tokens)) if node in followed)
 
     @cached_property
-    def rows(self) -> dict[int, int]:
-        """Where each inner node (and -1, the prompt's last token) stands among the positions that are read."""
-        return {-1: 0} | {node: row for row, node in enumerate(self.inner, start=1)}
+    def read_indices(self) -> dict[int, int]:
+        """The index of each inner node among the positions that are read; -1, the prompt's last token, has index 0."""
+        return {-1: 0} | {node: index for index, node in enumerate(self.inner, start=1)}
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """Number of tokens from the prompt's last token to each node (its children's depth is one more)."""
+        """Number of tokens from the prompt's last token to each node: 1 for a label's first token."""
         depths: list[int] = []
         for parent in self.parents:
             depths.append(1 if parent < 0 else depths[parent] + 1)
         return tuple(depths)
 
     def ancestors(self, node: int) -> tuple[int, ...]:
-        """The node itself and all nodes above it."""
+        """The node itself and all nodes above it, from the bottom up."""
         chain = []
         while node >= 0:
             chain.append(node)

@@ -1,6 +1,6 @@
-"""Several prompts with their tries in one row without padding, and an attention that keeps them apart."""
+"""Several prompts with their label tries in one row without padding, and an attention that keeps them apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -12,86 +12,110 @@ from torch.nn.functional import scaled_dot_product_attention
 
 @dataclass(frozen=True)
 class PackedLayout:
-    """Where the prompts of a packed row stand, and what each of its tokens sees.
+    """Which tokens of a packed row belong together, and which positions are read.
 
-    A document is a prompt and the trie's inner nodes behind it. ``runs`` lists (documents, tokens of each
-    one's prompt) for neighbours of equal length; ``n_padding`` tokens that nobody reads end the row.
-    ``sees`` (n_read_positions, n_inner) says which nodes are seen from each place that is read: the prompt's last
-    token, then the nodes. ``places`` are those places of all documents in order, counted in the row.
+    A document is a prompt followed by the trie's inner nodes. Documents follow one another in the row, and no
+    document attends to another.
+
+    - ``run_lengths``: for each run of neighbouring documents of equal length (documents, tokens per prompt).
+    - ``node_mask`` (n_read_positions, n_inner) bool: which nodes each position that is read attends to. These
+      positions are the prompt's last token, then the nodes.
+    - ``read_positions`` (documents * n_read_positions,) int64: their indices in the row, document by document.
+    - ``n_padding``: tokens at the end of the row that attend to nothing and that nothing attends to.
     """
 
-    runs: tuple[tuple[int, int], ...]
-    sees: Tensor
-    places: Tensor
+    run_lengths: tuple[tuple[int, int], ...]
+    node_mask: Tensor
+    read_positions: Tensor
     n_padding: int = 0
 
     @classmethod
     def of(cls, lengths: Sequence[int], tree: Tensor, n_padding: int = 0) -> "PackedLayout":
-        """The layout of prompts of these lengths; ``tree`` (n_inner, n_inner) is what each node sees."""
+        """The layout of prompts of ``lengths`` tokens.
+
+        ``tree`` (n_inner, n_inner) bool says which nodes each node attends to.
+        """
         n_inner = len(tree)
         ends = torch.tensor(lengths).add(n_inner).cumsum(0)
         return cls(
-            runs=tuple((len(list(run)), length) for length, run in groupby(lengths)),
-            sees=torch.cat([tree.new_zeros(1, n_inner), tree]),
-            places=(ends[:, None] + torch.arange(-1 - n_inner, 0)).flatten(),
+            run_lengths=tuple((len(list(run)), length) for length, run in groupby(lengths)),
+            node_mask=torch.cat([tree.new_zeros(1, n_inner), tree]),
+            read_positions=(ends[:, None] + torch.arange(-1 - n_inner, 0)).flatten(),
             n_padding=n_padding,
         )
 
+    @property
+    def n_read_positions(self) -> int:
+        """Positions that are read per document."""
+        return len(self.node_mask)
+
     def to(self, device: torch.device, non_blocking: bool = True) -> "PackedLayout":
-        """The same on another device."""
-        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in ("sees", "places")}
-        return replace(self, **moved)
+        """The same layout on another device."""
+        return replace(
+            self,
+            node_mask=self.node_mask.to(device, non_blocking=non_blocking),
+            read_positions=self.read_positions.to(device, non_blocking=non_blocking),
+        )
 
     def pin_memory(self) -> "PackedLayout":
-        """The same in memory that a GPU copies from without waiting."""
-        return replace(self, sees=self.sees.pin_memory(), places=self.places.pin_memory())
+        """The same layout in page-locked memory, from which a GPU copies asynchronously."""
+        return replace(self, node_mask=self.node_mask.pin_memory(), read_positions=self.read_positions.pin_memory())
 
-    # Its loop is as long as the row has runs: compiled, every batch would be a graph of its own.
+    # The loop is as long as the row has runs: compiled, every batch would need its own graph.
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attention of a row, (1, heads, tokens, size) to (1, tokens, heads, size); no document sees another.
+        """Attention within each document of a row of S tokens.
 
-        ``query`` holds every token of the row, or only those at ``places``; so does what is given back.
+        ``query`` (1, heads, n, size) holds all S tokens, or only those at ``read_positions``; ``key`` and ``value``
+        are (1, key heads, S, size). The result is (1, n, heads, size), zero for padding.
         """
-        n_read_positions, n_inner = self.sees.shape
+        n_read, n_inner = self.node_mask.shape
         whole = query.shape[2] == key.shape[2]
         parts = []
         start = first = 0
-        for (n, length), mask in zip(self.runs, self._masks, strict=True):
+        for (n, length), mask in zip(self.run_lengths, self._run_masks, strict=True):
             size = length + n_inner
             keys, values = unpack_run(key, start, n, size), unpack_run(value, start, n, size)
-            reads = unpack_run(query, start, n, size) if whole else unpack_run(query, first, n, n_read_positions)
+            queries = unpack_run(query, start, n, size) if whole else unpack_run(query, first, n, n_read)
             rows = []
             if whole:
                 before = slice(length - 1)
-                rows = [_causal(reads[:, :, before], keys[:, :, before], values[:, :, before], scale)]
-                reads = reads[:, :, length - 1 :]
-            rows.append(_seeing(reads, keys, values, mask, scale))
+                rows = [_attend_causally(queries[:, :, before], keys[:, :, before], values[:, :, before], scale)]
+                queries = queries[:, :, length - 1 :]
+            rows.append(_attend_masked(queries, keys, values, mask, scale))
             parts.append(torch.cat(rows, dim=2).transpose(1, 2).flatten(0, 1))
-            start, first = start + n * size, first + n * n_read_positions
+            start, first = start + n * size, first + n * n_read
         if whole and self.n_padding:
             parts.append(parts[-1].new_zeros(self.n_padding, *parts[-1].shape[1:]))
         return torch.cat(parts)[None]
 
     @cached_property
-    def _masks(self) -> list[Tensor]:
-        """For each run what its read places see: the whole prompt, and of the trie what ``sees`` says."""
-        prompts: Iterator[int] = (length for _, length in self.runs)
-        return [torch.cat([self.sees.new_ones(len(self.sees), length), self.sees], dim=1) for length in prompts]
+    def _run_masks(self) -> list[Tensor]:
+        """For each run what its read positions attend to, (n_read_positions, prompt + n_inner): all of the prompt."""
+        return [
+            torch.cat([self.node_mask.new_ones(self.n_read_positions, length), self.node_mask], dim=1)
+            for _, length in self.run_lengths
+        ]
 
 
 def unpack_run(row: Tensor, start: int, n: int, size: int) -> Tensor:
-    """``n`` neighbours of ``size`` tokens as a batch: (1, heads, tokens, d) to (n, heads, size, d)."""
-    return row[0, :, start : start + n * size].unflatten(1, (n, size)).transpose(0, 1)
+    """``n`` neighbours of ``size`` tokens from ``start`` on, as a batch: (1, heads, S, d) to (n, heads, size, d)."""
+    _, heads, _, width = row.shape
+    return row[0, :, start : start + n * size].reshape(heads, n, size, width).transpose(0, 1)
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+def _attend_causally(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Causal attention; ``query`` (n, heads, tokens, size), ``key`` and ``value`` (n, key heads, tokens, size)."""
     grouped = query.shape[1] != key.shape[1]
     return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
 
 
-def _seeing(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """Attention through a mask (queries, keys); heads that share a key stand side by side as further queries."""
+def _attend_masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Attention through one boolean mask (queries, keys) for all documents.
+
+    ``query`` is (n, heads, queries, size), ``key`` and ``value`` (n, key heads, keys, size). Heads that share a key
+    are folded into further queries, so that no key is copied.
+    """
     n, heads, n_queries, size = query.shape
     group = heads // key.shape[1]
     folded = query.reshape(n, key.shape[1], group * n_queries, size)

@@ -1,8 +1,8 @@
 """Pictures as Qwen2-VL's vision tower takes them: resized to whole 28-pixel cells, cut into patches.
 
-The same arithmetic as transformers' Qwen2VLImageProcessor (a test compares them), but on one uint8 array
-a picture: no duplicated frame until the model needs it. torch resizes, as it does there: four times as fast as
-Pillow, and at most one level of 255 away from it.
+The same arithmetic as transformers' Qwen2VLImageProcessor (a test compares them), but each picture is one uint8
+array, and its frame is not duplicated. torch resizes, as it does there: four times as fast as Pillow, and at most one
+level of 255 away from it.
 """
 
 import math
@@ -20,19 +20,26 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PATCH = 14
+"""Side of a patch in pixels."""
 MERGE = 2
+"""Side of the square of patches that become one visual token."""
 CELL = PATCH * MERGE
-"""Side of the square of pixels behind one visual token."""
+"""Side of that square in pixels."""
 TEMPORAL = 2
+"""Frames that the patch embedding's kernel spans."""
 MAX_ASPECT = 200
+"""The longest side ratio that is kept."""
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
-"""CLIP's normalisation, which Qwen2-VL keeps."""
+"""CLIP's normalisation, which Qwen2-VL uses: of the red, green and blue values in 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Patches:
-    """One picture. ``pixels``: uint8 of shape (rows * columns, 3 * 14 * 14), in merge order."""
+    """One picture of ``rows`` x ``columns`` patches.
+
+    ``pixels`` (rows * columns, 3 * 14 * 14) uint8: the four patches of a visual token follow one another.
+    """
 
     pixels: NDArray[np.uint8]
     rows: int
@@ -40,6 +47,7 @@ class Patches:
 
     @property
     def n_tokens(self) -> int:
+        """Visual tokens."""
         return self.rows * self.columns // MERGE**2
 
     @property
@@ -49,10 +57,11 @@ class Patches:
 
 
 def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """Height and width in whole cells, within the pixel limits, the aspect kept as far as cells allow.
+    """The size in pixels, height and width, to which a picture is resized.
 
-    Qwen2-VL's ``smart_resize``. A side ratio beyond ``MAX_ASPECT`` is cut to it first, where the original
-    raises an error.
+    Both are multiples of ``CELL``, their product is within the limits, and the aspect ratio is kept as far as that
+    allows: Qwen2-VL's ``smart_resize``. The original raises an error for a side ratio beyond ``MAX_ASPECT``; here the
+    shorter side is first lengthened to that ratio.
     """
     height, width = max(height, math.ceil(width / MAX_ASPECT)), max(width, math.ceil(height / MAX_ASPECT))
     tall, wide = round(height / CELL) * CELL, round(width / CELL) * CELL
@@ -68,13 +77,13 @@ def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tu
 
 
 def load_patches(path: Path, *, min_pixels: int, max_pixels: int) -> tuple[Patches, str | None]:
-    """A picture's patches, and why they are those of a grey one where it cannot be read."""
+    """A picture's patches and None; for an unreadable file a grey picture's patches and the reason."""
     picture, problem = load_or_fallback(path)
     return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels), problem
 
 
 def outline(path: Path, *, min_pixels: int, max_pixels: int) -> Patches:
-    """A picture's shape in patches, without pixels; only the file's head is read."""
+    """A picture's shape in patches, without pixels; only the file's header is read."""
     try:
         width, height = picture_size(path)
     except DataError:
@@ -84,7 +93,7 @@ def outline(path: Path, *, min_pixels: int, max_pixels: int) -> Patches:
 
 
 def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int) -> Patches:
-    """Resize an RGB picture (bicubic) and cut it into patches, 2x2 neighbours side by side."""
+    """Resize an RGB picture (bicubic) and cut it into patches; the four of a visual token follow one another."""
     import torch
 
     tall, wide = fit_size(picture.height, picture.width, min_pixels=min_pixels, max_pixels=max_pixels)

@@ -1,4 +1,4 @@
-"""Prompts as token ids: the chat frame, the two layouts, image slots that only we can open."""
+"""Prompts as token ids: the chat frame, the two layouts, and image slots that a user's text cannot forge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from mire.samples import Sample
 
 Layout = Literal["official", "compact"]
 Loaded = tuple[Patches, str | None]
-"""A picture, and why it is a grey one."""
+"""A picture, and for a grey one that replaces an unreadable file the reason, else None."""
 
 SYSTEM = "You are a helpful assistant."
 END_OF_TURN = "<|im_end|>"
@@ -24,7 +24,7 @@ COMPACT_QUESTION: dict[Task, str] = {"image": "这张图片是什么页面?", "d
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """A prompt ready for the model: token ids, and the pictures behind its image slots, in order."""
+    """A prompt ready for the model: token ids, the pictures of its image slots in order, and the problems met."""
 
     sample_id: str
     ids: tuple[int, ...]
@@ -39,10 +39,10 @@ class EncodedPrompt:
 class PromptEncoder:
     """Turns samples into token ids.
 
-    The text between the frame's own tokens is tokenised with special tokens split, so a shopper who
-    writes ``<|im_end|>`` or ``<|image_pad|>`` writes ordinary text. ``official`` is the challenge's
-    wording, token for token what LLaMA-Factory's ``qwen2_vl`` template makes of it; ``compact`` leaves
-    the instruction and the label list out, since the label set is closed anyway.
+    Text between the frame's own tokens is tokenised with special tokens split, so ``<|im_end|>`` or
+    ``<|image_pad|>`` in a user's words is ordinary text. The layout ``official`` is the challenge's wording, token for
+    token what LLaMA-Factory's ``qwen2_vl`` template makes of it; ``compact`` omits the instruction and the label list,
+    since only labels can be predicted anyway. ``max_tokens`` bounds a prompt without the label trie.
     """
 
     tokenizer: Any
@@ -53,11 +53,11 @@ class PromptEncoder:
     max_tokens: int
 
     def encode(self, sample: Sample, loaded: Sequence[Loaded] | None = None) -> EncodedPrompt:
-        """Token ids and patches of one sample; its pictures are read here unless ``loaded`` holds what ``load`` gave.
+        """Token ids and patches of one sample; its pictures are read here unless ``loaded`` holds ``load``'s results.
 
-        A picture that cannot be read becomes a grey one. A dialogue over ``max_tokens`` loses its oldest
-        turns, then what followed the user's last turn, then the head of that; never half a picture. An
-        instruction that leaves no room even so is replaced by the compact one. All of it is marked.
+        An unreadable picture becomes a grey one. A dialogue over ``max_tokens`` loses its oldest turns, then what
+        followed the user's last turn, then the first half of that turn, as often as needed; never half a picture.
+        An instruction that still leaves no room is replaced by the compact one. ``problems`` names all of this.
         """
         loaded = list(map(self.load, sample.images)) if loaded is None else loaded
         pictures = [patches for patches, _ in loaded]
@@ -73,26 +73,26 @@ class PromptEncoder:
         return EncodedPrompt(sample.id, tuple(ids), shown, tuple(problems))
 
     def length(self, sample: Sample) -> int:
-        """Tokens of a sample's prompt; of its pictures only the sizes are read, so a broken one may count wrong."""
+        """Tokens of a sample's prompt. Only pictures' sizes are read, so a broken picture may be counted wrongly."""
         shapes = [outline(path, min_pixels=self.min_pixels, max_pixels=self.max_pixels) for path in sample.images]
         return len(self.encode(sample, [(shape, None) for shape in shapes]))
 
     @property
     def load(self) -> Callable[[Path], Loaded]:
-        """How a picture is read; it can be sent to other processes, and needs no tokenizer there."""
+        """A function that reads one picture. It does not hold the tokenizer, so that processes can exchange it."""
         return partial(load_patches, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
 
     def label_trie(self, taxonomy: Taxonomy) -> LabelTrie:
-        """The live labels' token sequences, each with the end-of-turn token, as a trie."""
+        """The trie of the labels that are not disabled, each label's tokens followed by the end-of-turn token."""
         end = self._special(END_OF_TURN)
         return LabelTrie.build([[*self._plain(label), end] for label in taxonomy.labels])
 
     def answer_lengths(self, labels: Sequence[str]) -> list[int]:
-        """Tokens of each label's answer, the end-of-turn token not counted."""
+        """Tokens of each label, without the end-of-turn token."""
         return [len(self._plain(label)) for label in labels]
 
     def frame(self, pieces: Pieces) -> list[int]:
-        """The whole chat around a user message: system, user, and the opening of the answer."""
+        """Token ids of the whole chat around a user message: system, user, and the opening of the answer."""
         return [
             *self._turn_start("system"),
             *self._plain(SYSTEM),
@@ -104,40 +104,40 @@ class PromptEncoder:
         ]
 
     def _pieces(self, prompt: Prompt, slots: Sequence[Patches | None]) -> Pieces:
-        """What the user message says."""
+        """The user message in this layout."""
         return cut_text(prompt.text, iter(slots)) if self.layout == "official" else self._compact(prompt, slots).pieces
 
     def _compact(self, prompt: Prompt, slots: Sequence[Patches | None]) -> PromptParts:
-        """The first picture, or the dialogue, and a short question; a prompt without turns counts as a user's."""
+        """The first picture, or the dialogue, and a short question; a prompt without turns counts as one user turn."""
         question = (COMPACT_QUESTION[self.task],)
         if self.task == "image":
             first = next((picture for picture in slots if picture is not None), IMAGE_TAG)
             return PromptParts((first,), (), question, 0)
-        talk = PromptParts.of(prompt, slots)
-        turns = talk.turns or (cut_text(f"{prompt.text}\n", iter(slots)),)
-        return replace(talk, head=(), turns=turns, tail=question, last_question=max(talk.last_question, 0))
+        parts = PromptParts.of(prompt, slots)
+        turns = parts.turns or (cut_text(f"{prompt.text}\n", iter(slots)),)
+        return replace(parts, head=(), turns=turns, tail=question, last_question=max(parts.last_question, 0))
 
     def _shortened(self, prompt: Prompt, slots: Sequence[Patches | None]) -> Pieces:
-        """The prompt within the limit of tokens, or as near to it as can be."""
+        """The prompt within ``max_tokens``, or as short as it gets."""
         compact = self._compact(prompt, slots)
-        talks = [compact] if self.layout == "compact" else [PromptParts.of(prompt, slots), compact]
-        for talk in talks:
-            pieces = self._within_limit(talk)
+        candidates = [compact] if self.layout == "compact" else [PromptParts.of(prompt, slots), compact]
+        for parts in candidates:
+            pieces = self._within_limit(parts)
             if len(self.frame(pieces)) <= self.max_tokens:
                 break
         return pieces
 
-    def _within_limit(self, talk: PromptParts) -> Pieces:
-        while (excess := len(self.frame(talk.pieces)) - self.max_tokens) > 0:
-            costs = [len(self._content(turn)) for turn in talk.turns]
-            shorter = talk.without_turns(costs, excess) or talk.without_half_turn()
+    def _within_limit(self, parts: PromptParts) -> Pieces:
+        while (excess := len(self.frame(parts.pieces)) - self.max_tokens) > 0:
+            costs = [len(self._content(turn)) for turn in parts.turns]
+            shorter = parts.without_turns(costs, excess) or parts.without_half_turn()
             if shorter is None:
                 break
-            talk = shorter
-        return talk.pieces
+            parts = shorter
+        return parts.pieces
 
     def _content(self, pieces: Pieces) -> list[int]:
-        """Token ids of a message: text between the pictures' slots, tokenised in one go up to the next slot."""
+        """Token ids of a message; the text between two pictures is tokenised as one string."""
         ids: list[int] = []
         words = ""
         for piece in pieces:
@@ -161,5 +161,5 @@ class PromptEncoder:
         return int(self.tokenizer.convert_tokens_to_ids(token))
 
     def _plain(self, text: str) -> list[int]:
-        """Ids of text in which nothing is a special token, whatever it spells."""
+        """Token ids of text; what spells a special token is ordinary text."""
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])

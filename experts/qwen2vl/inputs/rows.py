@@ -5,21 +5,21 @@ from collections.abc import Iterable, Iterator
 
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
 
-Row = list[EncodedPrompt]
-
 
 def pack_by_token_budget(
-    prompts: Iterable[EncodedPrompt], budget: int, n_inner: int, most: int = sys.maxsize
-) -> Iterator[Row]:
-    """Cut prompts into rows of at most ``most``, and ``budget`` tokens (or one prompt), the trie's nodes counted.
+    prompts: Iterable[EncodedPrompt], token_budget: int, n_inner: int, max_prompts: int = sys.maxsize
+) -> Iterator[list[EncodedPrompt]]:
+    """Group prompts into rows of at most ``max_prompts`` prompts and ``token_budget`` tokens.
 
-    Within a row they are sorted, so that attention takes those of one length, and pictures of one size, together.
+    The trie's ``n_inner`` nodes count once per prompt. A prompt that exceeds the budget gets a row of its own.
+    Rows take the prompts in their order and sort them within, so that attention handles prompts of equal length, and
+    pictures of equal size, in one call.
     """
-    row: Row = []
+    row: list[EncodedPrompt] = []
     n_tokens = 0
     for prompt in prompts:
         width = len(prompt) + n_inner
-        if row and (n_tokens + width > budget or len(row) == most):
+        if row and (n_tokens + width > token_budget or len(row) == max_prompts):
             yield sorted(row, key=_shape)
             row, n_tokens = [], 0
         row.append(prompt)

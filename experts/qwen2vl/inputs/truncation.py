@@ -1,4 +1,4 @@
-"""A prompt as pieces: text, and the pictures whose slots stand between; shortening happens on whole pieces."""
+"""A prompt as pieces of text and pictures, and its shortening, which never cuts a picture."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,29 +8,30 @@ from experts.qwen2vl.inputs.pictures import Patches
 from mire.prompts import IMAGE_TAG, Prompt
 
 Pieces = tuple[str | Patches, ...]
+"""Text and pictures in their order."""
 _SPEAKER_NAMES = {"user": "用户", "agent": "客服"}
-# How the challenge's frames place a picture: on a line of its own, or behind a name ("用户: ", "Picture 1: ").
+# Where the challenge's prompts put a picture: on its own line, alone or after a name ("用户: ", "Picture 1: ").
 _OWN_LINE = re.compile(rf"^(?:[^\n:：]{{0,20}}[:：])?[ \t]*({IMAGE_TAG})[ \t\r]*$", re.MULTILINE)
 
 
 def fill_slots(prompt: Prompt, pictures: Sequence[Patches]) -> tuple[Patches | None, ...]:
-    """For each ``<image>`` tag of the prompt the picture that goes there, or None where the tag stays text.
+    """For each ``<image>`` tag of the prompt the picture that replaces it, or None if the tag stays text.
 
-    Where there are more tags than pictures somebody typed some: a tag amid other words gives way to one
-    that stands as a picture is sent. Pictures beyond the tags are not shown.
+    If there are more tags than pictures, some tags were typed by users: tags on their own line get the pictures
+    first, then tags amid other words. Pictures beyond the tags are dropped.
     """
     tags = [tag.start() for tag in re.finditer(IMAGE_TAG, prompt.text)]
     sent = {line.start(1) for line in _OWN_LINE.finditer(prompt.text)}
-    likely = sorted(range(len(tags)), key=lambda place: tags[place] not in sent)
+    likely = sorted(range(len(tags)), key=lambda index: tags[index] not in sent)
     slots = sorted(likely[: len(pictures)])
     filled: list[Patches | None] = [None] * len(tags)
-    for place, picture in zip(slots, pictures, strict=False):
-        filled[place] = picture
+    for index, picture in zip(slots, pictures, strict=False):
+        filled[index] = picture
     return tuple(filled)
 
 
 def cut_text(text: str, slots: Iterator[Patches | None]) -> Pieces:
-    """Text split at its tags; each takes the next of ``slots``, and stays text where that is None."""
+    """Text split at its ``<image>`` tags: each is replaced by the next of ``slots``, or stays text if that is None."""
     first, *others = text.split(IMAGE_TAG)
     pieces: list[str | Patches] = []
     words = first
@@ -46,7 +47,11 @@ def cut_text(text: str, slots: Iterator[Patches | None]) -> Pieces:
 
 @dataclass(frozen=True)
 class PromptParts:
-    """A prompt's parts in pieces; each turn carries its speaker's name and its line break."""
+    """A prompt in three parts, the middle one a dialogue.
+
+    Each turn begins with its speaker's name and ends with a line break. ``last_question`` is the index of the user's
+    last turn, or of the last turn if no user speaks (-1 without turns).
+    """
 
     head: Pieces
     turns: tuple[Pieces, ...]
@@ -55,11 +60,11 @@ class PromptParts:
 
     @classmethod
     def of(cls, prompt: Prompt, slots: Sequence[Patches | None]) -> "PromptParts":
-        """``last_question`` is the place of the user's last turn, or of the last one where no user speaks."""
+        """The parts of a prompt; ``slots`` as ``fill_slots`` gives them."""
         queue = iter(slots)
         head = cut_text(prompt.head, queue)
         turns = tuple(cut_text(f"{_SPEAKER_NAMES[turn.speaker]}: {turn.text}\n", queue) for turn in prompt.turns)
-        users = [place for place, turn in enumerate(prompt.turns) if turn.speaker == "user"]
+        users = [index for index, turn in enumerate(prompt.turns) if turn.speaker == "user"]
         return cls(head, turns, cut_text(prompt.tail, queue), users[-1] if users else len(turns) - 1)
 
     @property
@@ -67,23 +72,24 @@ class PromptParts:
         return (*self.head, *(piece for turn in self.turns for piece in turn), *self.tail)
 
     def without_turns(self, costs: Sequence[int], excess: int) -> "PromptParts | None":
-        """Fewer turns, so that about ``excess`` of their ``costs`` (one a turn) is saved; None if none can go.
+        """The parts without the turns that are dropped to save ``excess`` tokens; None if no turn can be dropped.
 
-        The oldest go first, then what an agent said after the user's last turn, which itself stays.
+        ``costs`` are the tokens of each turn. The oldest turns go first, then the agent's turns after the user's last
+        one, the last first; the user's last turn stays.
         """
         last = self.last_question
         dropped: set[int] = set()
-        for place in (*range(last), *range(len(self.turns) - 1, last, -1)):
+        for index in (*range(last), *range(len(self.turns) - 1, last, -1)):
             if excess <= 0:
                 break
-            dropped.add(place)
-            excess -= costs[place]
-        kept = tuple(turn for place, turn in enumerate(self.turns) if place not in dropped)
-        n_before = sum(place < last for place in dropped)
+            dropped.add(index)
+            excess -= costs[index]
+        kept = tuple(turn for index, turn in enumerate(self.turns) if index not in dropped)
+        n_before = sum(index < last for index in dropped)
         return replace(self, turns=kept, last_question=last - n_before) if dropped else None
 
     def without_half_turn(self) -> "PromptParts | None":
-        """The lone turn that is left without its first half; None where nothing can go."""
+        """The parts with the only turn cut to its second half; None if there are more turns or it cannot be cut."""
         if len(self.turns) != 1:
             return None
         shorter = _second_half(self.turns[0])
@@ -91,7 +97,10 @@ class PromptParts:
 
 
 def _second_half(pieces: Pieces) -> Pieces | None:
-    """The second half of the characters with the pictures among them; without characters, of the pictures."""
+    """The second half of the characters, with the pictures between them; without text, of the pictures.
+
+    None if there are fewer than two of either.
+    """
     n_characters = sum(len(piece) for piece in pieces if isinstance(piece, str))
     if n_characters < 2:
         pictures = [piece for piece in pieces if not isinstance(piece, str)]

@@ -1,1 +1,1 @@
-"""What is changed in, or added to, transformers' Qwen2-VL."""
+"""Changes and additions to transformers' Qwen2-VL."""

@@ -1,4 +1,4 @@
-"""Attention functions of ours, registered with transformers: packed rows, and pictures of one size together."""
+"""Attention functions that are registered with transformers: packed rows, and pictures of equal size in one call."""
 
 from itertools import groupby
 from typing import Any
@@ -9,13 +9,13 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout, unpack_run
 
-TEXT = "mire_documents"
+TEXT = "mire_packed_rows"
 PICTURES = "mire_flash_pictures"
-"""transformers hands the pictures' bounds to functions with "flash" in their name; others get one picture a call."""
+"""transformers passes pictures' bounds only to functions with "flash" in their name; it calls others per picture."""
 
 
 def use_own_attention(model: Any) -> None:
-    """Let a Qwen2-VL run packed rows (``PackedLayout`` as its mask) beside the masks that it knows."""
+    """Let a Qwen2-VL take a ``PackedLayout`` as its attention mask, besides the masks that it takes anyway."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(TEXT, attend_text)
@@ -28,7 +28,12 @@ def use_own_attention(model: Any) -> None:
 def attend_text(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, *, scaling: float, **options: Any
 ) -> tuple[Tensor, None]:
-    """(batch, heads, tokens, size) to (batch, tokens, heads, size)."""
+    """Attention of the language model.
+
+    ``query`` is (batch, heads, queries, size), ``key`` and ``value`` (batch, key heads, tokens, size), the result
+    (batch, queries, heads, size). ``attention_mask`` is a ``PackedLayout`` (batch is 1 then), or whatever
+    transformers' sdpa function takes.
+    """
     if isinstance(attention_mask, PackedLayout):
         return attention_mask.attend(query, key, value, scaling), None
     from transformers import AttentionInterface
@@ -37,7 +42,7 @@ def attend_text(
     return plain(module, query, key, value, attention_mask, scaling=scaling, **options)  # type: ignore[no-any-return]
 
 
-# As PackedLayout.attend: a loop over what changes with every batch is not compiled.
+# As PackedLayout.attend: a loop whose length changes with every batch is not compiled.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend_pictures(
     module: Any,
@@ -50,22 +55,25 @@ def attend_pictures(
     cu_seq_lens_q: Tensor,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """(1, heads, patches, size) to (1, patches, heads, size); ``cu_seq_lens_q`` (pictures + 1,) are their bounds.
+    """Attention of the vision tower: a patch attends to the patches of its own picture.
 
-    A picture sees itself only. Neighbours of one size are one call.
+    ``query``, ``key`` and ``value`` are (1, heads, patches, size), the result (1, patches, heads, size);
+    ``cu_seq_lens_q`` (pictures + 1,) int32 holds the index of each picture's first patch, and the end. Neighbouring
+    pictures of equal size are one call.
     """
     parts = []
     start = 0
     for size, run in groupby(_lengths(cu_seq_lens_q)):
         n = len(list(run))
-        batch = (unpack_run(part, start, n, size) for part in (query, key, value))
-        parts.append(scaled_dot_product_attention(*batch, scale=scaling).transpose(1, 2).flatten(0, 1))
+        queries, keys, values = (unpack_run(part, start, n, size) for part in (query, key, value))
+        found = scaled_dot_product_attention(queries, keys, values, scale=scaling)
+        parts.append(found.transpose(1, 2).flatten(0, 1))
         start += n * size
     return torch.cat(parts)[None], None
 
 
 def _lengths(bounds: Any) -> list[int]:
-    """Patches of each picture; asked of the device once a pass, since every layer gets the same tensor."""
+    """Patches of each picture; read from the device once per pass, since every layer gets the same tensor."""
     if not hasattr(bounds, "lengths"):
         bounds.lengths = bounds.diff().tolist()
     return list(bounds.lengths)

@@ -1,10 +1,11 @@
-"""Work of Qwen2-VL's forward pass that scoring can leave out, exactly; the weights stay as they are.
+"""Modules that save work in Qwen2-VL's forward pass without changing its results; the weights stay as they are.
 
-- The patch embedding is a matrix product; as a convolution it is slow, on GPUs above all. A still is one frame, and
-  the kernel's two frames add up.
-- The last decoder layer's output is read at a few places only. Keys and values come from every place; queries,
-  output projection and MLP only from those that are read. Of a 7B's 28 layers that is little, of nano's two a lot.
-- Attention of packed rows stays within a document, and pictures of one size are one call: ``attention.py``.
+- The patch embedding becomes a matrix product: as a convolution it is slow, on GPUs above all. A still picture is one
+  frame, and the kernel's two frames are added up.
+- The last decoder layer's output is read at a few positions only. Keys and values are computed for every position;
+  queries, output projection and MLP only for those that are read. That is little of a 7B's 28 layers, and much of
+  nano's two.
+- Attention stays within each document of a packed row, and pictures of equal size are one call: ``attention.py``.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ from experts.qwen2vl.model.attention import attend_text, use_own_attention
 
 
 def install_fast_modules(model: Any) -> None:
-    """Let a Qwen2-VL run as above: it then takes pictures of one frame, packed rows, and ``n_read_positions``."""
+    """Change a Qwen2-VL as described above: it then takes pictures of one frame, and packed rows."""
     embed = model.model.visual.patch_embed
     embed.__class__, embed.proj.__class__ = FrameEmbed, PatchProjection
     model.model.language_model.layers[-1].__class__ = LastLayer
@@ -26,10 +27,10 @@ def install_fast_modules(model: Any) -> None:
 
 
 class FrameEmbed(PatchEmbed):  # type: ignore[misc]
-    """Takes patches of the whole kernel (n, channels * frames * rows * columns), or of one frame of a still."""
+    """A patch embedding that takes both frames of the kernel, or one frame, which stands for both."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """To (n, width)."""
+        """(n, channels * frames * rows * columns), with two frames or one, to (n, width)."""
         side = self.patch_size
         frames = hidden_states.view(len(hidden_states), self.in_channels, -1, side, side)
         both = frames.to(self.proj.weight.dtype).expand(-1, -1, self.temporal_patch_size, -1, -1)
@@ -49,59 +50,54 @@ class PatchProjection(torch.nn.Conv3d):
 
 
 class LastLayer(Qwen2VLDecoderLayer):
-    """A decoder layer that gives the places that are read only; all of them where ``n_read_positions`` is None.
-
-    Those are a packed row's ``PackedLayout.places``, and of padded rows the last ``n_read_positions``.
-    """
+    """A decoder layer that returns a packed row's ``read_positions`` only; with any other mask, all positions."""
 
     def forward(
         self,
         hidden_states: Tensor,
         attention_mask: Tensor | PackedLayout | None = None,
-        position_embeddings: tuple[Tensor, Tensor] | None = None,
-        n_read_positions: int | None = None,
+        position_embeddings: Any = None,
         **kwargs: Any,
     ) -> Tensor:
-        """(B, S, width) to (B, places, width); a tensor ``attention_mask`` (B, 1, S, S) is added to the scores."""
-        if n_read_positions is None or position_embeddings is None or attention_mask is None:
+        """A packed row (1, S, width) to (1, read positions, width); without a ``PackedLayout`` (B, S, width) to itself.
+
+        ``position_embeddings`` are the rotary cosines and sines, each (B, S, size).
+        """
+        if not isinstance(attention_mask, PackedLayout):
             whole: Tensor = super().forward(
                 hidden_states, attention_mask, position_embeddings=position_embeddings, **kwargs
             )
             return whole
-        entered = self.input_layernorm(hidden_states)
-        if isinstance(attention_mask, PackedLayout):
-            places: Any = attention_mask.places
-            seen = self._attend(entered, places, attention_mask, position_embeddings)
-        else:
-            places = slice(-n_read_positions, None)
-            seen = self._attend(entered, places, attention_mask[:, :, places], position_embeddings)
-        read = hidden_states[:, places] + seen
-        return read + self.mlp(self.post_attention_layernorm(read))
+        attended = self._attend(self.input_layernorm(hidden_states), attention_mask, position_embeddings)
+        read: Tensor = hidden_states[:, attention_mask.read_positions] + attended
+        return read + self.mlp(self.post_attention_layernorm(read))  # type: ignore[no-any-return]
 
-    def _attend(
-        self, states: Tensor, places: Any, mask: Tensor | PackedLayout, rotary: tuple[Tensor, Tensor]
-    ) -> Tensor:
-        attention = self.self_attn
+    def _attend(self, states: Tensor, layout: PackedLayout, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        """Self-attention of the read positions: (1, S, width) to (1, read positions, width).
+
+        ``rotary`` are the cosines and sines, each (1, S, size).
+        """
+        attention, read = self.self_attn, layout.read_positions
         cos, sin = (self._by_section(part)[:, None] for part in rotary)
 
         def heads(projected: Tensor) -> Tensor:
-            return projected.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+            return projected.view(*projected.shape[:2], -1, attention.head_dim).transpose(1, 2)
 
-        query, key = heads(attention.q_proj(states[:, places])), heads(attention.k_proj(states))
-        seen, _ = attend_text(
+        query, key = heads(attention.q_proj(states[:, read])), heads(attention.k_proj(states))
+        attended, _ = attend_text(
             attention,
-            query * cos[:, :, places] + rotate_half(query) * sin[:, :, places],
+            query * cos[:, :, read] + rotate_half(query) * sin[:, :, read],
             key * cos + rotate_half(key) * sin,
             heads(attention.v_proj(states)),
-            mask,
+            layout,
             scaling=attention.scaling,
         )
-        projected: Tensor = attention.o_proj(seen.flatten(2))
+        projected: Tensor = attention.o_proj(attended.flatten(2))
         return projected
 
     def _by_section(self, part: Tensor) -> Tensor:
-        """Older transformers keep the three axes of M-RoPE apart up to this place: (3, batch, tokens, size)."""
+        """Cosines or sines as (1, S, size); older transformers keep M-RoPE's three axes apart: (3, 1, S, size)."""
         if part.ndim == 3:
             return part
         sections = part.split(self.self_attn.config.rope_parameters["mrope_section"] * 2, dim=-1)
-        return torch.cat([section[place % 3] for place, section in enumerate(sections)], dim=-1)
+        return torch.cat([section[index % 3] for index, section in enumerate(sections)], dim=-1)

@@ -1,4 +1,4 @@
-"""One adapter at a time added to the base's own weights: a forward pass then costs what the base costs."""
+"""Merge one adapter at a time into the base's weights, so that a forward pass costs no more than the base's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,18 +12,18 @@ from mire.labels import Task
 class MergedModel:
     """A PEFT model whose weights hold one task's adapter, ``W + scale * B @ A``, rounded once.
 
-    The pristine weights of the adapted layers are kept on the CPU (13 GB for the language model of a 7B in
-    bfloat16) and every merge starts from them, so that changing tasks leaves no trace: subtracting an adapter
-    again would not give the old weights back.
+    The original weights of the adapted layers are kept on the CPU (13 GB for the language model of a 7B in
+    bfloat16), and every merge starts from them. Subtracting an adapter would not restore them exactly, because
+    each addition rounds.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._pristine: dict[str, Tensor] = {}
+        self._original: dict[str, Tensor] = {}
         self._task: Task | None = None
 
     def use(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` in its weights.
+        """The model with the adapter of ``task`` merged into its weights.
 
         Raises:
             PanelError: the adapter is not loaded.
@@ -39,11 +39,11 @@ class MergedModel:
 
     def _merge(self, name: str, layer: Any, task: Task) -> None:
         weight = layer.get_base_layer().weight
-        if name not in self._pristine:
-            self._pristine[name] = weight.detach().to("cpu", copy=True)
-        merged = self._pristine[name].to(weight.device).float()
+        if name not in self._original:
+            self._original[name] = weight.detach().to("cpu", copy=True)
+        merged = self._original[name].to(weight.device).float()
         if task in layer.lora_A:
-            # Not in place: on a CPU in float32 this is the pristine tensor itself.
+            # Not in place: on a CPU in float32 this is the original tensor itself.
             merged = merged + layer.get_delta_weight(task).float()
         weight.data.copy_(merged)
 

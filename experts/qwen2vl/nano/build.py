@@ -2,7 +2,7 @@
 
 The same classes, file layout, special tokens, chat template and processor settings as
 Qwen2-VL-7B-Instruct, so that everything that loads the real model loads this one. Its vocabulary is small,
-so the ids of the special tokens differ; nothing in this project writes an id down.
+so the ids of the special tokens differ; no id is hard-coded in this project.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 """What Qwen2-VL's template renders, for text, pictures and videos."""
-# How Qwen2 cuts text before the byte-level BPE.
+# How Qwen2 splits text before the byte-level BPE.
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -49,8 +49,8 @@ _SPLIT = (
 def nano_folder() -> Path:
     """The cached model's folder, built at the first call (about two minutes on two cores).
 
-    ``MIRE_CACHE`` names the cache folder; ``~/.cache/mire`` otherwise. A build that is cut off leaves
-    nothing behind: the folder appears whole or not at all.
+    ``MIRE_CACHE`` names the cache folder, ``~/.cache/mire`` by default. An interrupted build leaves nothing behind:
+    the folder appears whole or not at all.
     """
     cache = cache_root()
     folder = cache / f"nano-{_digest()}"
@@ -62,7 +62,7 @@ def nano_folder() -> Path:
         build_nano(building)
         building.rename(folder)
     except OSError:
-        # Another process finished first; its folder is as good as ours.
+        # Another process finished first, and built the same.
         if not folder.is_dir():
             raise
     finally:
@@ -71,7 +71,7 @@ def nano_folder() -> Path:
 
 
 def _digest() -> str:
-    """8 hex digits of all that decides what is built here: this package's source and the shape."""
+    """8 hex digits of everything that decides the model: this package's source and the shape."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     parts = [*(path.read_bytes() for path in sources), json.dumps(base_shape("nano")).encode()]
     return hashlib.sha256(b"\n".join(parts)).hexdigest()[:8]
@@ -80,7 +80,7 @@ def _digest() -> str:
 def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
     """Write the model, the tokenizer and the processor's settings into ``folder``.
 
-    The model is schooled for ``n_steps`` on generated prompts (0: random weights).
+    The model is pre-trained for ``n_steps`` on synthetic prompts (0: random weights).
     """
     import torch
 

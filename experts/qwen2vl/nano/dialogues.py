@@ -1,4 +1,4 @@
-"""Made-up dialogues in which the user's last question decides: ``nano``'s schooling in reading."""
+"""Synthetic dialogues in which the user's last question decides the intent: ``nano``'s pre-training on text."""
 
 import json
 import random
@@ -22,7 +22,7 @@ _AGENT = (
 
 
 def synthetic_dialogues(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Sample]:
-    """Endless labelled dialogues of 1 to 9 turns; the deciding words stand in one of the user's last turns."""
+    """Endless labelled dialogues of 2 to 10 turns; the user's last turn that is not small talk decides the label."""
     phrases = _phrases()
     labels = [label for label in taxonomy.labels if label in phrases]
     while labels:
@@ -31,11 +31,11 @@ def synthetic_dialogues(taxonomy: Taxonomy, rng: random.Random) -> Iterator[Samp
         turns += [Turn("user", _question(phrases[label], rng)), Turn("agent", _answer(phrases, labels, rng))]
         if rng.random() < 0.25:
             turns += [Turn("user", rng.choice(_SMALL_TALK)), Turn("agent", rng.choice(_AGENT))]
-        yield Sample(id="lesson", prompt=Prompt("", "", tuple(turns)), label=label)
+        yield Sample(id="synthetic", prompt=Prompt("", "", tuple(turns)), label=label)
 
 
 def _phrases() -> dict[str, list[str]]:
-    """What dialogue_text knows of the intents: phrases of its lexicon, and whole made-up turns."""
+    """Phrases per intent: those of dialogue_text's lexicon that hold no pattern, and its synthetic turns."""
     folder = resources.files("experts.dialogue_text")
     lexicon, turns = (
         json.loads(folder.joinpath(name).read_text(encoding="utf-8"))["intents"]
@@ -56,7 +56,7 @@ def _question(phrases: list[str], rng: random.Random) -> str:
 
 
 def _aside(labels: list[str], phrases: dict[str, list[str]], label: str, rng: random.Random) -> list[Turn]:
-    """An earlier exchange: small talk, or now and then another intent, which must not count."""
+    """An earlier exchange: small talk, or in 20 % of the cases another intent, which must not count."""
     said = rng.choice(_SMALL_TALK)
     if rng.random() < 0.2:
         said = _question(phrases[rng.choice([other for other in labels if other != label])], rng)
@@ -64,14 +64,14 @@ def _aside(labels: list[str], phrases: dict[str, list[str]], label: str, rng: ra
 
 
 def _answer(phrases: dict[str, list[str]], labels: list[str], rng: random.Random) -> str:
-    """The agent's words never decide: sometimes they hold some intent's words, whichever."""
+    """An agent's turn; in 30 % of the cases it holds a random intent's phrase, so that agents' words tell nothing."""
     if rng.random() < 0.3:
         return f"{rng.choice(_AGENT)}{_noise(rng)}{rng.choice(phrases[rng.choice(labels)])}{_noise(rng)}"
     return rng.choice(_AGENT)
 
 
 def _noise(rng: random.Random) -> str:
-    """Up to four arbitrary everyday characters: whatever the goods are called."""
+    """Up to four random common characters, in the place of a product's name."""
     return "".join(
         bytes((rng.randrange(0xB0, 0xD7), rng.randrange(0xA1, 0xFF))).decode("gb2312", errors="ignore")
         for _ in range(rng.randrange(5))

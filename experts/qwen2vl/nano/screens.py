@@ -1,7 +1,7 @@
-"""Made-up screens of plain shapes, and the words that describe them: ``nano``'s schooling in seeing.
+"""Synthetic screens of plain shapes, and the words that describe them: ``nano``'s pre-training on pictures.
 
-No letters and no fonts: bars, cards, dots and buttons in random places and colours. Each drawing comes
-with one word for each thing that can be seen on it, and ``nano`` learns to say the words.
+No letters and no fonts: bars, cards, dots and buttons at random positions and in random colours. Each drawing has one
+word per property (ground, top colour, number of cards ...), and ``nano`` learns to predict the words.
 """
 
 import random
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 SIZE = (140, 308)
-"""Width and height in pixels: a phone's shape, small enough to be drawn in a millisecond."""
+"""Width and height in pixels: a phone's aspect, small enough to be drawn in a millisecond."""
 Colour = tuple[int, int, int]
 
 COLOURS: dict[str, Colour] = {
@@ -27,7 +27,7 @@ YES_NO = ("无", "有")
 
 @dataclass(frozen=True)
 class Drawing:
-    """A made-up screen and its words, in a fixed order."""
+    """A synthetic screen and its words, one per property, in a fixed order."""
 
     picture: Image.Image
     words: tuple[str, ...]
@@ -122,15 +122,15 @@ def _buttons(pen: ImageDraw.ImageDraw, rng: random.Random, kind: str) -> None:
         pen.rounded_rectangle((right * 0.67, top, right - 5, top + 16), 8, tint)
     if kind == "标":
         pen.rectangle((0, top - 3, right, SIZE[1]), (252, 252, 252))
-        for place in range(5):
-            pen.ellipse((10 + place * 27, top + 2, 20 + place * 27, top + 12), tint if place == 0 else (130, 130, 130))
+        for index in range(5):
+            pen.ellipse((10 + index * 27, top + 2, 20 + index * 27, top + 12), tint if index == 0 else (130, 130, 130))
 
 
-def _popup(picture: Image.Image, rng: random.Random, place: str) -> Image.Image:
+def _popup(picture: Image.Image, rng: random.Random, kind: str) -> Image.Image:
     picture = Image.blend(picture, Image.new("RGB", SIZE, (0, 0, 0)), rng.uniform(0.45, 0.7))
     pen = ImageDraw.Draw(picture)
-    top, bottom = (rng.uniform(80, 120), rng.uniform(190, 230)) if place == "中" else (rng.uniform(110, 200), SIZE[1])
-    margin = 14 if place == "中" else 0
+    top, bottom = (rng.uniform(80, 120), rng.uniform(190, 230)) if kind == "中" else (rng.uniform(110, 200), SIZE[1])
+    margin = 14 if kind == "中" else 0
     pen.rounded_rectangle((margin, top, SIZE[0] - margin, bottom + 10), 8, (255, 255, 255))
     for row in range(rng.randint(1, 4)):
         pen.rectangle((margin + 12, top + 14 + 12 * row, rng.uniform(60, 110), top + 18 + 12 * row), (140, 140, 140))
@@ -138,7 +138,7 @@ def _popup(picture: Image.Image, rng: random.Random, place: str) -> Image.Image:
 
 
 def _crop(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """Now and then a part of the screen only, as shoppers send it."""
+    """In 40 % of the cases a part of the screen only, as shoppers send it."""
     if rng.random() < 0.6:
         return picture
     width, height = picture.size

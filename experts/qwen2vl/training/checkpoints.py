@@ -1,4 +1,4 @@
-"""What a training run leaves to go on from, and the mark of what it was made of."""
+"""The checkpoints from which a training run resumes, and the digest that says what an adapter was trained from."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _HISTORY = "history.json"
 def run_digest(
     settings: Settings, samples: Sequence[Sample], held_out: Sequence[Sample], n_epochs: float | None
 ) -> str:
-    """A digest (hex) of everything that decides an adapter."""
+    """SHA-256, 64 hex digits, of everything that decides an adapter."""
     body = {
         "settings": settings.model_dump(mode="json"),
         "samples": sorted((sample.id, digest(sample), sample.label) for sample in samples),
@@ -30,30 +30,30 @@ def run_digest(
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def has_digest(folder: Path, what: str) -> bool:
-    """Whether a folder bears this mark."""
+def has_digest(folder: Path, run: str) -> bool:
+    """Whether the folder's digest is ``run``."""
     mark = folder / MADE_OF
-    return mark.is_file() and mark.read_text(encoding="utf-8") == what
+    return mark.is_file() and mark.read_text(encoding="utf-8") == run
 
 
-def resume_from(checkpoints: Path, what: str) -> str | None:
-    """Mark the checkpoint folder as this run's; the checkpoint to go on from, if there is one.
+def resume_from(checkpoints: Path, run: str) -> str | None:
+    """Create the checkpoint folder of the run with digest ``run``; returns its last whole checkpoint, if there is one.
 
     Raises:
-        PanelError: it holds checkpoints of another run.
+        PanelError: the folder holds checkpoints of another run.
     """
     from transformers.trainer_utils import get_last_checkpoint
 
-    if (checkpoints / MADE_OF).is_file() and not has_digest(checkpoints, what):
+    if (checkpoints / MADE_OF).is_file() and not has_digest(checkpoints, run):
         raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
     checkpoints.mkdir(parents=True, exist_ok=True)
-    (checkpoints / MADE_OF).write_text(what, encoding="utf-8")
+    (checkpoints / MADE_OF).write_text(run, encoding="utf-8")
     _drop_unfinished(checkpoints)
     return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
 
 
 def _drop_unfinished(checkpoints: Path) -> None:
-    """Delete a checkpoint that a kill cut short; the one before it is still there."""
+    """Delete a checkpoint whose writing was interrupted; the one before it is still there."""
     for folder in checkpoints.glob("checkpoint-*"):
         try:
             json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))  # written last
@@ -62,19 +62,19 @@ def _drop_unfinished(checkpoints: Path) -> None:
 
 
 def write_history(log: list[dict[str, Any]], folder: Path) -> None:
-    """Keep what the trainer logged, one entry a log line."""
+    """Write what the trainer logged, one entry per log line."""
     (folder / _HISTORY).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
 
 
 def best_epoch(folder: Path) -> float:
-    """The epoch with the highest F1 on the fold that was left out; of equal ones the first."""
+    """The epoch with the highest F1 on the held-out fold, the first of equal ones."""
     log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
-    judged = [entry for entry in log if "eval_f1" in entry]
-    return float(max(judged, key=lambda entry: (entry["eval_f1"], -entry["epoch"]))["epoch"])
+    evaluated = [entry for entry in log if "eval_f1" in entry]
+    return float(max(evaluated, key=lambda entry: (entry["eval_f1"], -entry["epoch"]))["epoch"])
 
 
 def last_epoch(folder: Path) -> float | None:
-    """How many epochs an adapter was trained for; None where it was trained elsewhere."""
+    """How many epochs an adapter was trained for; None if it was trained by another program."""
     if not (folder / _HISTORY).is_file():
         return None
     log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Labelled samples as the trainer takes them: encoded prompts, and batches with the label trie."""
+"""Labelled samples as the trainer takes them: encoded prompts, and packed rows with the label trie."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from experts.qwen2vl.inputs.batch import collate, pack
+from experts.qwen2vl.inputs.batch import pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.prompt import EncodedPrompt, PromptEncoder
 from experts.qwen2vl.training.distributed import with_blank_picture
@@ -15,16 +15,16 @@ from mire.labels import Taxonomy
 from mire.samples import Sample
 
 CACHED_BYTES = 2 << 30
-"""Encoded pictures are kept between epochs up to this size; beyond it they are decoded again."""
+"""Up to this many bytes of decoded pictures are kept between epochs; the others are decoded again."""
 
 
 class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
-    """Samples as (prompt, place of the right label)."""
+    """Samples as (prompt, index of the right label)."""
 
     def __init__(self, samples: Sequence[Sample], encoder: PromptEncoder, taxonomy: Taxonomy) -> None:
         self._samples = samples
         self._encoder = encoder
-        self._gold = [taxonomy.index(str(sample.label)) for sample in samples]
+        self._labels = [taxonomy.index(str(sample.label)) for sample in samples]
         self._kept: dict[int, EncodedPrompt] = {}
         self._kept_bytes = 0
 
@@ -33,7 +33,7 @@ class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each prompt; no picture is decoded."""
+        """Tokens per prompt; no picture is decoded."""
         return list(map(self._encoder.length, self._samples))
 
     def __getitem__(self, index: int) -> tuple[EncodedPrompt, int]:
@@ -42,34 +42,38 @@ class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
         if index not in self._kept and self._kept_bytes + size <= CACHED_BYTES:
             self._kept[index] = prompt
             self._kept_bytes += size
-        return prompt, self._gold[index]
+        return prompt, self._labels[index]
 
 
 @dataclass(frozen=True)
 class Collator:
-    """Prompts and labels to what the trainer's step takes; ``distributed``, every batch holds a picture."""
+    """Turns (prompt, label index) pairs into the inputs of a training step.
+
+    ``image_pad`` and ``pad`` are token ids. If ``distributed``, every batch holds a picture, if only a blank one.
+    """
 
     trie: LabelTrie
     image_pad: int
     pad: int
     distributed: bool = False
-    packed: bool = False
 
     def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
-        prompts = [prompt for prompt, _ in items]
-        make_batch = pack if self.packed else collate
-        batch = make_batch(prompts, self.trie, image_pad=self.image_pad, pad=self.pad)
+        """``label_indices`` (prompts,) int64, and the ``batch``.
+
+        The key is not ``labels``: from that the Trainer would count tokens, and scale the loss by their number.
+        """
+        batch = pack([prompt for prompt, _ in items], self.trie, image_pad=self.image_pad, pad=self.pad)
         return {
-            "gold": torch.tensor([labels for _, labels in items]),
-            "batch": with_blank_picture(batch, self.image_pad, self.pad) if self.distributed else batch,
+            "label_indices": torch.tensor([label for _, label in items]),
+            "batch": with_blank_picture(batch, self.image_pad) if self.distributed else batch,
         }
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """An order in which prompts of like length share a batch of ``batch_size``; another one every epoch.
+    """A random order, new in every epoch, in which prompts of similar length share a batch of ``batch_size``.
 
-    transformers' own sampler of this name draws from the global generator, which a run that goes on from a
-    checkpoint does not find as it was.
+    transformers' own sampler of this name draws from the global generator, whose state a run that resumes from a
+    checkpoint does not restore.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:

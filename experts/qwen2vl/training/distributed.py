@@ -1,4 +1,4 @@
-"""One training over several devices: a process each, the frozen base whole on each of them or cut into shards."""
+"""One training on several devices, one process per device; each holds the whole frozen base or a shard of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ import torch
 
 from experts.qwen2vl.base import Base, base_source, load_base
 from experts.qwen2vl.inputs.batch import Batch
-from experts.qwen2vl.inputs.pictures import MERGE
+from experts.qwen2vl.inputs.pictures import MERGE, PATCH
 from mire.settings import Qwen2VL
 
 
 def init_process() -> tuple[torch.device, int]:
-    """Meet the other processes of this training: this one's device, and how many there are."""
+    """Join the other processes of this training; returns this process's device and the number of processes."""
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
@@ -22,17 +22,17 @@ def init_process() -> tuple[torch.device, int]:
 
 
 def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
-    """The base on this process's device; in the machine's memory where each device is to hold a part of it only."""
+    """The base on this process's device; in CPU memory if ``sharded``: each device will hold only a part."""
     device, _ = init_process()
     with main_process_first():
-        base_source(settings.base)  # builds nano once, where it is missing
+        base_source(settings.base)  # the first process builds nano if it is missing
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return load_base(settings, device="cpu" if sharded else str(device), dtype=dtype)
 
 
 @contextmanager
 def main_process_first() -> Iterator[None]:
-    """The first process runs the block, then the others do: for what is written into a folder that all share."""
+    """The first process runs the block, then the others do: for files in a folder that all processes share."""
     from accelerate import PartialState
 
     with PartialState().main_process_first():
@@ -40,24 +40,24 @@ def main_process_first() -> Iterator[None]:
 
 
 def shard_frozen_base(model: Any) -> None:
-    """Cut the frozen weights of a PEFT model into one shard a process; each layer is gathered while it runs (FSDP2).
+    """Cut the frozen weights of a PEFT model into one shard per process; each layer is gathered while it runs (FSDP2).
 
-    The adapters stay whole on every device and their gradients are averaged as under DDP: they are half a percent
-    of the weights, and so checkpoints and the saved folder are those of any other training. accelerate's own FSDP
-    would cut them too, and does not run on CPUs: its state only looks for FSDP where the processes have GPUs, and
-    trains under plain DDP elsewhere, without a word.
+    The adapters stay whole on every device, and DDP averages their gradients: they are half a percent of the weights,
+    and the checkpoints and the saved folder are then those of any other training. accelerate's own FSDP would cut the
+    adapters too, and it does not run on CPUs: it looks for FSDP only where the processes have GPUs, and elsewhere
+    silently trains under plain DDP.
     """
     from torch.distributed.fsdp import fully_shard
 
     mesh = _mesh()
     learned = {parameter for parameter in model.parameters() if parameter.requires_grad}
     layers = set(model.get_base_model()._no_split_modules)
-    # By their kinds' names, too: the last layer is one that shortcuts.py derives.
+    # By the names of base classes, too: fast_modules.py derives the last layer's class.
     units = [module for module in model.modules() if layers & {kind.__name__ for kind in type(module).__mro__}]
     for unit in (*units, model.get_input_embeddings(), model.get_output_embeddings(), model):
-        # By default the outermost keeps its weights, and the process that saves would put its own away alone.
+        # By default the outermost module keeps its weights gathered, and the process that saves would reshard alone.
         fully_shard(unit, mesh=mesh, ignored_params=learned, reshard_after_forward=True)
-    # DDP, which averages the adapters, must not broadcast the shards over one another.
+    # DDP, which averages the adapters' gradients, must not overwrite one process's shards with another's.
     model._ddp_params_and_buffers_to_ignore = [
         name for name, parameter in model.named_parameters() if parameter not in learned
     ]
@@ -70,27 +70,21 @@ def _mesh() -> Any:
     return init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (get_world_size(),))
 
 
-def with_blank_picture(batch: Batch, image_pad: int, pad: int) -> Batch:
-    """The batch with a grey picture of one token before its first row, which nothing looks at, if it has no picture.
+def with_blank_picture(batch: Batch, image_pad: int) -> Batch:
+    """Append a one-token grey picture, masked from every token, to a batch without pictures.
 
-    The processes of a training exchange the same tensors in the same order or wait for ever, so every batch must
-    pass the vision tower: its layers are gathered there (FSDP), its adapters' gradients averaged (DDP).
+    The processes of a training must exchange the same tensors in the same order, so every batch must pass the vision
+    tower: there FSDP gathers the tower's layers, and DDP averages the gradients of its adapters.
     """
     if batch.pixels is not None:
         return batch
-    n_rows, width = batch.ids.shape
-    ids = torch.cat([torch.full((n_rows, 1), pad), batch.ids], dim=1)
-    ids[0, 0] = image_pad
-    mask = torch.zeros(n_rows, 1, width + 1, width + 1, dtype=torch.bool)
-    mask[:, :, 0, 0] = True
-    mask[:, :, 1:, 1:] = batch.mask
-    side = MERGE
     return replace(
         batch,
-        ids=ids,
-        positions=torch.cat([torch.zeros(3, n_rows, 1, dtype=torch.int64), batch.positions], dim=2),
-        mask=mask,
-        mm_token_type_ids=(ids == image_pad).int(),
-        pixels=torch.full((side * side, 3 * 14 * 14), 127, dtype=torch.uint8),
-        grids=torch.tensor([[1, side, side]]),
+        ids=torch.cat([batch.ids, batch.ids.new_full((1, 1), image_pad)], dim=1),
+        positions=torch.cat([batch.positions, batch.positions.new_zeros(3, 1, 1)], dim=2),
+        # As padding: nothing attends to it, and it is never read.
+        layout=replace(batch.layout, n_padding=batch.layout.n_padding + 1),
+        mm_token_type_ids=torch.cat([batch.mm_token_type_ids, batch.mm_token_type_ids.new_ones(1, 1)], dim=1),
+        pixels=torch.full((MERGE * MERGE, 3 * PATCH * PATCH), 127, dtype=torch.uint8),
+        grids=torch.tensor([[1, MERGE, MERGE]]),
     )

@@ -1,4 +1,4 @@
-"""LoRA tuning with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
+"""LoRA training with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
 
 import os
 import shutil
@@ -35,10 +35,13 @@ from mire.settings import Lora, Settings, Training
 
 
 def label_loss(log_likelihoods: Tensor, labels: Tensor, kind: str, path_lengths: Tensor) -> Tensor:
-    """The loss of a batch; both kinds look at the answer only.
+    """The mean loss of a batch of B samples, a scalar; the prompt's own tokens do not count.
 
-    ``sft``: mean negative log-likelihood of the right label's tokens, as in ordinary fine-tuning.
-    ``label_set``: cross-entropy over the label set, which is what prediction ranks.
+    ``log_likelihoods`` (B, n_labels) float32; ``labels`` (B,) the right labels' indices; ``path_lengths`` (n_labels,)
+    the tokens of each label. ``kind`` is one of
+
+    - ``sft``: negative log-likelihood per token of the right labels, as in ordinary fine-tuning;
+    - ``label_set``: cross-entropy over the label set, which is what prediction ranks.
     """
     if kind == "label_set":
         return torch.nn.functional.cross_entropy(log_likelihoods, labels)
@@ -57,11 +60,11 @@ def train_adapter(
     n_epochs: float | None = None,
     sharded: bool = False,
 ) -> None:
-    """Train on ``samples``, keep the epoch that does best on ``held_out``, and write a PEFT folder.
+    """Train on ``samples``, keep the epoch with the best F1 on ``held_out``, and write a PEFT folder.
 
-    Where nothing is held out, the adapter is trained for ``n_epochs``. A finished adapter of the same settings
-    and samples is left as it is; a run that was cut off goes on from its last checkpoint, on any number of devices.
-    Every process of a training calls this with a base of its own; ``sharded`` leaves each a part of it.
+    If nothing is held out, the adapter is trained for ``n_epochs``. A finished adapter of the same settings and
+    samples is kept as it is; an interrupted run resumes from its last checkpoint, on any number of devices.
+    Every process of a training calls this with its own copy of the base, of which ``sharded`` leaves it a part.
 
     Raises:
         PanelError: ``folder`` holds checkpoints of other settings or samples.
@@ -69,17 +72,16 @@ def train_adapter(
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
-    what = run_digest(settings, samples, held_out, n_epochs)
-    if has_digest(folder, what):
+    digest = run_digest(settings, samples, held_out, n_epochs)
+    if has_digest(folder, digest):
         return
     _, n_devices = init_process()
     with main_process_first():
-        resume = resume_from(folder / CHECKPOINTS, what)
+        resume = resume_from(folder / CHECKPOINTS, digest)
     set_seed(settings.seed)
     options = settings.qwen2vl.training(taxonomy.task)
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)
-    packed = settings.qwen2vl.attention == "packed" and n_devices == 1
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
     if sharded and n_devices > 1:
         shard_frozen_base(model)
@@ -88,7 +90,7 @@ def train_adapter(
         _arguments(options, folder / CHECKPOINTS, settings.seed, n_devices=n_devices, n_epochs=n_epochs),
         train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
-        collator=Collator(trie, base.image_pad, base.pad, distributed=n_devices > 1, packed=packed),
+        collator=Collator(trie, base.image_pad, base.pad, distributed=n_devices > 1),
         trie=trie,
         options=options,
     )
@@ -97,7 +99,7 @@ def train_adapter(
         model.save_pretrained(folder)
         write_history(trainer.state.log_history, folder)
         write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
-        # Last, so that a folder that has it holds a finished adapter.
+        # Last: a folder with this mark holds a finished adapter.
         (folder / CHECKPOINTS / MADE_OF).replace(folder / MADE_OF)
         shutil.rmtree(folder / CHECKPOINTS)
 
@@ -113,7 +115,7 @@ def train_in_panel(
     n_epochs: float | None,
     sharded: bool,
 ) -> None:
-    """Train an adapter on a file's samples that are in the panel's folds, without ``fold`` (None: on all).
+    """Train an adapter on the samples of a file that the panel assigns to a fold other than ``fold`` (None: to any).
 
     Raises:
         DataError, PanelError: as ``read_samples`` and ``train_adapter``.
@@ -175,7 +177,7 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: in
         logging_strategy="epoch",
         report_to=["tensorboard"],
         remove_unused_columns=False,
-        label_names=["gold"],
+        label_names=["label_indices"],
         dataloader_num_workers=4 if gpu else 0,
         dataloader_pin_memory=gpu,
         ddp_find_unused_parameters=False,
@@ -198,16 +200,17 @@ def _trainer(
     path_lengths = torch.tensor([len(path) for path in trie.paths])
 
     class LabelTrainer(Trainer):
-        """The ordinary Trainer; only the loss and the order are ours."""
+        """The Trainer with our loss and our order of samples."""
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            # Less padding, and devices that step together have like work; one device takes the same order.
+            # Devices that step together get similar work; one device takes the same order.
             return LengthGroupedSampler(train.lengths, options.batch_size, arguments.seed)
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
-            batch: Batch = inputs["batch"].to(inputs["gold"].device)
+            labels: Tensor = inputs["label_indices"]
+            batch: Batch = inputs["batch"].to(labels.device)
             log_likelihoods = label_log_likelihoods(model, batch, trie)
-            loss = label_loss(log_likelihoods, inputs["gold"], options.loss, path_lengths.to(inputs["gold"].device))
+            loss = label_loss(log_likelihoods, labels, options.loss, path_lengths.to(labels.device))
             return (loss, log_likelihoods) if return_outputs else loss
 
         def prediction_step(
@@ -216,7 +219,7 @@ def _trainer(
             inputs = self._prepare_inputs(inputs)
             with torch.no_grad():
                 loss, log_likelihoods = self.compute_loss(model, inputs, return_outputs=True)
-            return loss.detach(), log_likelihoods.detach(), inputs["gold"]
+            return loss.detach(), log_likelihoods.detach(), inputs["label_indices"]
 
     return LabelTrainer(
         model=model,
@@ -231,5 +234,5 @@ def _trainer(
 
 def _weighted_f1(outcome: Any) -> dict[str, float]:
     guessed = np.asarray(outcome.predictions).argmax(axis=-1)
-    result = scores([str(labels) for labels in outcome.label_ids], [str(guess) for guess in guessed])
+    result = scores([str(label) for label in outcome.label_ids], [str(guess) for guess in guessed])
     return {"f1": result.f1, "accuracy": result.accuracy}

@@ -1,4 +1,4 @@
-"""Compiled layers: the same scores, and no graph of its own for every length."""
+"""Compiled layers give the same scores, and a new length needs no new graph."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from qwen2vl_inputs import made_up_prompt
 
 from experts.qwen2vl.base import Base
-from experts.qwen2vl.inputs.batch import collate, pack
+from experts.qwen2vl.inputs.batch import pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
 from experts.qwen2vl.model.merged_weights import MergedModel
@@ -37,18 +37,18 @@ def test_compiled_layers_give_the_same_scores_with_few_graphs(base: Base) -> Non
     model = MergedModel(get_peft_model(base.model, options, adapter_name="image")).use("image")
     padding = {"image_pad": base.image_pad, "pad": base.pad, "multiple": BUCKET}
 
-    def scores(make_batch: object, prompts: list[EncodedPrompt]) -> torch.Tensor:
+    def scores(prompts: list[EncodedPrompt]) -> torch.Tensor:
         with torch.inference_mode():
-            return label_log_likelihoods(model, make_batch(prompts, TRIE, **padding), TRIE)  # type: ignore[operator]
+            return label_log_likelihoods(model, pack(prompts, TRIE, **padding), TRIE)
 
     prompts = sets_of_prompts(base)
-    expected = [scores(collate, some) for some in prompts]
+    expected = [scores(some) for some in prompts]
     counters.clear()  # other tests may have compiled something
     base.compile()
     base.compile()
-    torch.testing.assert_close(scores(pack, prompts[0]), expected[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scores(prompts[0]), expected[0], atol=1e-4, rtol=1e-4)
     n_graphs = counters["stats"]["unique_graphs"]
     assert n_graphs > 0
     for some, plain in zip(prompts, expected, strict=True):
-        torch.testing.assert_close(scores(pack, some), plain, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(scores(some), plain, atol=1e-4, rtol=1e-4)
     assert counters["stats"]["unique_graphs"] == n_graphs, "another length needed another graph"

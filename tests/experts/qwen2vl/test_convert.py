@@ -94,11 +94,11 @@ def test_the_converted_adapter_gives_the_old_ones_logits(
 
 def scores(voter: Qwen2VLVoter) -> list[float]:
     """Log-likelihood of every label."""
-    from experts.qwen2vl.inputs.batch import collate
+    from experts.qwen2vl.inputs.batch import pack
     from experts.qwen2vl.model.scoring import label_log_likelihoods
 
     model = voter.base._adapted or voter.base.model
-    batch = collate([voter.encoder.encode(SAMPLE)], voter.trie, image_pad=voter.base.image_pad, pad=voter.base.pad)
+    batch = pack([voter.encoder.encode(SAMPLE)], voter.trie, image_pad=voter.base.image_pad, pad=voter.base.pad)
     with torch.inference_mode():
         return [float(value) for value in label_log_likelihoods(model, batch, voter.trie)[0]]
 

@@ -1,4 +1,4 @@
-"""Batches of the Qwen2-VL voter: how they are filled, and what happens where memory ends."""
+"""Rows of the Qwen2-VL voter: how they are filled, and what happens when memory runs out."""
 
 import os
 import signal
@@ -18,11 +18,10 @@ from records import dialogue_instruction, image_instruction
 
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.inputs.batch import Batch
-from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.inputs.pictures import Patches
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
 from experts.qwen2vl.inputs.rows import pack_by_token_budget
-from experts.qwen2vl.voter import Qwen2VLVoter, fill_batches
+from experts.qwen2vl.voter import Qwen2VLVoter
 from mire.labels import builtin_taxonomy
 from mire.process_pool import workers
 from mire.prompts import parse_prompt
@@ -34,54 +33,23 @@ def prompt(length: int) -> EncodedPrompt:
     return EncodedPrompt(str(length), tuple(range(length)), tuple[Patches, ...](), ())
 
 
-def test_batches_stay_within_the_budget_of_padded_tokens() -> None:
-    # two inner nodes a row: 3 x (4 + 2) = 18; a fourth row of 5 would make 4 x 7 = 28
-    batches = list(fill_batches([prompt(n) for n in (3, 4, 4, 5, 30)], budget=20, n_inner=2))
-    assert [[len(p) for p in batch] for batch in batches] == [[3, 4, 4], [5], [30]]
-
-
-def test_a_batch_ends_before_a_tenth_of_it_is_padding() -> None:
-    # widths 10, 10, 13: 39 places for 33 tokens would be 15 % padding
-    batches = list(fill_batches([prompt(n) for n in (8, 8, 11)], budget=1000, n_inner=2))
-    assert [[len(p) for p in batch] for batch in batches] == [[8, 8], [11]]
-
-
-@given(st.lists(st.integers(1, 4000), min_size=1, max_size=200), st.integers(64, 20_000))
-def test_padding_budget_and_order_hold_for_any_lengths(lengths: list[int], budget: int) -> None:
-    ordered = sorted(lengths)
-    batches = [[len(p) for p in batch] for batch in fill_batches([prompt(n) for n in ordered], budget, 20)]
-    assert [length for batch in batches for length in batch] == ordered
-    for batch in batches:
-        places = len(batch) * (batch[-1] + 20)
-        assert len(batch) == 1 or places <= budget
-        assert sum(batch) + 20 * len(batch) >= 0.9 * places
-
-
 def test_rows_are_filled_in_order_and_sorted_within() -> None:
     # two inner nodes a prompt: (7 + 2) + (3 + 2) = 14; a third of 5 would make 21
-    rows = list(pack_by_token_budget(map(prompt, (7, 3, 5, 30, 4)), budget=20, n_inner=2, most=9))
+    rows = list(pack_by_token_budget(map(prompt, (7, 3, 5, 30, 4)), 20, n_inner=2, max_prompts=9))
     assert [[len(p) for p in row] for row in rows] == [[3, 7], [5], [30], [4]]
 
 
 def test_rows_hold_no_more_prompts_than_they_may() -> None:
-    rows = list(pack_by_token_budget(map(prompt, (7, 3, 5, 30, 4)), budget=1000, n_inner=2, most=2))
+    rows = list(pack_by_token_budget(map(prompt, (7, 3, 5, 30, 4)), 1000, n_inner=2, max_prompts=2))
     assert [[len(p) for p in row] for row in rows] == [[3, 7], [5, 30], [4]]
 
 
 @given(st.lists(st.integers(1, 4000), min_size=1, max_size=200), st.integers(64, 20_000))
 def test_rows_stay_within_the_budget_for_any_lengths(lengths: list[int], budget: int) -> None:
-    rows = [[len(p) for p in row] for row in pack_by_token_budget(map(prompt, lengths), budget, 20, most=50)]
+    rows = [[len(p) for p in row] for row in pack_by_token_budget(map(prompt, lengths), budget, 20, max_prompts=50)]
     assert sorted(length for row in rows for length in row) == sorted(lengths)
     for row in rows:
         assert row == sorted(row) and len(row) <= 50 and (len(row) == 1 or sum(row) + 20 * len(row) <= budget)
-
-
-def test_screens_of_many_sizes_hardly_need_padding() -> None:
-    rng = np.random.default_rng(0)
-    lengths = sorted(rng.normal(950, 250, 512).clip(120, 3000).astype(int).tolist())
-    batches = list(fill_batches([prompt(n) for n in lengths], 16_384, 60))
-    padded = sum(len(batch) * (len(batch[-1]) + 60) for batch in batches)
-    assert 1 - (sum(lengths) + 60 * len(lengths)) / padded < 0.03
 
 
 def dialogues(n: int) -> list[Sample]:
@@ -89,17 +57,14 @@ def dialogues(n: int) -> list[Sample]:
     return [Sample(id=str(row), prompt=parse_prompt(text)) for row, text in enumerate(texts)]
 
 
-@pytest.fixture(params=["packed", "padded"])
-def voter(
-    base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Qwen2VLVoter:
+@pytest.fixture
+def voter(base: Base, nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch) -> Qwen2VLVoter:
     monkeypatch.setattr(Base, "adapted", lambda self, task: self.model)
-    settings = nano_settings.model_copy(update={"attention": request.param})
-    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), settings)
+    return Qwen2VLVoter(base, builtin_taxonomy("dialogue"), nano_settings)
 
 
 def n_prompts(batch: Batch) -> int:
-    return sum(n for n, _ in batch.mask.runs) if isinstance(batch.mask, PackedLayout) else len(batch.ids)
+    return sum(n for n, _ in batch.layout.run_lengths)
 
 
 @pytest.fixture

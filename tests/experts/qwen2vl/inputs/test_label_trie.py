@@ -15,7 +15,7 @@ def test_shared_heads_are_stored_once() -> None:
     assert trie.parents == (-1, 0, 1, 0, 3)
     assert trie.paths == ((0, 1, 2), (0, 3, 4))
     assert trie.inner == (0, 1, 3)
-    assert trie.rows == {-1: 0, 0: 1, 1: 2, 3: 3}
+    assert trie.read_indices == {-1: 0, 0: 1, 1: 2, 3: 3}
     assert trie.depths == (1, 2, 3, 2, 3)
     assert trie.ancestors(4) == (4, 3, 0)
 

@@ -1,10 +1,11 @@
-"""Packed rows: who sees whom, by hand and against a plain mask."""
+"""Packed rows: what attends to what, by hand and against a plain mask; gradients against transformers' model."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from qwen2vl_inputs import plain_log_likelihoods, plain_model
 from torch import Tensor
 
 from experts.qwen2vl.base import Base
@@ -15,9 +16,10 @@ from experts.qwen2vl.inputs.pictures import Patches
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
 from experts.qwen2vl.model.attention import attend_pictures
 from experts.qwen2vl.model.scoring import label_log_likelihoods
+from mire.settings import Qwen2VL
 
 END = 5
-# 1 - 2 - END, 1 - 3 - END: inner nodes 1, 2 and 3; 2 and 3 do not see each other
+# 1 - 2 - END, 1 - 3 - END: inner nodes 1, 2 and 3; 2 and 3 do not attend to each other
 TREE = torch.tensor([[True, False, False], [True, True, False], [True, False, True]])
 
 
@@ -29,7 +31,7 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> 
 
 
 def whole_mask(lengths: list[int], n_padding: int = 0) -> Tensor:
-    """Every token's view of a packed row, document by document."""
+    """What every token of a packed row attends to, (tokens, tokens), document by document."""
     blocks = []
     for length in lengths:
         block = torch.ones(length + 3, length + 3, dtype=torch.bool).tril()
@@ -38,30 +40,30 @@ def whole_mask(lengths: list[int], n_padding: int = 0) -> Tensor:
     return torch.block_diag(*blocks, torch.eye(n_padding)).bool()
 
 
-def test_runs_and_places_by_hand() -> None:
-    documents = PackedLayout.of([2, 2, 4], TREE)
-    assert documents.runs == ((2, 2), (1, 4))
+def test_runs_and_read_positions_by_hand() -> None:
+    layout = PackedLayout.of([2, 2, 4], TREE)
+    assert layout.run_lengths == ((2, 2), (1, 4))
     # the last token and three nodes of documents of 5, 5 and 7 tokens
-    assert documents.places.tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 13, 14, 15, 16]
-    assert documents.sees.tolist() == [[False] * 3, *TREE.tolist()]
+    assert layout.read_positions.tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 13, 14, 15, 16]
+    assert layout.node_mask.tolist() == [[False] * 3, *TREE.tolist()]
 
 
 @pytest.mark.parametrize("lengths", [[4], [1], [3, 3, 3], [2, 5, 5, 1]])
 @pytest.mark.parametrize(("heads", "key_heads"), [(4, 4), (6, 2)])
 def test_attention_is_that_of_the_whole_mask(lengths: list[int], heads: int, key_heads: int) -> None:
     torch.manual_seed(0)
-    documents = PackedLayout.of(lengths, TREE, n_padding=2)
+    layout = PackedLayout.of(lengths, TREE, n_padding=2)
     n_tokens = sum(lengths) + 3 * len(lengths) + 2
     query, key, value = (torch.randn(1, n, n_tokens, 8) for n in (heads, key_heads, key_heads))
     expected = plain_attention(query[0], key[0], value[0], whole_mask(lengths, 2)).transpose(0, 1)
-    got = documents.attend(query, key, value, 8**-0.5)[0]
+    got = layout.attend(query, key, value, 8**-0.5)[0]
     torch.testing.assert_close(got[:-2], expected[:-2], atol=1e-5, rtol=1e-5)
-    places = documents.places
-    read = documents.attend(query[:, :, places], key, value, 8**-0.5)[0]
-    torch.testing.assert_close(read, expected[places], atol=1e-5, rtol=1e-5)
+    read = layout.read_positions
+    got = layout.attend(query[:, :, read], key, value, 8**-0.5)[0]
+    torch.testing.assert_close(got, expected[read], atol=1e-5, rtol=1e-5)
 
 
-def test_pictures_see_themselves_only() -> None:
+def test_pictures_attend_to_themselves_only() -> None:
     torch.manual_seed(0)
     sizes = [4, 4, 8, 4]
     parts = [torch.randn(1, 2, sum(sizes), 8) for _ in range(3)]
@@ -77,7 +79,7 @@ def screen(pixels: np.ndarray, base: Base, word: int) -> EncodedPrompt:
     return EncodedPrompt("s", (7, 8, *[base.image_pad] * 4, word), (Patches(pixels, 4, 4),), ())
 
 
-def test_no_document_sees_its_neighbours(base: Base) -> None:
+def test_no_document_attends_to_its_neighbours(base: Base) -> None:
     """Other words and other pictures beside a prompt leave its scores as they are, bit for bit."""
     rng = np.random.default_rng(0)
     mine, one, other = (rng.integers(0, 256, (16, 588), dtype=np.uint8) for _ in range(3))
@@ -94,23 +96,26 @@ def test_no_document_sees_its_neighbours(base: Base) -> None:
     assert not torch.allclose(first[0], second[0])
 
 
-def test_gradients_are_those_of_the_padded_path(base: Base) -> None:
-    from experts.qwen2vl.inputs.batch import collate
-
+def test_loss_and_gradients_are_those_of_separate_plain_passes(base: Base, nano_settings: Qwen2VL) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (16, 588), dtype=np.uint8)
     prompts = [screen(pixels, base, 9), EncodedPrompt("t", (7, 8, 9), (), ()), screen(pixels, base, 20)]
-    trie = LabelTrie.build([[10, 11, END], [10, 12, END]])
-    weight = base.model.model.language_model.layers[0].self_attn.q_proj.weight.requires_grad_()
-    found = []
-    for make_batch in (collate, pack):
-        batch = make_batch(prompts, trie, image_pad=base.image_pad, pad=0)
-        loss = torch.nn.functional.cross_entropy(
-            label_log_likelihoods(base.model, batch, trie), torch.tensor([0, 1, 1])
-        )
-        found += torch.autograd.grad(loss, weight)
-    assert found[0].abs().max() > 0
-    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-4)
+    labels = [[10, 11, END], [10, 12, END]]
+    trie, plain = LabelTrie.build(labels), plain_model(nano_settings)
+    layer = [model.model.language_model.layers[0].self_attn.q_proj.weight for model in (base.model, plain)]
+    patches = [model.model.visual.patch_embed.proj.weight for model in (base.model, plain)]
+    batch = pack(prompts, trie, image_pad=base.image_pad, pad=0)
+    for weight in (*layer, *patches):
+        weight.requires_grad_()
+    losses = [
+        torch.nn.functional.cross_entropy(scores, torch.tensor([0, 1, 1]))
+        for scores in (label_log_likelihoods(base.model, batch, trie), plain_log_likelihoods(plain, prompts, labels))
+    ]
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-5)
+    packed, separate = (torch.autograd.grad(losses[n], (layer[n], patches[n])) for n in (0, 1))
+    for found, expected in zip(packed, separate, strict=True):
+        assert expected.abs().max() > 0
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_lengths_are_asked_of_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:

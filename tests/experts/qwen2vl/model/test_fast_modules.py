@@ -1,6 +1,11 @@
 import torch
+from torch import Tensor
 
 from experts.qwen2vl.base import Base
+from experts.qwen2vl.inputs.batch import pack
+from experts.qwen2vl.inputs.label_trie import LabelTrie
+from experts.qwen2vl.inputs.prompt import EncodedPrompt
+from experts.qwen2vl.model.scoring import prompt_logits
 
 
 def test_the_matrix_product_is_the_convolution(base: Base) -> None:
@@ -21,30 +26,33 @@ def test_one_frame_gives_what_the_frame_twice_gives(base: Base) -> None:
     torch.testing.assert_close(embed(still.reshape(5, -1)), twice, atol=1e-5, rtol=1e-5)
 
 
-def inputs(base: Base, n_tokens: int) -> dict:
-    torch.manual_seed(0)
-    ids = torch.randint(100, 3000, (2, n_tokens))
-    causal = torch.full((n_tokens, n_tokens), torch.finfo(torch.float32).min).triu(1)
-    positions = torch.arange(n_tokens).expand(3, 2, n_tokens)
-    return {
-        "input_ids": ids, "attention_mask": causal.expand(2, 1, -1, -1), "position_ids": positions, "use_cache": False,
-    }  # fmt: skip
+TRIE = LabelTrie.build([[10, 11, 5], [10, 12, 5], [13, 5]])
+
+
+def both_last_layers(base: Base) -> tuple[Tensor, Tensor]:
+    """Logits at the read positions of a packed row: from the last layer, and picked from a whole layer's."""
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
+
+    prompts = [EncodedPrompt(str(n), tuple(range(200, 200 + n)), (), ()) for n in (7, 7, 12)]
+    batch = pack(prompts, TRIE, image_pad=base.image_pad, pad=base.pad, multiple=16)
+    part = prompt_logits(base.model, batch)
+    base.model.model.language_model.layers[-1].__class__ = Qwen2VLDecoderLayer
+    whole = base.model(
+        input_ids=batch.ids,
+        attention_mask={"full_attention": batch.layout},
+        position_ids=batch.positions,
+        use_cache=False,
+    ).logits
+    assert whole.shape[1] == batch.ids.shape[1] > part.shape[0] * part.shape[1] == 3 * 5
+    return part, whole[0, batch.layout.read_positions].view_as(part)
 
 
 def test_what_is_read_is_what_the_whole_layer_gives(base: Base) -> None:
-    batch = inputs(base, 17)
-    whole = base.model(**batch).logits
-    part = base.model(**batch, n_read_positions=5).logits
-    assert whole.shape[1] == 17 and part.shape[1] == 5
-    torch.testing.assert_close(part, whole[:, -5:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(*both_last_layers(base), atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_are_those_of_the_whole_layer(base: Base) -> None:
-    batch = inputs(base, 11)
     weights = base.model.model.language_model.layers[0].mlp.up_proj.weight.requires_grad_()
-    gradients = []
-    for reads in ({}, {"n_reads": 3}):
-        base.model(**batch, **reads, logits_to_keep=3).logits.logsumexp(-1).sum().backward()
-        gradients.append(weights.grad.clone())
-        weights.grad = None
-    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
+    part, whole = (torch.autograd.grad(logits.logsumexp(-1).sum(), weights)[0] for logits in both_last_layers(base))
+    assert whole.abs().max() > 0
+    torch.testing.assert_close(part, whole, atol=1e-5, rtol=1e-4)

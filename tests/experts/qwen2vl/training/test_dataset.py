@@ -1,4 +1,4 @@
-"""What the trainer is given: lengths without decoding, and an order that hardly needs padding."""
+"""The trainer's inputs: lengths without decoding, batches, and an order of samples that groups similar lengths."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image
 from records import dialogue_instruction, image_instruction
 
 from experts.qwen2vl.base import Base
-from experts.qwen2vl.inputs.packed_rows import PackedLayout
+from experts.qwen2vl.inputs.prompt import EncodedPrompt
 from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
 from experts.qwen2vl.voter import prompt_encoder
 from mire.labels import builtin_taxonomy
@@ -30,8 +30,8 @@ def samples(tmp_path: Path) -> list[Sample]:
         Sample(id=p.name, prompt=parse_prompt(image_instruction()), images=(p,), label="购物车页面") for p in paths
     ]
     text = dialogue_instruction("用户: <image>", "客服: 您好", "用户: <image>", "用户: 会生锈吗")
-    talk = Sample(id="talk", prompt=parse_prompt(text), images=tuple(paths[:2]), label="购物车页面")
-    return [*screens, talk]
+    dialogue = Sample(id="dialogue", prompt=parse_prompt(text), images=tuple(paths[:2]), label="购物车页面")
+    return [*screens, dialogue]
 
 
 def turned() -> bytes:
@@ -47,35 +47,38 @@ def test_lengths_are_those_of_the_encoded_prompts(
     settings = nano_settings.model_copy(update={"layout": layout, "max_tokens": 1024})
     taxonomy = builtin_taxonomy("image")
     dataset = PromptDataset(samples, prompt_encoder(base, taxonomy, settings), taxonomy)
-    assert dataset.lengths == [len(dataset[place][0]) for place in range(len(dataset))]
+    assert dataset.lengths == [len(dataset[index][0]) for index in range(len(dataset))]
 
 
-def test_a_packed_collator_packs_and_a_padded_one_pads(
+def test_the_collator_packs_and_adds_a_blank_picture_on_several_devices(
     base: Base, nano_settings: Qwen2VL, samples: list[Sample]
 ) -> None:
     taxonomy = builtin_taxonomy("image")
     encoder = prompt_encoder(base, taxonomy, nano_settings)
-    items = [PromptDataset(samples, encoder, taxonomy)[place] for place in range(3)]
+    items = [PromptDataset(samples, encoder, taxonomy)[index] for index in range(3)]
     trie = encoder.label_trie(taxonomy)
-    packed, padded = (Collator(trie, base.image_pad, base.pad, packed=packed)(items) for packed in (True, False))
-    assert packed["batch"].ids.shape[0] == 1 and isinstance(packed["batch"].mask, PackedLayout)
-    assert padded["batch"].ids.shape[0] == 3
-    assert packed["gold"].tolist() == padded["gold"].tolist() == [taxonomy.index("购物车页面")] * 3
+    inputs = Collator(trie, base.image_pad, base.pad)(items)
+    assert inputs["batch"].layout.run_lengths == ((2, len(items[0][0])), (1, len(items[2][0])))
+    assert inputs["label_indices"].tolist() == [taxonomy.index("购物车页面")] * 3
+    text = [(EncodedPrompt("t", (7, 8), (), ()), 0)]
+    alone, distributed = (Collator(trie, base.image_pad, base.pad, several)(text)["batch"] for several in (False, True))
+    assert alone.pixels is None and distributed.grids.tolist() == [[1, 2, 2]]
 
 
-def padding(order: list[int], size: int) -> float:
-    batches = [[LENGTHS[place] for place in order[start : start + size]] for start in range(0, len(order), size)]
+def waiting(order: list[int], size: int) -> float:
+    """The share of time lost if all samples of a batch take as long as its longest."""
+    batches = [[LENGTHS[index] for index in order[start : start + size]] for start in range(0, len(order), size)]
     return 1 - sum(map(sum, batches)) / sum(len(batch) * max(batch) for batch in batches)
 
 
-def test_grouped_batches_lose_nothing_and_need_a_third_of_the_padding() -> None:
+def test_grouped_batches_hold_every_sample_and_wait_a_third_as_long() -> None:
     order = list(LengthGroupedSampler(LENGTHS, 8, seed=7))
     assert sorted(order) == list(range(200))
     # 200 lengths are sorted 48 at a time, so a batch of 8 spans about a sixth of them
-    assert padding(order, 8) < padding(list(range(200)), 8) / 3
+    assert waiting(order, 8) < waiting(list(range(200)), 8) / 3
 
 
-def test_every_epoch_has_an_order_of_its_own_that_comes_again() -> None:
+def test_every_epoch_has_its_own_reproducible_order() -> None:
     first, second = LengthGroupedSampler(LENGTHS, 8, seed=7), LengthGroupedSampler(LENGTHS, 8, seed=7)
     assert list(first) == list(second) == list(first)
     second.set_epoch(1)
