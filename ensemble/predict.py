@@ -8,6 +8,7 @@ An interrupted run resumes: the same command finds its journal beside the CSV.
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from mire.cli import add_data, run
@@ -46,7 +47,7 @@ def execute(options: argparse.Namespace) -> None:
         strict=options.strict,
     )
     if options.json:
-        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(asdict(report), ensure_ascii=False) + "\n")
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -16,8 +16,8 @@ Columns = Literal["all", "id"]
 
 
 @dataclass(frozen=True)
-class Line:
-    """One row to be written: the sample's id, its record as the test file holds it, and the predicted label."""
+class SubmissionLine:
+    """One line of the submission: the sample's id, its record as the test file holds it, and the predicted label."""
 
     id: str
     record: Mapping[str, Any]
@@ -32,7 +32,7 @@ def write_submission(
     columns: Columns = "all",
     encoding: str = "utf-8-sig",
 ) -> None:
-    """Write one row a sample; the file appears whole or not at all.
+    """Write one line per sample; the file appears whole or not at all.
 
     Raises:
         DataError: the ids of samples and labels are not the same.
@@ -42,11 +42,13 @@ def write_submission(
     if odd:
         raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
     names = dict.fromkeys(name for sample in samples for name in sample.row)
-    lines = (Line(sample.id, sample.row, labels[sample.id]) for sample in samples)
+    lines = (SubmissionLine(sample.id, sample.row, labels[sample.id]) for sample in samples)
     write_lines(path, lines, names if columns == "all" else ["id"], encoding=encoding)
 
 
-def write_lines(path: Path, lines: Iterable[Line], columns: Iterable[str], *, encoding: str = "utf-8-sig") -> None:
+def write_lines(
+    path: Path, lines: Iterable[SubmissionLine], columns: Iterable[str], *, encoding: str = "utf-8-sig"
+) -> None:
     """Write the lines one by one, with these columns of their records and ``predict``; whole or not at all.
 
     Raises:
@@ -60,7 +62,7 @@ def write_lines(path: Path, lines: Iterable[Line], columns: Iterable[str], *, en
         plain.writerow([*names, PREDICT])
         for line in lines:
             cells = [*(_cell(line, name) for name in names), line.label]
-            # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
+            # A bare carriage return ends a row for every reader, but the csv module quotes it only in this mode.
             (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
 
 
@@ -87,7 +89,7 @@ def read_submission(path: Path) -> dict[str, str]:
     return answers
 
 
-def _cell(line: Line, name: str) -> str:
+def _cell(line: SubmissionLine, name: str) -> str:
     value: Any = line.id if name == "id" else line.record.get(name, "")
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         # The official script writes lists as Python does.

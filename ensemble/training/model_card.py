@@ -18,7 +18,7 @@ from ensemble.panel import Panel, TaskPanel
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
 from experts.qwen2vl.training.checkpoints import last_epoch
-from mire.atomic_files import atomic_write
+from mire.atomic_files import write_text
 from mire.cache import empty_cache
 from mire.labels import TASKS, Task
 from mire.panel_card import Card, Figures, fingerprint, read_card
@@ -54,10 +54,10 @@ def write_cards(known: TrainingSet) -> None:
         commit=_commit(),
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
     )
-    _write(known.panel.card(known.task), card.model_dump_json(indent=2))
-    _write(known.panel.root / "README.md", panel_card(known.panel))
+    write_text(known.panel.card(known.task), card.model_dump_json(indent=2) + "\n")
+    write_text(known.panel.root / "README.md", panel_card(known.panel) + "\n")
     if "qwen2vl" in names:
-        _write(known.panel.voter(known.task, "qwen2vl") / "README.md", adapter_card(known.panel, known.task))
+        write_text(known.panel.voter(known.task, "qwen2vl") / "README.md", adapter_card(known.panel, known.task) + "\n")
 
 
 def panel_card(panel: PanelFolder) -> str:
@@ -153,11 +153,6 @@ def _figures(system: SubsetScore) -> Figures:
 
 def _yaml(body: object) -> str:
     return yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text + "\n")
 
 
 def _commit() -> str:

@@ -16,6 +16,7 @@ from ensemble.training.training_set import TrainingSet
 from ensemble.weights import read_weights
 from experts.registry import train_voter
 from experts.voter import Voter
+from mire.atomic_files import write_text
 from mire.budget import Ledger, ParameterCount
 from mire.errors import DataError
 from mire.folds import read_folds, trained_on
@@ -58,8 +59,7 @@ def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence
         for sample in samples
         if sample.id in labels
     ]  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
 
 
 def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: Path, *, share: float) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from experts.qwen2vl.inputs.pictures import Patches
-from mire.prompts import IMAGE_TAG, Prompt
+from mire.prompts import IMAGE_TAG, SPEAKER_NAMES, Prompt
 
 Pieces = tuple[str | Patches, ...]
-_SPEAKER_NAMES = {"user": "用户", "agent": "客服"}
 # How the challenge's frames place a picture: on a line of its own, or behind a name ("用户: ", "Picture 1: ").
 _OWN_LINE = re.compile(rf"^(?:[^\n:：]{{0,20}}[:：])?[ \t]*({IMAGE_TAG})[ \t\r]*$", re.MULTILINE)
 
@@ -58,7 +57,7 @@ class PromptParts:
         """``last_question`` is the place of the user's last turn, or of the last one where no user speaks."""
         queue = iter(slots)
         head = cut_text(prompt.head, queue)
-        turns = tuple(cut_text(f"{_SPEAKER_NAMES[turn.speaker]}: {turn.text}\n", queue) for turn in prompt.turns)
+        turns = tuple(cut_text(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n", queue) for turn in prompt.turns)
         users = [place for place, turn in enumerate(prompt.turns) if turn.speaker == "user"]
         return cls(head, turns, cut_text(prompt.tail, queue), users[-1] if users else len(turns) - 1)
 
