@@ -79,7 +79,7 @@ def test_chunks_are_not_read_ahead_of_the_workers() -> None:
 
 
 def test_a_lost_chunk_is_done_again_by_a_worker_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="ensemble.prediction.worker_pool")
     fakes = Given(b=1)
     with WorkerPool(fakes.start_worker, 1) as pool:
         done = [one.samples[0].id for one, _ in pool.answers(map(chunk, "abc"))]
