@@ -2,7 +2,7 @@
 
     python -m ensemble.ablate --data test.json --images images --panel runs/p --out runs/p
 
-Writes ``ablation.json`` and ``ablation.html``. Samples that the panel was trained on are judged by their
+Writes ``ablation.json`` and ``ablation.html``. Samples that the panel was trained on are scored by their
 out-of-fold votes, with weights fitted on other samples; all others by fresh votes.
 """
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from ensemble.vote import Array
+from mire.atomic_files import read_model, write_text
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Task, Taxonomy
@@ -19,10 +20,10 @@ from mire.votes import Vote
 
 @dataclass(frozen=True)
 class OutOfFoldVotes:
-    """Votes of several voters on the same labelled samples, none of which its voter was trained on.
+    """Votes of several voters on the same labelled samples, none of which the voter was trained on.
 
-    ``votes[name]`` is (n, n_labels), in the order of ``ids``; ``truth`` (n,) holds the right labels'
-    places; ``costs[name]`` is what one vote books.
+    ``votes[name]`` is (n, n_labels), in the order of ``ids``; ``truth`` (n,) holds the right labels' indices;
+    ``costs[name]`` is what one vote books.
     """
 
     ids: tuple[str, ...]
@@ -59,7 +60,7 @@ class _VotesFile(BaseModel):
         known = set(self.labels)
         for sample_id, vote in self.votes.items():
             if vote.label not in known or len(vote.probabilities) != len(self.labels):
-                raise ValueError(f"sample {sample_id!r} has another label, or not one probability a label")
+                raise ValueError(f"sample {sample_id!r} has another label, or not one probability per label")
         return self
 
 
@@ -67,7 +68,6 @@ def write_votes(
     path: Path, votes: Sequence[Vote | None], labels: dict[str, str], *, taxonomy: Taxonomy, cost: Cost
 ) -> None:
     """Write one voter's out-of-fold votes with the right labels; samples it abstained on are left out."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     body = {
         "labels": list(taxonomy.labels),
         "cost": cost._asdict(),
@@ -80,7 +80,7 @@ def write_votes(
             if vote
         },
     }
-    path.write_text(json.dumps(body, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(body, ensure_ascii=False) + "\n")
 
 
 def read_out_of_fold_votes(panel: PanelFolder, task: Task) -> OutOfFoldVotes:
@@ -107,12 +107,7 @@ def read_out_of_fold_votes(panel: PanelFolder, task: Task) -> OutOfFoldVotes:
 
 
 def _read(path: Path, name: str, taxonomy: Taxonomy) -> _VotesFile:
-    if not path.is_file():
-        raise PanelError(f"{path} is missing: train {name!r} first (scripts/train_experts.sh)")
-    try:
-        body = _VotesFile.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; train {name!r} again") from error
+    body = read_model(path, _VotesFile, next_step=f"train {name!r} with scripts/train_experts.sh")
     if body.labels != taxonomy.labels:
         raise PanelError(f"{path} was cast for other labels than the panel's; train {name!r} again")
     return body

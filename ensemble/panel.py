@@ -43,6 +43,38 @@ class TaskPanel:
     voters: tuple[Voter, ...]
     weights: Weights
 
+    def predict(self, samples: Sequence[Sample], ledger: Ledger) -> list[Prediction]:
+        """One prediction per sample of this task, in order.
+
+        Raises:
+            BudgetError: as ``cast``.
+        """
+        votes = self.cast(samples, ledger)
+        pooled = pool(votes, self.weights, len(self.taxonomy.labels))
+        return [
+            self._prediction(sample, {name: votes[name][row] for name in votes}, pooled[row], ledger)
+            for row, sample in enumerate(samples)
+        ]
+
+    def _prediction(
+        self, sample: Sample, votes: Mapping[str, Vote | None], pooled: Array, ledger: Ledger
+    ) -> Prediction:
+        """The prediction of one sample from its votes and their pooled distribution, (n_labels,)."""
+        cast = [vote for vote in votes.values() if vote]
+        failed = ledger.failed.get(sample.id, {})
+        silent = {name: failed.get(name, f"{name} abstained") for name, vote in votes.items() if not vote}
+        booked = ledger.booked(sample.id)
+        return Prediction(
+            sample_id=sample.id,
+            task=self.taxonomy.task,
+            label=self.taxonomy.labels[int(winners(pooled))],
+            probabilities=tuple(map(float, pooled)),
+            votes=tuple(cast),
+            problems=_problems(sample, self.taxonomy.task, silent, cast),
+            n_calls=booked.calls,
+            n_output_tokens=booked.output_tokens,
+        )
+
     def cast(self, samples: Sequence[Sample], ledger: Ledger) -> Votes:
         """Every voter's votes; each is booked for every sample before the voter runs.
 
@@ -134,7 +166,7 @@ class Panel:
         return cls(settings, loaded, count)
 
     def predict(self, samples: Sequence[Sample], ledger: Ledger) -> list[Prediction]:
-        """One prediction a sample, in order.
+        """Route samples and answer them task by task; one prediction per sample, in order.
 
         Raises:
             PanelError: a sample belongs to a task whose experts are not loaded.
@@ -144,24 +176,7 @@ class Panel:
         for task, members in by_task(samples).items():
             if task not in self.tasks:
                 raise PanelError(f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample")
-            panel = self.tasks[task]
-            votes = panel.cast(members, ledger)
-            pooled = pool(votes, panel.weights, len(panel.taxonomy.labels))
-            for row, (sample, place) in enumerate(zip(members, winners(pooled), strict=True)):
-                cast = {name: vote for name in votes if (vote := votes[name][row])}
-                failed = ledger.failed.get(sample.id, {})
-                silent = {name: failed.get(name, f"{name} abstained") for name in votes if name not in cast}
-                booked = ledger.booked(sample.id)
-                predictions[sample.id] = Prediction(
-                    sample_id=sample.id,
-                    task=task,
-                    label=panel.taxonomy.labels[place],
-                    probabilities=tuple(map(float, pooled[row])),
-                    votes=tuple(cast.values()),
-                    problems=_problems(sample, task, silent, cast.values()),
-                    n_calls=booked.calls,
-                    n_output_tokens=booked.output_tokens,
-                )
+            predictions |= {found.sample_id: found for found in self.tasks[task].predict(members, ledger)}
         return [predictions[sample.id] for sample in samples]
 
 

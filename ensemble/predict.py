@@ -7,6 +7,7 @@ An interrupted run resumes: the same command finds its journal beside the CSV.
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from mire.cli import add_data, print_json, run
@@ -52,7 +53,7 @@ def execute(options: argparse.Namespace) -> None:
         for_excel=options.for_excel,
     )
     if options.json:
-        print_json(report)
+        print_json(asdict(report))
 
 
 def _check(options: argparse.Namespace) -> None:

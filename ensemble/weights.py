@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from ensemble.vote import RULES, Array, sharpen
-from mire.errors import PanelError
+from mire.atomic_files import read_model, write_text
 
 
 class VoterWeight(BaseModel):
@@ -40,14 +40,13 @@ class Weights(BaseModel):
         return method
 
     def pool(self, votes: dict[str, Array]) -> Array:
-        """One distribution a sample from the votes of some or all voters, (n, n_labels) each.
+        """One distribution per sample from the votes of some or all voters, (n, n_labels) each.
 
         A voter that is missing leaves its weight to the others; where only voters of weight zero are
         left, they count alike.
         """
-        ballots = [self.voters[name] for name in votes]
-        sharpened = [sharpen(vote, ballot.temperature) for vote, ballot in zip(votes.values(), ballots, strict=True)]
-        weights = [ballot.weight for ballot in ballots]
+        sharpened = [sharpen(vote, self.voters[name].temperature) for name, vote in votes.items()]
+        weights = [self.voters[name].weight for name in votes]
         if not any(weights):
             weights = [1.0] * len(weights)
         pooled = RULES[self.method](sharpened, weights)
@@ -55,8 +54,8 @@ class Weights(BaseModel):
 
     def without_temperatures(self) -> "Weights":
         """The same weights on the votes as they are."""
-        ballots = {name: ballot.model_copy(update={"temperature": 1.0}) for name, ballot in self.voters.items()}
-        return self.model_copy(update={"voters": ballots, "temperature": 1.0})
+        voters = {name: voter.model_copy(update={"temperature": 1.0}) for name, voter in self.voters.items()}
+        return self.model_copy(update={"voters": voters, "temperature": 1.0})
 
 
 def read_weights(path: Path) -> Weights:
@@ -65,17 +64,12 @@ def read_weights(path: Path) -> Weights:
     Raises:
         PanelError: it is missing or broken.
     """
-    try:
-        return Weights.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
-    except FileNotFoundError as error:
-        raise PanelError(f"{path} is missing: fit the vote with python -m ensemble.fit") from error
-    except ValidationError as error:
-        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}") from error
+    return read_model(path, Weights, next_step="finish the training, or fit the vote with python -m ensemble.fit")
 
 
 def write_weights(weights: Weights, path: Path) -> None:
     """Write ``weights.json``."""
-    path.write_text(weights.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path, weights.model_dump_json(indent=2) + "\n")
 
 
 def as_array(rows: list[tuple[float, ...]]) -> Array:

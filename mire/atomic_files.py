@@ -1,12 +1,17 @@
-"""Files that appear whole or not at all, whatever ends the process."""
+"""Files that are written whole or not at all, whatever ends the process, and JSON files that are read as models."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
+from mire.errors import PanelError
 from mire.plain_files import writable_file
+
+Model = TypeVar("Model")
 
 
 @contextmanager
@@ -32,3 +37,27 @@ def atomic_write(path: Path, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one piece, with ``atomic_write``.
+
+    Raises:
+        OSError: as ``atomic_write``.
+    """
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def read_model(path: Path, model: type[Model], *, next_step: str) -> Model:
+    """Read a panel's JSON file as a pydantic model, or as a type of them (``dict[str, Model]``).
+
+    Raises:
+        PanelError: the file is missing or broken; the message ends with ``next_step``.
+    """
+    try:
+        return TypeAdapter(model).validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise PanelError(f"{path} is missing; {next_step}") from error
+    except ValidationError as error:
+        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; {next_step}") from error

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from mire.errors import DataError, PanelError
+from mire.atomic_files import read_model, write_text
+from mire.errors import DataError
 from mire.images import content_hash
 from mire.samples import Sample
 
@@ -19,9 +20,6 @@ class _Member(BaseModel):
 
     fold: int
     digest: str
-
-
-_FILE = TypeAdapter(dict[str, _Member])
 
 
 def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[str, int]:
@@ -56,14 +54,14 @@ def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[st
 def write_folds(folds: dict[str, int], samples: Sequence[Sample], path: Path) -> None:
     """Write each training sample's fold and digest as JSON."""
     body = {sample.id: {"fold": folds[sample.id], "digest": digest(sample)} for sample in samples}
-    path.write_text(json.dumps(body, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(body, ensure_ascii=False, indent=0) + "\n")
 
 
 def read_folds(path: Path) -> dict[str, int]:
     """The fold of each training sample's id.
 
     Raises:
-        PanelError: the file is broken.
+        PanelError: the file is missing or broken.
     """
     return {key: member.fold for key, member in _read(path).items()}
 
@@ -72,17 +70,14 @@ def trained_on(path: Path, samples: Sequence[Sample]) -> set[str]:
     """Ids of the samples that are among the training samples behind ``path``: same id, same content.
 
     Raises:
-        PanelError: the file is broken.
+        PanelError: the file is missing or broken.
     """
     known = _read(path)
     return {sample.id for sample in samples if sample.id in known and digest(sample) == known[sample.id].digest}
 
 
 def _read(path: Path) -> dict[str, _Member]:
-    try:
-        return _FILE.validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; train the panel again") from error
+    return read_model(path, dict[str, _Member], next_step="train the panel again")
 
 
 def digest(sample: Sample) -> str:

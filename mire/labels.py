@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from mire.atomic_files import write_text
 from mire.errors import SettingsError
 
 Task = Literal["image", "dialogue"]
@@ -58,9 +60,18 @@ class Taxonomy:
     entries: tuple[Label, ...]
 
     @cached_property
+    def live(self) -> tuple[Label, ...]:
+        """The labels that can be answered; probabilities are in this order."""
+        return tuple(entry for entry in self.entries if entry.live)
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Names of the live labels; probabilities are in this order."""
-        return tuple(entry.name for entry in self.entries if entry.live)
+        """Names of the live labels."""
+        return tuple(entry.name for entry in self.live)
+
+    def top(self, probabilities: Sequence[float], n: int) -> list[tuple[Label, float]]:
+        """The ``n`` most probable labels with their probabilities; of equal ones the first in the taxonomy's order."""
+        return sorted(zip(self.live, probabilities, strict=True), key=lambda pair: -pair[1])[:n]
 
     @cached_property
     def printed(self) -> tuple[str, ...]:
@@ -109,7 +120,7 @@ def save_taxonomy(taxonomy: Taxonomy, path: Path) -> None:
     """Write the file that ``load_taxonomy`` reads."""
     labels = [entry.model_dump(exclude_defaults=True) for entry in taxonomy.entries]
     body = json.dumps({"task": taxonomy.task, "labels": labels}, ensure_ascii=False, indent=1)
-    path.write_text(body + "\n", encoding="utf-8")
+    write_text(path, body + "\n")
 
 
 def _parse(text: str, name: str) -> Taxonomy:

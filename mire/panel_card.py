@@ -2,9 +2,9 @@
 
 import hashlib
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from mire.errors import PanelError
+from mire.atomic_files import read_model
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
 
@@ -52,12 +52,7 @@ def read_card(folder: PanelFolder, task: Task) -> Card | None:
         PanelError: it is broken.
     """
     path = folder.card(task)
-    if not path.is_file():
-        return None
-    try:
-        return Card.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
-    except ValidationError as error:
-        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}; train the panel again") from error
+    return read_model(path, Card, next_step="train the panel again") if path.is_file() else None
 
 
 def fingerprint(folder: PanelFolder) -> str:

@@ -95,8 +95,15 @@ class PanelFolder:
         return self.root / task
 
     def has(self, task: Task) -> bool:
-        """Whether the task's experts are trained and their weights fitted."""
-        return self.weights(task).is_file()
+        """Whether the task's training has finished: its labels, its fitted vote and every voter's folder are there.
+
+        Training removes ``weights.json`` first and writes it again last, so that a folder whose training was
+        interrupted does not count.
+        """
+        needed = (self.task(task) / "taxonomy.json", self.weights(task))
+        return all(path.is_file() for path in needed) and all(
+            self.voter(task, voter).is_dir() for voter in self.settings().panel.voters(task)
+        )
 
     def trained_tasks(self) -> tuple[Task, ...]:
         """The tasks that the panel answers."""

@@ -1,8 +1,8 @@
-"""Work on many inputs in processes of their own: in order, ahead of who takes the results, in bounded memory.
+"""Map a function over inputs in worker processes: ordered results, bounded prefetch.
 
-A worker that dies (killed, out of memory) takes its pool with it. What was under way is then done in this
-process, and a new pool goes on; after ``MAX_DEATHS`` everything is done here. ``ahead`` keeps the same order and bounds
-in any executor, threads for one.
+A worker that dies (killed, out of memory) breaks its pool. What was under way is then done in this process, and a new
+pool is started; after ``MAX_DEATHS`` everything is done in this process. ``prefetch`` gives the same order and bounds
+with any executor, for example of threads.
 """
 
 import logging
@@ -16,6 +16,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ MAX_DEATHS = 3
 MIN_ITEMS = 32
 """Fewer items than this are not worth a pool."""
 AHEAD = 4
-"""Results of each worker that may wait to be taken."""
+"""Results per worker that may wait to be taken."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,7 +46,7 @@ class _Job(Generic[Item, Result]):
 
 
 class ProcessPool:
-    """``n`` processes, started when they are first needed; 0 does all work in this one."""
+    """``n`` worker processes, started when they are first needed; with 0 this process does all work."""
 
     def __init__(self, n: int) -> None:
         self._n = n
@@ -56,7 +57,7 @@ class ProcessPool:
         """``function`` of every item, in order; both must pickle, and every process must give the same result.
 
         Raises:
-            Whatever ``function`` raises, at the place of its item.
+            Exception: whatever ``function`` raises, at the position of its item.
         """
         if len(items) < MIN_ITEMS or not self._n:
             yield from map(function, items)
@@ -99,7 +100,7 @@ class ProcessPool:
             return job.function(job.item)
 
     def _discard_pool(self) -> None:
-        """Give up a pool of which a worker died."""
+        """Drop a pool of which a worker died."""
         self._pool = None
         self._n_deaths += 1
         then = "starting others" if self._n_deaths < MAX_DEATHS else "going on without workers"
@@ -108,7 +109,7 @@ class ProcessPool:
 
 @lru_cache
 def workers(n: int | None = None) -> ProcessPool:
-    """The workers that this process shares: ``n``, or one a CPU core of its share (``OMP_NUM_THREADS`` bounds it)."""
+    """This process's shared pool: ``n`` workers, or one per core that it may use (``OMP_NUM_THREADS`` bounds it)."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS", "")
     share = min(n_cores, int(threads) if threads.isdigit() else n_cores, MAX_WORKERS)
@@ -116,7 +117,7 @@ def workers(n: int | None = None) -> ProcessPool:
 
 
 class InlineExecutor(Executor):
-    """Does the work where it is asked for."""
+    """Runs every call in the calling thread, at once."""
 
     def submit(self, function: Callable[..., Result], /, *items: Any, **named: Any) -> "Future[Result]":
         done: Future[Result] = Future()
@@ -128,10 +129,10 @@ class InlineExecutor(Executor):
 
 
 def prefetch(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], n: int) -> Iterator[Result]:
-    """``function`` of every item, in order, ``n`` of them under way while a result is looked at.
+    """``function`` of every item, in order, ``n`` of them under way while a result is used.
 
     Raises:
-        Whatever ``function`` raises, at the place of its item.
+        Exception: whatever ``function`` raises, at the position of its item.
     """
     waiting: deque[Future[Result]] = deque()
     try:
@@ -153,14 +154,17 @@ def _new_pool(n: int) -> ProcessPoolExecutor:
 
 
 def _enter() -> None:
-    """In a worker: Ctrl-C is the parent's to handle, and who has lost the parent ends."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # a process a core: no library that is loaded here needs more
+    os.environ["OMP_NUM_THREADS"] = "1"  # one process per core: no library that is loaded here needs more
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """In a worker process: leave Ctrl-C to the parent process, and end when that ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_after, args=(multiprocessing.parent_process(),), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
+def _exit_after(parent: BaseProcess | None) -> None:
     if parent is not None:
         parent.join()
         os._exit(1)

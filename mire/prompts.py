@@ -11,6 +11,8 @@ from typing import Literal
 Speaker = Literal["user", "agent"]
 
 IMAGE_TAG = "<image>"
+SPEAKER_NAMES: dict[Speaker, str] = {"user": "用户", "agent": "客服"}
+"""How the official frame names the speakers."""
 DIALOGUE_START = "<用户与客服的对话 START>"
 DIALOGUE_END = "<用户与客服的对话 END>"
 
@@ -39,7 +41,7 @@ _TIME = r"(?:[\[(]?(?:[\d年月日/-]{4,11}[ ])?\d{1,2}:\d{2}(?::\d{2})?[\])]?[ 
 _SPEAKER_LINE = re.compile(rf"^[ \t\u3000]*{_BULLET}{_TIME}{_CALL}", re.MULTILINE)
 _SPEAKER_INLINE = re.compile(rf"(?<![\w\"'“”]){_CALL}")
 # The official frame names its speakers one way, so "商家:" inside an agent's message opens no turn there.
-_OFFICIAL_LINE = re.compile(r"^(用户|客服): ?", re.MULTILINE)
+_OFFICIAL_LINE = re.compile(rf"^({'|'.join(SPEAKER_NAMES.values())}): ?", re.MULTILINE)
 
 
 def _mark(edge: str) -> str:

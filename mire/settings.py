@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from mire.atomic_files import write_text
 from mire.errors import SettingsError
 from mire.images import MAX_DECODED_PIXELS
 from mire.labels import TASKS, Task, Taxonomy, builtin_taxonomy, load_taxonomy
@@ -411,7 +412,7 @@ def load_settings(name_or_file: str, overrides: Sequence[str] = ()) -> Settings:
 
 def save_settings(settings: Settings, path: Path) -> None:
     """Write settings as JSON, which ``load_settings`` reads."""
-    path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path, settings.model_dump_json(indent=2) + "\n")
 
 
 def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:

@@ -1,41 +1,29 @@
 """Whether probabilities can be believed: reliability, expected calibration error, coverage against accuracy."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.report.ablation_result import Bin
 from ensemble.vote import Array, winners
 
 N_BINS = 10
 COVERAGES = tuple(round(0.1 * step, 1) for step in range(1, 11))
 
 
-@dataclass(frozen=True)
-class Bin:
-    """Answers whose confidence lies in (low, high]: how many, their mean confidence, and the share that is right."""
-
-    low: float
-    high: float
-    n: int
-    confidence: float
-    accuracy: float
-
-
 def reliability(probabilities: Array, truth: NDArray[np.int64]) -> list[Bin]:
     """Answers by their confidence, the winner's probability, in ``N_BINS`` bins of equal width; empty ones left out."""
     confidence = probabilities.max(axis=1)
     right = winners(probabilities) == truth
-    places = np.clip(np.ceil(confidence * N_BINS).astype(int) - 1, 0, N_BINS - 1)
+    bins = np.clip(np.ceil(confidence * N_BINS).astype(int) - 1, 0, N_BINS - 1)
     return [
         Bin(
-            low=place / N_BINS,
-            high=(place + 1) / N_BINS,
-            n=int((places == place).sum()),
-            confidence=float(confidence[places == place].mean()),
-            accuracy=float(right[places == place].mean()),
+            low=index / N_BINS,
+            high=(index + 1) / N_BINS,
+            n=int((bins == index).sum()),
+            confidence=float(confidence[bins == index].mean()),
+            accuracy=float(right[bins == index].mean()),
         )
-        for place in np.unique(places).tolist()
+        for index in np.unique(bins).tolist()
     ]
 
 
@@ -49,7 +37,7 @@ def calibration_error(bins: list[Bin]) -> float:
 
 
 def coverage(probabilities: Array, truth: NDArray[np.int64]) -> list[tuple[float, float]]:
-    """Pairs (share of samples that is answered, accuracy on them), the surest answers first."""
+    """Pairs (share of samples that is answered, accuracy on them), the most confident answers first."""
     order = np.argsort(-probabilities.max(axis=1), kind="stable")
     right = (winners(probabilities) == truth)[order]
     return [(share, float(right[: max(1, round(share * len(right)))].mean())) for share in COVERAGES]

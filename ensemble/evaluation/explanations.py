@@ -9,6 +9,7 @@ from experts.registry import VOTERS, load_voter
 from experts.voter import Explainer
 from mire.budget import Ledger
 from mire.errors import DataError
+from mire.labels import Taxonomy
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
 
@@ -16,14 +17,14 @@ N_LABELS = 3
 
 
 def explain_samples(samples: Sequence[Sample], root: Path) -> Iterator[dict[str, Any]]:
-    """The panel's answer for each sample, each voter's first labels, and the words behind them."""
+    """The panel's answer for each sample, each voter's most probable labels, and the words behind them."""
     groups = by_task(samples)
     panel = Panel.load(root, tuple(groups))
     ledger = Ledger()
     for task, members in groups.items():
         part = panel.tasks[task]
         words = {voter.name: voter.explain(members) for voter in part.voters if isinstance(voter, Explainer)}
-        for row, answer in enumerate(panel.predict(members, ledger)):
+        for row, answer in enumerate(part.predict(members, ledger)):
             yield {
                 "id": answer.sample_id,
                 "task": task,
@@ -31,7 +32,7 @@ def explain_samples(samples: Sequence[Sample], root: Path) -> Iterator[dict[str,
                 "probability": round(max(answer.probabilities), 4),
                 "voters": {
                     vote.voter: {
-                        "labels": _first(vote.probabilities, part.taxonomy.labels),
+                        "labels": _rounded_top(vote.probabilities, part.taxonomy),
                         "words": _rounded(words[vote.voter][row]) if vote.voter in words else None,
                     }
                     for vote in answer.votes
@@ -64,9 +65,8 @@ def explain_labels(root: Path) -> Iterator[dict[str, Any]]:
                 yield {"task": task, "label": label, "voter": name, "words": _rounded(words)}
 
 
-def _first(probabilities: Sequence[float], labels: Sequence[str]) -> dict[str, float]:
-    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:N_LABELS]
-    return {labels[place]: round(probabilities[place], 4) for place in best}
+def _rounded_top(probabilities: Sequence[float], taxonomy: Taxonomy) -> dict[str, float]:
+    return {label.name: round(probability, 4) for label, probability in taxonomy.top(probabilities, N_LABELS)}
 
 
 def _rounded(words: Sequence[tuple[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Honest votes on labelled samples: out-of-fold ones for training samples, fresh ones for all others."""
+"""Held-out votes on labelled samples: out-of-fold ones for training samples, fresh ones for all others."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ensemble.fitting import weigh
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
-from ensemble.panel import Panel, Votes, by_task, pool
+from ensemble.panel import Panel, Votes, pool
 from ensemble.vote import Array
 from ensemble.weights import Weights
 from experts.voter import Voter
 from mire.budget import Cost, Ledger
 from mire.errors import DataError
 from mire.folds import trained_on
-from mire.labels import Task, Taxonomy
+from mire.labels import TASKS, Task, Taxonomy
 from mire.panel_card import read_card
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
@@ -35,10 +35,10 @@ N_PARTS = 5
 class HeldOutVotes:
     """One task's votes on labelled samples, and how any of its voters would be pooled.
 
-    ``truth`` (n,) holds the right labels' places. ``weights`` gives, for some voters' names, pairs of
-    rows and the weights that may be used on them: none was fitted on the rows that it serves. ``voters``
-    are those who cast the votes, loaded; of out-of-fold votes they are not kept. ``milliseconds`` is what a
-    sample takes each voter, as the panel's card says; empty where it does not.
+    ``truth`` (n,) holds the right labels' indices. ``weights`` takes some voters' names and gives pairs of rows and
+    the weights to pool them with, which were fitted on other rows. ``voters`` are the loaded voters that cast the
+    votes; empty for out-of-fold votes. ``milliseconds`` is each voter's time per sample, from the panel's card; empty
+    where it has none.
     """
 
     task: Task
@@ -62,11 +62,11 @@ class HeldOutVotes:
         return result
 
 
-def collect_held_out_votes(samples: Sequence[Sample], root: Path) -> list[HeldOutVotes]:
-    """Held-out votes for each task that the samples belong to.
+def collect_held_out_votes(groups: Mapping[Task, Sequence[Sample]], root: Path) -> list[HeldOutVotes]:
+    """Held-out votes on each task's samples, in the order of ``TASKS``.
 
     Where all of a task's samples were trained on, their out-of-fold votes are taken, and weights are
-    cross-fitted. Where only some were, those are left out and it is said.
+    cross-fitted. Where only some were, those are left out, and a line is logged.
 
     Raises:
         DataError: a sample has no label, or one that the panel does not know.
@@ -74,27 +74,27 @@ def collect_held_out_votes(samples: Sequence[Sample], root: Path) -> list[HeldOu
     folder = PanelFolder(root)
     settings = folder.settings()
     fresh: dict[Task, list[Sample]] = {}
-    evidence: list[HeldOutVotes] = []
-    for task, members in by_task(samples).items():
+    held_out: list[HeldOutVotes] = []
+    for task, members in groups.items():
         _check(members, folder.taxonomy(task))
         seen = trained_on(folder.folds(task), members)
         if len(seen) == len(members):
-            evidence.append(_out_of_fold(task, members, folder, settings))
+            held_out.append(_out_of_fold(task, members, folder, settings))
             continue
         if seen:
             logger.info(
-                f"{task}: {len(seen)} samples were trained on and are left out, {len(members) - len(seen)} are judged"
+                f"{task}: {len(seen)} samples were trained on and are left out, {len(members) - len(seen)} are scored"
             )
         fresh[task] = [sample for sample in members if sample.id not in seen]
     if fresh:
         panel = Panel.load(root, tuple(fresh))
-        evidence += [_fresh(task, members, panel, folder) for task, members in fresh.items()]
-    return evidence
+        held_out += [_fresh(task, members, panel, folder) for task, members in fresh.items()]
+    return sorted(held_out, key=lambda part: TASKS.index(part.task))
 
 
 def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFolder) -> HeldOutVotes:
     part = panel.tasks[task]
-    box = read_out_of_fold_votes(folder, task)
+    oof = read_out_of_fold_votes(folder, task)
     rows = np.arange(len(samples))
     return HeldOutVotes(
         task=task,
@@ -104,29 +104,29 @@ def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFol
         votes=part.cast(samples, Ledger()),
         costs={voter.name: voter.cost for voter in part.voters},
         out_of_fold=False,
-        weights=lambda names: [(rows, weigh(box.of(names), panel.settings, task))],
+        weights=lambda names: [(rows, weigh(oof.of(names), panel.settings, task))],
         voters=part.voters,
         milliseconds=_milliseconds(folder, task),
     )
 
 
 def _out_of_fold(task: Task, samples: Sequence[Sample], folder: PanelFolder, settings: Settings) -> HeldOutVotes:
-    box = read_out_of_fold_votes(folder, task)
+    oof = read_out_of_fold_votes(folder, task)
     known = {sample.id: sample for sample in samples}
-    kept = np.array([row for row, sample_id in enumerate(box.ids) if sample_id in known])
-    box = box.rows(kept)
+    kept = np.array([row for row, sample_id in enumerate(oof.ids) if sample_id in known])
+    oof = oof.rows(kept)
     return HeldOutVotes(
         task=task,
         taxonomy=folder.taxonomy(task),
-        samples=tuple(known[sample_id] for sample_id in box.ids),
-        truth=box.truth,
+        samples=tuple(known[sample_id] for sample_id in oof.ids),
+        truth=oof.truth,
         votes={
-            name: [Vote(name, sample_id, tuple(row)) for sample_id, row in zip(box.ids, vote.tolist(), strict=True)]
-            for name, vote in box.votes.items()
+            name: [Vote(name, sample_id, tuple(row)) for sample_id, row in zip(oof.ids, vote.tolist(), strict=True)]
+            for name, vote in oof.votes.items()
         },
-        costs=box.costs,
+        costs=oof.costs,
         out_of_fold=True,
-        weights=lambda names: _cross_fit(box.of(names), settings, task),
+        weights=lambda names: _cross_fit(oof.of(names), settings, task),
         milliseconds=_milliseconds(folder, task),
     )
 
@@ -137,20 +137,20 @@ def _milliseconds(folder: PanelFolder, task: Task) -> Mapping[str, float]:
 
 
 def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of rows: those to be judged, and all others, which may be learned from."""
+    """Pairs of rows: those to score, and all others, to learn from."""
     parts = np.random.default_rng(SEED).permutation(n) % N_PARTS
     return [(np.flatnonzero(parts == part), np.flatnonzero(parts != part)) for part in range(min(N_PARTS, n))]
 
 
-def _cross_fit(box: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
+def _cross_fit(oof: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
     """For each part of the samples, weights that were fitted on the other parts."""
-    return [(judged, weigh(box.rows(learned), settings, task)) for judged, learned in cross_fit_parts(len(box.ids))]
+    return [(scored, weigh(oof.rows(learned), settings, task)) for scored, learned in cross_fit_parts(len(oof.ids))]
 
 
 def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:
     for sample in samples:
         if sample.label not in taxonomy:
             raise DataError(
-                f"votes are judged by labels: sample {sample.id!r} needs a live {taxonomy.task} label, but has "
+                f"votes are scored by labels: sample {sample.id!r} needs a live {taxonomy.task} label, but has "
                 f"{sample.label!r}"
             )

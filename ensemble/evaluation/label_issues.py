@@ -10,9 +10,11 @@ from pathlib import Path
 from jinja2 import Environment
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
+from ensemble.panel import by_task
 from ensemble.report.thumbnails import Thumbnails
+from mire.atomic_files import write_text
 from mire.errors import MireError, missing_package
-from mire.labels import TASKS, Task
+from mire.labels import Task
 from mire.samples import Sample
 
 N_SHOWN = 40
@@ -42,7 +44,7 @@ class Doubt:
     turns: tuple[tuple[str, str], ...]
 
 
-def audit(evidence: HeldOutVotes) -> list[Doubt]:
+def audit(held_out: HeldOutVotes) -> list[Doubt]:
     """The labels that cleanlab takes for wrong (pruning by noise rate), the most doubtful first.
 
     Raises:
@@ -54,25 +56,25 @@ def audit(evidence: HeldOutVotes) -> list[Doubt]:
     except ImportError as error:
         raise MireError(missing_package("an audit", "cleanlab", "audit")) from error
 
-    pooled = evidence.pooled(tuple(evidence.votes))
-    quality = get_label_quality_scores(evidence.truth, pooled)
+    pooled = held_out.pooled(tuple(held_out.votes))
+    quality = get_label_quality_scores(held_out.truth, pooled)
     with warnings.catch_warnings():
         # It warns of every label with few samples: a short list is what is wanted there.
         warnings.simplefilter("ignore", UserWarning)
-        rows = find_label_issues(evidence.truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)
-    return [_doubt(evidence, int(row), float(quality[row]), pooled[row].tolist()) for row in rows]
+        rows = find_label_issues(held_out.truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)
+    return [_doubt(held_out, int(row), float(quality[row]), pooled[row].tolist()) for row in rows]
 
 
-def _doubt(evidence: HeldOutVotes, row: int, quality: float, probabilities: Sequence[float]) -> Doubt:
-    sample, labels = evidence.samples[row], evidence.taxonomy.labels
-    best = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:N_GUESSES]
-    conventions = {entry.name: entry.convention for entry in evidence.taxonomy.entries}
+def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequence[float]) -> Doubt:
+    sample = held_out.samples[row]
+    guesses = held_out.taxonomy.top(probabilities, N_GUESSES)
+    conventions = {entry.name: entry.convention for entry in held_out.taxonomy.entries}
     return Doubt(
         id=sample.id,
-        task=evidence.task,
+        task=held_out.task,
         label=str(sample.label),
         quality=quality,
-        guesses=tuple((labels[place], probabilities[place]) for place in best),
+        guesses=tuple((guess.name, probability) for guess, probability in guesses),
         convention=conventions[str(sample.label)],
         images=tuple(map(str, sample.images)),
         turns=tuple((turn.speaker, turn.text) for turn in sample.turns),
@@ -101,11 +103,10 @@ def write_audit(samples: Sequence[Sample], panel: Path, out: Path) -> dict[Task,
     Raises:
         DataError, PanelError: as ``collect_held_out_votes``.
     """
-    evidence = sorted(collect_held_out_votes(samples, panel), key=lambda part: TASKS.index(part.task))
-    doubts = {part.task: audit(part) for part in evidence}
-    page = render(doubts, {part.task: len(part.samples) for part in evidence})
+    held_out = collect_held_out_votes(by_task(samples), panel)
+    doubts = {part.task: audit(part) for part in held_out}
+    page = render(doubts, {part.task: len(part.samples) for part in held_out})
     listed = [asdict(doubt) for found in doubts.values() for doubt in found]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "audit.json").write_text(json.dumps(listed, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    (out / "audit.html").write_text(page, encoding="utf-8")
+    write_text(out / "audit.json", json.dumps(listed, ensure_ascii=False, indent=1) + "\n")
+    write_text(out / "audit.html", page)
     return doubts

@@ -1,4 +1,4 @@
-"""A digest of everything that decides a panel's answer, so that no answer outlives its reasons."""
+"""A digest of everything that decides a panel's answer: kept answers are discarded when their inputs change."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where the work is done: in this process, in one process a device, or on a Ray cluster."""
+"""Where the work is done: in this process, in one process per device, or on a Ray cluster."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,12 +34,12 @@ class Local:
 
     def answers(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
         for chunk in chunks:
-            yield chunk, self.worker.answer(chunk.samples)
+            yield chunk, self.worker.answer(chunk)
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What the command line chose: ``devices`` processes, or Ray with ``workers`` at ``address``."""
+    """The engine of the command line's choice: ``devices`` processes, or Ray with ``workers`` at ``address``."""
 
     ray: bool = False
     devices: int = 1
@@ -47,7 +47,7 @@ class EngineOptions:
     address: str | None = None
 
     def check(self) -> None:
-        """Refuse at once what could not be opened later.
+        """Refuse early what could not be opened later.
 
         Raises:
             SettingsError: Ray is asked for and not installed.
@@ -57,20 +57,20 @@ class EngineOptions:
 
     @contextmanager
     def opened(self, job: Job) -> Iterator[Engine]:
-        """The engine with the job's panel loaded; it is ended afterwards, whatever happens.
+        """The engine with the job's panel loaded; it ends with the context.
 
         Raises:
-            MireError: the panel cannot be loaded, there are not so many devices, or no Ray.
+            MireError: the panel cannot be loaded, there are fewer devices, or Ray is not installed.
         """
         if self.ray:
             from ensemble.prediction.ray_workers import cluster
 
-            with cluster(job, address=self.address, n_workers=self.workers) as crew:
-                yield crew
+            with cluster(job, address=self.address, n_workers=self.workers) as pool:
+                yield pool
         elif self.devices > 1:
             from ensemble.prediction.process_workers import processes
 
-            with processes(job, self.devices) as crew:
-                yield crew
+            with processes(job, self.devices) as pool:
+                yield pool
         else:
             yield Local(job.worker())

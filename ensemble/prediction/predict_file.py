@@ -3,17 +3,17 @@
 import json
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ensemble.prediction.digest import panel_digest
 from ensemble.prediction.engines import EngineOptions
 from ensemble.prediction.outputs import Outputs
-from ensemble.prediction.runner import RunSummary, run_workload, submission_lines
+from ensemble.prediction.runner import RunReport, RunSummary, run_workload, submission_lines
 from ensemble.prediction.submission import write_lines
 from ensemble.prediction.worker import Job
 from ensemble.prediction.workload import Workload
-from mire.atomic_files import atomic_write
+from mire.atomic_files import write_text
 from mire.budget import ParameterCount
 from mire.errors import DataError
 from mire.panel_folder import PanelFolder
@@ -33,7 +33,7 @@ def predict_file(
     encoding: str = "utf-8-sig",
     strict: bool = False,
     for_excel: bool = False,
-) -> dict[str, Any]:
+) -> RunReport:
     """Write the submission, the report and the journal that an interrupted run resumes from.
 
     ``all_columns``: the data file's columns before ``predict``, else ``id`` only. ``strict`` refuses degraded
@@ -56,26 +56,18 @@ def predict_file(
                 loaded, digest = engine.loaded, panel_digest(folder, engine.loaded.device)
                 ready = time.monotonic()
                 seconds = run_workload(work, engine, journal, digest, strict=strict)
-            tally = RunSummary()
+            summary = RunSummary()
             columns = work.columns if all_columns else ["id"]
-            lines = submission_lines(work, journal, digest, tally)
+            lines = submission_lines(work, journal, digest, summary)
             write_lines(outputs.csv, lines, columns, encoding=encoding, for_excel=for_excel)
-            spent = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
-            report = tally.report | {
-                "parameters": dict(loaded.parameters),
-                "seconds": {stage: round(taken, 2) for stage, taken in spent.items()},
-            }
+            stages = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
+            report = summary.report(loaded.parameters, stages)
             if outputs.report is not None:
-                _write_report(outputs.report, report)
-    told = ", ".join(f"{stage} {taken:.1f} s" for stage, taken in spent.items())
-    logger.info(f"time: {told}; {tally.rows / spent['all']:.1f} rows a second")
+                write_text(outputs.report, json.dumps(asdict(report), ensure_ascii=False, indent=2) + "\n")
+    times = ", ".join(f"{stage} {taken:.1f} s" for stage, taken in stages.items())
+    logger.info(f"time: {times}; {summary.rows / stages['all']:.1f} rows per second")
     logger.info(
-        f"{outputs.csv}: {tally.rows} rows, {len(tally.degraded)} degraded, at most {tally.max_calls} calls "
-        f"and {tally.max_output_tokens} output tokens a sample, {ParameterCount(loaded.parameters).total:,} parameters"
+        f"{outputs.csv}: {summary.rows} rows, {len(summary.degraded)} degraded, at most {summary.max_calls} calls and "
+        f"{summary.max_output_tokens} output tokens per sample, {ParameterCount(loaded.parameters).total:,} parameters"
     )
     return report
-
-
-def _write_report(path: Path, report: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")

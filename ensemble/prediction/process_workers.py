@@ -1,25 +1,24 @@
-"""Workers as processes of this machine: one per GPU, or some that share the cores."""
+"""Workers as processes of this machine: one per GPU, or several that share the cores."""
 
 import os
 import signal
 import traceback
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from functools import lru_cache
+from multiprocessing import active_children, get_context
 from typing import Any
 
-from ensemble.prediction.worker import Answered, Job, Loaded
+from ensemble.prediction.worker import Answered, Job, Loaded, Worker
 from ensemble.prediction.worker_pool import WorkerPool
+from ensemble.prediction.workload import Chunk
 from mire.cli import start_process
 from mire.errors import MireError, SettingsError
-from mire.samples import Sample
+from mire.process_pool import end_with_parent
 
-_SPAWN = get_context("spawn")
-"""A forked process would inherit threads and a GPU that it cannot use."""
-_GRACE_SECONDS = 2.0
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
@@ -29,11 +28,11 @@ def processes(job: Job, n_devices: int) -> WorkerPool:
     Raises:
         SettingsError: there are fewer GPUs.
     """
-    places = _gpus() or [""] * n_devices
-    if n_devices > len(places):
-        raise SettingsError(f"--devices {n_devices}, but this machine shows {len(places)} GPUs; {_DEVICES} hides some")
+    gpus = _gpus() or [""] * n_devices
+    if n_devices > len(gpus):
+        raise SettingsError(f"--devices {n_devices}, but this machine shows {len(gpus)} GPUs; {_DEVICES} hides some")
     threads = max(1, (os.cpu_count() or 1) // n_devices)
-    return WorkerPool(lambda place: ProcessWorker(job, DeviceShare(places[place], threads)), n_devices)
+    return WorkerPool(lambda index: ProcessWorker(job, DeviceShare(gpus[index], threads)), n_devices)
 
 
 def _gpus() -> list[str]:
@@ -60,67 +59,68 @@ class DeviceShare:
 
 
 class ProcessWorker:
-    """A ``WorkerHandle`` in a process of its own, one call at a time; it ends with this process, however that ends."""
+    """A ``WorkerHandle`` of one process, which handles one call at a time and ends when this process does.
+
+    A pool of its own for each worker, because a process that dies breaks its whole pool. The process is spawned: a
+    forked one would inherit threads and a GPU that it cannot use.
+    """
 
     def __init__(self, job: Job, share: DeviceShare) -> None:
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_serve, args=(theirs, job, share))
-        self._process.start()
-        theirs.close()
-        self._caller = ThreadPoolExecutor(max_workers=1)
-        self._call: Future[Any] = Future()
+        others = active_children()
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_start, initargs=(share,))
+        self._job = job
+        self._call: Future[Any] = self._pool.submit(_load, job)
+        self._process = next((child for child in active_children() if child not in others), None)
 
     def load(self) -> "Future[Loaded]":
-        self._call = self._caller.submit(self._receive)
         return self._call
 
-    def answer(self, samples: Sequence[Sample]) -> "Future[Answered]":
-        self._call = self._caller.submit(self._ask, samples)
+    def answer(self, chunk: Chunk) -> "Future[Answered]":
+        self._call = self._pool.submit(_answer, self._job, chunk)
         return self._call
 
     def close(self) -> None:
-        if self._call.done():  # it waits for work, and ends by itself when none can come any more
-            self._pipe.close()
-            self._process.join(_GRACE_SECONDS)
-        self._process.kill()
-        self._process.join()
-        self._caller.shutdown()
-        self._pipe.close()
+        if self._process and not self._call.done():
+            self._process.kill()  # what waits for a call ends by itself
+        self._pool.shutdown()
 
-    def _ask(self, samples: Sequence[Sample]) -> Any:
-        with suppress(OSError):  # it is dead: reading says so, and why
-            self._pipe.send(samples)
-        return self._receive()
-
-    def _receive(self) -> Any:
-        try:
-            result = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            self._process.join(_GRACE_SECONDS)
-            raise BrokenExecutor(_ending(self._process.exitcode)) from error
-        if isinstance(result, Exception):
-            raise result
-        return result
+    def reason(self, error: BrokenExecutor) -> str:
+        code = self._process.exitcode if self._process else None
+        if code is None or not isinstance(error, BrokenProcessPool):
+            return str(error)
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _ending(code: int | None) -> str:
-    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _serve(pipe: Connection, job: Job, share: DeviceShare) -> None:
-    """What runs in the process: load, say so, answer, until the other end of the pipe is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+def _start(share: DeviceShare) -> None:
+    """What a worker process does first."""
+    end_with_parent()
     share.take()
     start_process()
+
+
+@lru_cache
+def _worker(job: Job) -> Worker:
+    """The worker of this process."""
+    return job.worker()
+
+
+def _load(job: Job) -> Loaded:
+    with _faults_break_the_worker():
+        return _worker(job).loaded
+
+
+def _answer(job: Job, chunk: Chunk) -> Answered:
+    with _faults_break_the_worker():
+        return _worker(job).answer(chunk)
+
+
+@contextmanager
+def _faults_break_the_worker() -> Iterator[None]:
+    """An error that nobody foresaw becomes a ``BrokenExecutor``: the worker is replaced."""
     try:
-        worker = job.worker()
-        pipe.send(worker.loaded)
-        while True:
-            pipe.send(worker.answer(pipe.recv()))
-    except MireError as error:
-        pipe.send(error)
-    except (EOFError, ConnectionError):  # the other end died, perhaps before it had read everything
-        pass
+        yield
+    except MireError:
+        raise
     except Exception as error:
         traceback.print_exc()
-        pipe.send(BrokenExecutor(f"{type(error).__name__}: {error}"))
+        raise BrokenExecutor(f"{type(error).__name__}: {error}") from None

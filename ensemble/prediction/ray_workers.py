@@ -1,8 +1,8 @@
 """Workers as Ray actors, on this machine or on the nodes of a cluster.
 
-Ray Data would decide by itself which samples share a batch, restart a dying actor without end and finish in an
-order of its own. The engines' answers are to be the same bytes, a chunk is to be done again once, and what is
-finished is to be on the disk at once: so the crew hands out the chunks, and Ray places, watches and ends the actors.
+Ray Data would decide by itself which samples share a batch, restart a dying actor without limit and finish in an
+order of its own. All engines must give the same bytes, a lost chunk is done again once, and what is finished must be
+on the disk at once: so ``WorkerPool`` assigns the chunks, and Ray places, watches and ends the actors.
 """
 
 import io
@@ -10,16 +10,16 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from ensemble.prediction.worker import Answered, Job, Loaded, Worker
 from ensemble.prediction.worker_pool import WorkerPool
+from ensemble.prediction.workload import Chunk
 from mire.cli import start_process
 from mire.errors import MireError, SettingsError
-from mire.samples import Sample
 
 _STORE_BYTES = 100 * 2**20
 """Shared memory of a cluster that is started here: a chunk takes a few hundred kilobytes."""
@@ -29,7 +29,7 @@ _PATIENCE_SECONDS = 10.0
 
 @contextmanager
 def cluster(job: Job, *, address: str | None, n_workers: int | None) -> Iterator[WorkerPool]:
-    """``n_workers`` actors (default: one a GPU, or one a core) in the cluster at ``address``, or in one of our own.
+    """``n_workers`` actors (default: one per GPU, or per core) in the cluster at ``address``, else in a new one.
 
     Raises:
         SettingsError: Ray is not installed, or no cluster answers at the address.
@@ -40,8 +40,8 @@ def cluster(job: Job, *, address: str | None, n_workers: int | None) -> Iterator
         n_cores = int(ray.cluster_resources()["CPU"])
         size = n_workers or gpus or n_cores
         share: dict[str, Any] = {"num_cpus": max(1, min(n_cores // size, cores)), "num_gpus": 1 if gpus else 0}
-        with WorkerPool(lambda place: RayWorkerHandle(ray, job, share), size) as crew:
-            yield crew
+        with WorkerPool(lambda index: RayWorkerHandle(ray, job, share), size) as pool:
+            yield pool
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _connected(address: str | None) -> Iterator[Any]:
 
     stopped = signal.getsignal(signal.SIGTERM)
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE_BYTES} if address is None else {}
-    # Ray tells of dead workers on stdout, which is for results; the crew says it in one line.
+    # Ray reports dead workers on stdout, which is for results; WorkerPool logs one line.
     with redirect_stdout(io.StringIO()):
         try:
             _check_reachable(address)
@@ -68,10 +68,10 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 
 def _check_reachable(address: str | None) -> None:
-    """Ray itself tries for minutes where nobody listens.
+    """Fail at once where nothing listens at the address: Ray itself would try for minutes.
 
     Raises:
-        OSError: nobody does.
+        OSError: the connection is refused, or not answered in time.
     """
     host, colon, port = (address or "").rpartition(":")
     if colon and port.isdigit() and "://" not in host:
@@ -79,7 +79,7 @@ def _check_reachable(address: str | None) -> None:
 
 
 class RayWorker:
-    """What runs in the actor."""
+    """The worker inside an actor."""
 
     def __init__(self) -> None:
         start_process()
@@ -89,14 +89,14 @@ class RayWorker:
         self._worker = job.worker()
         return self._worker.loaded
 
-    def answer(self, samples: Sequence[Sample]) -> Answered:
+    def answer(self, chunk: Chunk) -> Answered:
         if self._worker is None:
             raise ValueError("load comes first")
-        return self._worker.answer(samples)
+        return self._worker.answer(chunk)
 
 
 class RayWorkerHandle:
-    """A ``WorkerHandle`` in an actor. Ray itself neither restarts it nor repeats its work: the crew does."""
+    """A ``WorkerHandle`` of an actor. ``WorkerPool`` replaces it and repeats its work, Ray does neither."""
 
     def __init__(self, ray: Any, job: Job, share: dict[str, Any]) -> None:
         self._ray, self._job = ray, job
@@ -106,15 +106,18 @@ class RayWorkerHandle:
     def load(self) -> "Future[Loaded]":
         return _translate_errors(self._actor.load.remote(self._job))
 
-    def answer(self, samples: Sequence[Sample]) -> "Future[Answered]":
-        return _translate_errors(self._actor.answer.remote(samples))
+    def answer(self, chunk: Chunk) -> "Future[Answered]":
+        return _translate_errors(self._actor.answer.remote(chunk))
 
     def close(self) -> None:
         self._ray.kill(self._actor)
 
+    def reason(self, error: BrokenExecutor) -> str:
+        return str(error)
+
 
 def _translate_errors(reference: Any) -> "Future[Any]":
-    """A future with the crew's errors in place of Ray's."""
+    """A future that raises ``MireError`` or ``BrokenExecutor`` in place of Ray's errors."""
     ours: Future[Any] = Future()
 
     def pass_on(theirs: "Future[Any]") -> None:

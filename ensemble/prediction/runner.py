@@ -8,8 +8,8 @@ from typing import Any
 
 from ensemble.prediction.engines import Engine
 from ensemble.prediction.progress import Progress
-from ensemble.prediction.submission import Line
-from ensemble.prediction.worker import Answer
+from ensemble.prediction.submission import SubmissionLine
+from ensemble.prediction.worker import KeptAnswer
 from ensemble.prediction.workload import Chunk, Workload
 from mire.errors import DataError
 from mire.journal import Journal
@@ -29,8 +29,8 @@ def run_workload(work: Workload, engine: Engine, journal: Journal, panel: str, *
         DataError: ``strict``, and an answer is degraded.
     """
     n_kept = 0
-    for some in work.fingerprints(panel):
-        kept = _answers(journal.finished(some))
+    for fingerprints in work.fingerprints(panel):
+        kept = _answers(journal.finished(fingerprints))
         _refuse(kept, strict)
         n_kept += len(kept)
     if n_kept:
@@ -41,14 +41,40 @@ def run_workload(work: Workload, engine: Engine, journal: Journal, panel: str, *
         _refuse(answered.answers, strict)
         journal.add({key: asdict(value) for key, value in answered.answers.items()}, chunk.fingerprints)
         progress.add(len(answered.answers))
-        for voter, spent in answered.seconds.items():
-            seconds[voter] += spent
+        for voter, taken in answered.seconds.items():
+            seconds[voter] += taken
     return dict(seconds)
+
+
+@dataclass(frozen=True)
+class NearTies:
+    """Answers whose label is ahead of the next one by less than ``margin``, a difference of probabilities."""
+
+    margin: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What the side report of a prediction, ``NAME.report.json``, holds."""
+
+    # lines of the submission
+    rows: int
+    # by sample id the reasons why an answer is degraded
+    degraded: dict[str, list[str]]
+    near_ties: NearTies
+    # the most model calls and output tokens that were booked on one sample
+    max_calls: int
+    max_output_tokens: int
+    # neural parameters by part of the panel
+    parameters: dict[str, int]
+    # by stage: reading and loading, each voter (summed over the workers), all (wall clock)
+    seconds: dict[str, float]
 
 
 @dataclass
 class RunSummary:
-    """What the side report says of the answers: counts, and the degraded ones with their reasons by id."""
+    """Counts over a run's answers, and the degraded ones with their reasons by id."""
 
     rows: int = 0
     degraded: dict[str, list[str]] = field(default_factory=dict)
@@ -56,27 +82,29 @@ class RunSummary:
     max_calls: int = 0
     max_output_tokens: int = 0
 
-    def add(self, sample_id: str, one: Answer) -> None:
+    def add(self, sample_id: str, answer: KeptAnswer) -> None:
         self.rows += 1
-        if one.problems:
-            self.degraded[sample_id] = list(one.problems)
-        self.near_ties += one.margin < NEAR_TIE
-        self.max_calls = max(self.max_calls, one.n_calls)
-        self.max_output_tokens = max(self.max_output_tokens, one.n_output_tokens)
+        if answer.problems:
+            self.degraded[sample_id] = list(answer.problems)
+        self.near_ties += answer.margin < NEAR_TIE
+        self.max_calls = max(self.max_calls, answer.n_calls)
+        self.max_output_tokens = max(self.max_output_tokens, answer.n_output_tokens)
 
-    @property
-    def report(self) -> dict[str, Any]:
-        return {
-            "rows": self.rows,
-            "degraded": dict(sorted(self.degraded.items())),
-            "near_ties": {"margin": NEAR_TIE, "samples": self.near_ties},
-            "max_calls": self.max_calls,
-            "max_output_tokens": self.max_output_tokens,
-        }
+    def report(self, parameters: Mapping[str, int], seconds: Mapping[str, float]) -> RunReport:
+        """The side report: these counts, with the panel's parameters and the seconds of each stage."""
+        return RunReport(
+            rows=self.rows,
+            degraded=dict(sorted(self.degraded.items())),
+            near_ties=NearTies(NEAR_TIE, self.near_ties),
+            max_calls=self.max_calls,
+            max_output_tokens=self.max_output_tokens,
+            parameters=dict(parameters),
+            seconds={stage: round(taken, 2) for stage, taken in seconds.items()},
+        )
 
 
-def submission_lines(work: Workload, journal: Journal, panel: str, tally: RunSummary) -> Iterator[Line]:
-    """The submission's lines in the file's order, counted on the way; some rows are held at a time.
+def submission_lines(work: Workload, journal: Journal, panel: str, summary: RunSummary) -> Iterator[SubmissionLine]:
+    """The submission's lines in the file's order, added to ``summary`` on the way; memory holds one batch of them.
 
     Raises:
         DataError: a sample has no answer.
@@ -86,8 +114,8 @@ def submission_lines(work: Workload, journal: Journal, panel: str, tally: RunSum
         for row in rows:
             if row.id not in found:
                 raise DataError(f"every sample needs exactly one prediction, but {row.id!r} has none")
-            tally.add(row.id, found[row.id])
-            yield Line(row.id, row.record, found[row.id].label)
+            summary.add(row.id, found[row.id])
+            yield SubmissionLine(row.id, row.record, found[row.id].label)
 
 
 def _unfinished(work: Workload, journal: Journal, panel: str) -> Iterator[Chunk]:
@@ -98,11 +126,11 @@ def _unfinished(work: Workload, journal: Journal, panel: str) -> Iterator[Chunk]
             yield rest
 
 
-def _answers(kept: Mapping[str, Any]) -> dict[str, Answer]:
-    return {key: Answer(**{**body, "problems": tuple(body["problems"])}) for key, body in kept.items()}
+def _answers(kept: Mapping[str, Any]) -> dict[str, KeptAnswer]:
+    return {key: KeptAnswer(**{**body, "problems": tuple(body["problems"])}) for key, body in kept.items()}
 
 
-def _refuse(answers: Mapping[str, Answer], strict: bool) -> None:
+def _refuse(answers: Mapping[str, KeptAnswer], strict: bool) -> None:
     degraded = [f"{key!r}: {value.problems[0]}" for key, value in answers.items() if value.problems]
     if strict and degraded:
         raise DataError(f"--strict: {len(degraded)} answers are degraded (first: sample {degraded[0]})")

@@ -26,8 +26,8 @@ Columns = Literal["all", "id"]
 
 
 @dataclass(frozen=True)
-class Line:
-    """One row to be written: the sample's id, its record as the test file holds it, and the predicted label."""
+class SubmissionLine:
+    """One line of the submission: the sample's id, its record as the test file holds it, and the predicted label."""
 
     id: str
     record: Mapping[str, Any]
@@ -42,7 +42,7 @@ def write_submission(
     columns: Columns = "all",
     encoding: str = "utf-8-sig",
 ) -> None:
-    """Write one row a sample; the file appears whole or not at all.
+    """Write one line per sample; the file appears whole or not at all.
 
     Raises:
         DataError: the ids of samples and labels are not the same.
@@ -52,12 +52,17 @@ def write_submission(
     if odd:
         raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
     names = dict.fromkeys(name for sample in samples for name in sample.row)
-    lines = (Line(sample.id, sample.row, labels[sample.id]) for sample in samples)
+    lines = (SubmissionLine(sample.id, sample.row, labels[sample.id]) for sample in samples)
     write_lines(path, lines, names if columns == "all" else ["id"], encoding=encoding)
 
 
 def write_lines(
-    path: Path, lines: Iterable[Line], columns: Iterable[str], *, encoding: str = "utf-8-sig", for_excel: bool = False
+    path: Path,
+    lines: Iterable[SubmissionLine],
+    columns: Iterable[str],
+    *,
+    encoding: str = "utf-8-sig",
+    for_excel: bool = False,
 ) -> None:
     """Write the lines one by one, with these columns of their records and ``predict``; whole or not at all.
 
@@ -76,7 +81,9 @@ def write_lines(
         )
 
 
-def _write_rows(file: IO[str], lines: Iterable[Line], names: Sequence[str], *, guard: bool) -> tuple[str, int]:
+def _write_rows(
+    file: IO[str], lines: Iterable[SubmissionLine], names: Sequence[str], *, guard: bool
+) -> tuple[str, int]:
     """Write header and rows; the first id that a spreadsheet would change, and how many it would."""
     plain, all_quoted = (
         csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
@@ -163,7 +170,7 @@ def _answers(rows: Iterator[list[str]], path: Path) -> dict[str, str]:
     return answers
 
 
-def _cell(line: Line, name: str) -> str:
+def _cell(line: SubmissionLine, name: str) -> str:
     value: Any = line.id if name == "id" else line.record.get(name, "")
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         # The official script writes lists as Python does.

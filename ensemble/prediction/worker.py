@@ -1,13 +1,13 @@
 """One worker: it loads a panel once and answers chunks, in this process or in another one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ensemble.prediction.workload import Chunk
 from mire.budget import Ledger
 from mire.labels import Task
-from mire.samples import Sample
 from mire.votes import Prediction
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is kept of a prediction. ``margin`` is how far the label's probability is ahead of the next one's."""
+class KeptAnswer:
+    """What the journal keeps of a prediction; ``margin`` is the label's probability less the next one's."""
 
     label: str
     problems: tuple[str, ...]
@@ -25,7 +25,7 @@ class Answer:
     margin: float
 
     @classmethod
-    def of(cls, prediction: Prediction) -> "Answer":
+    def of(cls, prediction: Prediction) -> "KeptAnswer":
         first, second = sorted(prediction.probabilities, reverse=True)[:2]
         return cls(
             label=prediction.label,
@@ -40,13 +40,13 @@ class Answer:
 class Answered:
     """A chunk's answers by sample id, and the seconds that each voter took, by task and name."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, KeptAnswer]
     seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a worker says once its panel is loaded: neural parameters by part, and the device they lie on."""
+    """What a worker has loaded: neural parameters by part, and the device they lie on."""
 
     parameters: Mapping[str, int]
     device: str
@@ -54,7 +54,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker has to know: where the panel lies, and the tasks whose experts are needed."""
+    """What a worker needs: the panel's folder, and the tasks whose experts are loaded."""
 
     panel: Path
     tasks: tuple[Task, ...]
@@ -83,13 +83,14 @@ class Worker:
 
         return Loaded(dict(self._panel.parameters.parts), device(self._panel.settings))
 
-    def answer(self, samples: Sequence[Sample]) -> Answered:
-        """Answer samples; what a voter fails on is answered by the others and marked.
+    def answer(self, chunk: Chunk) -> Answered:
+        """Answer a chunk; what a voter fails on is answered by the others and marked.
 
         Raises:
-            MireError: as ``Panel.predict``.
+            MireError: as ``TaskPanel.predict``.
         """
-        # One ledger a chunk: a chunk that is done again in place of a lost one is booked once.
+        # One ledger per chunk: a chunk that is done again in place of a lost one is booked once.
         ledger = Ledger()
-        answers = {found.sample_id: Answer.of(found) for found in self._panel.predict(samples, ledger)}
+        predictions = self._panel.tasks[chunk.task].predict(chunk.samples, ledger)
+        answers = {found.sample_id: KeptAnswer.of(found) for found in predictions}
         return Answered(answers, dict(ledger.seconds))

@@ -1,8 +1,8 @@
-"""Several workers that take chunks by need; one that dies is replaced, and its chunk is done again, once."""
+"""Several workers, each of which gets its next chunk when it is idle; one that dies is replaced, its chunk repeated."""
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from types import TracebackType
 from typing import Any, Protocol
@@ -10,31 +10,33 @@ from typing import Any, Protocol
 from ensemble.prediction.worker import Answered, Loaded
 from ensemble.prediction.workload import Chunk
 from mire.errors import WorkerError
-from mire.samples import Sample
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60.0
-"""After so long without a sign of life a line says what is waited for."""
+"""After so long without any result a line says what is waited for."""
 _AGAIN = "what is finished is kept, and the same command goes on with it"
 
 
 class WorkerHandle(Protocol):
-    """A worker somewhere else.
+    """A worker in another process.
 
     Its futures raise ``MireError`` for what a person can mend, and ``BrokenExecutor`` where the worker died.
     """
 
     def load(self) -> "Future[Loaded]": ...
 
-    def answer(self, samples: Sequence[Sample]) -> "Future[Answered]": ...
+    def answer(self, chunk: Chunk) -> "Future[Answered]": ...
 
     def close(self) -> None:
         """End the worker, whatever it is doing."""
 
+    def reason(self, error: BrokenExecutor) -> str:
+        """Why a worker died, in a few words, once it is closed."""
+
 
 class WorkerPool:
-    """``size`` workers, each hired by its place (0 to size - 1). Used as a context, which ends them."""
+    """``size`` workers, started by index (0 to size - 1). A context manager, which starts and ends them."""
 
     def __init__(self, start_worker: Callable[[int], WorkerHandle], size: int) -> None:
         self._start_worker = start_worker
@@ -48,14 +50,14 @@ class WorkerPool:
         self._loaded: Loaded | None = None
 
     def __enter__(self) -> "WorkerPool":
-        """Hire everybody, and wait until the first one's panel is loaded; the others may come later.
+        """Start all workers, and wait until one has loaded its panel; the others may take longer.
 
         Raises:
             MireError: the panel cannot be loaded.
         """
         try:
-            for place in range(self._size):
-                self._begin(place)
+            for index in range(self._size):
+                self._begin(index)
             while self._loaded is None:
                 for _ in self._finished():
                     pass
@@ -72,7 +74,7 @@ class WorkerPool:
     @property
     def loaded(self) -> Loaded:
         if self._loaded is None:
-            raise ValueError("a crew works inside 'with'")
+            raise ValueError("a worker pool works inside 'with'")
         return self._loaded
 
     def answers(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answered]]:
@@ -86,49 +88,54 @@ class WorkerPool:
         queue = iter(chunks)
         while self._dispatch(queue) or self._again or any(chunk for _, chunk in self._running.values()):
             for chunk, answered in self._finished():
-                self._dispatch(queue)  # before the journal is written: nobody waits for the disk
+                self._dispatch(queue)  # before the journal is written: no worker waits for the disk
                 yield chunk, answered
 
     def _dispatch(self, queue: Iterator[Chunk]) -> bool:
-        """A chunk to everybody who has none; False where the queue is at its end."""
+        """Give every idle worker a chunk; False where the queue is at its end."""
         while self._idle:
             chunk = self._again.popleft() if self._again else next(queue, None)
             if chunk is None:
                 return False
-            place = self._idle.pop()
-            self._running[self._handles[place].answer(chunk.samples)] = (place, chunk)
+            index = self._idle.pop()
+            try:
+                self._running[self._handles[index].answer(chunk)] = (index, chunk)
+            except BrokenExecutor as error:  # it died while it was idle
+                self._replace(index, chunk, error)
         return True
 
     def _finished(self) -> Iterator[tuple[Chunk, Answered]]:
-        """Wait until something is finished or somebody dies."""
+        """Wait until a chunk or a load is finished or a worker has died; the finished chunks."""
         done, _ = wait(self._running, PATIENCE_SECONDS, FIRST_COMPLETED)
         if not done:
             n_loading = sum(chunk is None for _, chunk in self._running.values())
             logger.info(f"waiting for {len(self._running)} workers, {n_loading} of them still without a panel")
         for future in done:
-            place, chunk = self._running.pop(future)
+            index, chunk = self._running.pop(future)
             try:
                 result = future.result()
             except BrokenExecutor as error:
-                self._replace(place, chunk, str(error))
+                self._replace(index, chunk, error)
                 continue
-            self._idle.append(place)
+            self._idle.append(index)
             if chunk is None:
                 self._loaded = self._loaded or result
-                self._died_loading.pop(place, None)
+                self._died_loading.pop(index, None)
             else:
                 yield chunk, result
 
-    def _replace(self, place: int, chunk: Chunk | None, reason: str) -> None:
-        self._handles.pop(place).close()
+    def _replace(self, index: int, chunk: Chunk | None, error: BrokenExecutor) -> None:
+        handle = self._handles.pop(index)
+        handle.close()
+        reason = handle.reason(error)
         if chunk is None:
-            self._died_loading[place] += 1
-            if self._died_loading[place] > 1:
+            self._died_loading[index] += 1
+            if self._died_loading[index] > 1:
                 raise WorkerError(f"a worker died twice while it loaded the panel: {reason}; {_AGAIN}")
             logger.info(f"a worker died while it loaded the panel ({reason}) and is replaced")
         else:
             self._requeue(chunk, reason)
-        self._begin(place)
+        self._begin(index)
 
     def _requeue(self, chunk: Chunk, reason: str) -> None:
         first, last, n = chunk.samples[0].id, chunk.samples[-1].id, len(chunk.samples)
@@ -141,9 +148,9 @@ class WorkerPool:
         self._again.append(chunk)
         logger.info(f"a worker died ({reason}) and is replaced; its {n} samples are done again")
 
-    def _begin(self, place: int) -> None:
-        self._handles[place] = self._start_worker(place)
-        self._running[self._handles[place].load()] = (place, None)
+    def _begin(self, index: int) -> None:
+        self._handles[index] = self._start_worker(index)
+        self._running[self._handles[index].load()] = (index, None)
 
     def _close(self) -> None:
         for handle in self._handles.values():

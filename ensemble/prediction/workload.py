@@ -16,7 +16,7 @@ from mire.samples import Sample, each_sample, fault_text, known_sample, twice
 from router.route import route
 
 CHUNK = 128
-"""Samples that are voted on together: bounds memory, is what progress counts in, and what a kill can cost."""
+"""Samples that are voted on together: bounds memory and what a kill can cost, and is the step of the progress."""
 _CACHE_KIB = 16 * 1024
 """Memory that the file's pages may take; what does not fit lies in the temporary folder."""
 _TABLE = """
@@ -30,6 +30,7 @@ CREATE TABLE samples (
 class Chunk:
     """Samples of one task that are voted on together, in the order of their ids, and their fingerprints by id."""
 
+    task: Task
     samples: tuple[Sample, ...]
     fingerprints: Mapping[str, str]
 
@@ -38,8 +39,8 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A sample as it is written: its id, the record that the file holds, and its fingerprint."""
+class SampleRow:
+    """What the submission needs of a sample: its id, the record that the file holds, and its fingerprint."""
 
     id: str
     record: Mapping[str, Any]
@@ -47,7 +48,7 @@ class Row:
 
 
 class Workload:
-    """Every sample of a data file: one row in a nameless SQLite file, which vanishes with the process.
+    """Every sample of a data file as a row of a temporary SQLite file, which is gone when the process ends.
 
     Memory does not grow with the number of samples; the disk takes about the input's size.
     ``columns`` are the records' keys in the order in which they first occur.
@@ -88,12 +89,12 @@ class Workload:
         return tuple(task for task in TASKS if task in present)
 
     def faults(self) -> list[str]:
-        """One line for each problem that was seen while the samples were read."""
+        """One line per problem that was found while the samples were read."""
         rows = self._db.execute("SELECT number, id, problems FROM samples WHERE problems != '[]' ORDER BY number")
         return [f"record {number}, id {key!r}: {fault}" for number, key, text in rows for fault in json.loads(text)]
 
     def chunks(self, panel: str) -> Iterator[Chunk]:
-        """Task by task, cut in the order of the ids; ``panel`` is the panel's own digest.
+        """Chunks of each task in the order of the ids; ``panel`` is the panel's digest.
 
         Neither the file's order nor an interruption changes which samples share a chunk.
         """
@@ -102,24 +103,25 @@ class Workload:
             cursor = self._db.execute(query, (task,))
             while rows := cursor.fetchmany(CHUNK):
                 yield Chunk(
+                    task=task,
                     samples=tuple(_sample(*row[2:]) for row in rows),
                     fingerprints={key: fingerprint(panel, seen, problems) for key, seen, problems, _, _ in rows},
                 )
 
     def fingerprints(self, panel: str) -> Iterator[dict[str, str]]:
-        """Fingerprints by id, some at a time."""
+        """Fingerprints by id, in batches."""
         cursor = self._db.execute("SELECT id, digest, problems FROM samples")
         while rows := cursor.fetchmany(CHUNK):
             yield {key: fingerprint(panel, seen, problems) for key, seen, problems in rows}
 
-    def rows(self, panel: str) -> Iterator[list[Row]]:
-        """What is to be written, in the file's order, some rows at a time."""
+    def rows(self, panel: str) -> Iterator[list[SampleRow]]:
+        """Every sample in the file's order, in batches."""
         cursor = self._db.execute("SELECT id, record, digest, problems FROM samples ORDER BY number")
         while rows := cursor.fetchmany(CHUNK):
-            yield [Row(key, _record(blob), fingerprint(panel, *seen)) for key, blob, *seen in rows]
+            yield [SampleRow(key, _record(blob), fingerprint(panel, *seen)) for key, blob, *seen in rows]
 
     def _fill(self, samples: Iterator[Sample | str]) -> list[str]:
-        """Keep every sample; one line for each that cannot be read, or whose id was there before."""
+        """Keep every sample; one line per sample that cannot be read, or whose id was there before."""
         faults: list[str] = []
         with _explained():
             for pragma in (f"cache_size = -{_CACHE_KIB}", "journal_mode = OFF", "synchronous = OFF"):

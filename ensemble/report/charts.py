@@ -2,11 +2,13 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from markupsafe import Markup
+
+from ensemble.report.ablation_result import Calibration, Contribution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,21 +54,21 @@ def _chart(draw: "Callable[Drawing, Figure]") -> Callable[Drawing, Markup]:
 
 
 @_chart
-def reliability(calibration: Mapping[str, Any], n: int) -> "Figure":
-    """The share that is right over the probability that is given; a dot's area counts its answers."""
+def reliability(calibration: Calibration, n: int) -> "Figure":
+    """The share that is right over the probability that is given, of ``n`` answers; a dot's area counts its answers."""
     figure, axes = _figure(_SIZE_INCHES)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
-    for bins, colour in ((calibration["before"], SOFT), (calibration["after"], ACCENT)):
-        confidence, accuracy = ([part[key] for part in bins] for key in ("confidence", "accuracy"))
+    for bins, colour in ((calibration.before, SOFT), (calibration.after, ACCENT)):
+        confidence, accuracy = [part.confidence for part in bins], [part.accuracy for part in bins]
         axes.plot(confidence, accuracy, color=colour, linewidth=1.4)
-        axes.scatter(confidence, accuracy, s=[8 + 220 * part["n"] / n for part in bins], color=colour, clip_on=False)
+        axes.scatter(confidence, accuracy, s=[8 + 220 * part.n / n for part in bins], color=colour, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability that is given", ylabel="share that is right")
     return figure
 
 
 @_chart
 def coverage(pairs: Sequence[tuple[float, float]]) -> "Figure":
-    """Accuracy over the share of samples that is answered, the surest first; every second point tells its accuracy."""
+    """Accuracy over the share of samples that is answered, the most confident first; every second point is labelled."""
     figure, axes = _figure(_SIZE_INCHES)
     shares, accuracies = zip(*pairs, strict=True)
     axes.plot(shares, accuracies, color=ACCENT, linewidth=1.4, marker="o", markersize=4, clip_on=False)
@@ -79,19 +81,19 @@ def coverage(pairs: Sequence[tuple[float, float]]) -> "Figure":
 
 
 @_chart
-def changes(steps: Sequence[Mapping[str, Any]], reach: float) -> "Figure":
+def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     """Changes of F1 as bars from zero, with their intervals; ``reach`` is half of the axis."""
     figure, axes = _figure((_SIZE_INCHES[0], _ROW_INCHES * (len(steps) + 1.3)))
-    rows, values = range(len(steps)), [step["change"] for step in steps]
+    rows, values = range(len(steps)), [step.change for step in steps]
     axes.barh(rows, values, height=0.55, color=[RIGHT if value >= 0 else ACCENT for value in values])
-    axes.hlines(rows, [step["low"] for step in steps], [step["high"] for step in steps], color=INK, linewidth=1.4)
+    axes.hlines(rows, [step.low for step in steps], [step.high for step in steps], color=INK, linewidth=1.4)
     axes.axvline(0, color=SOFT, linewidth=0.8)
     axes.set(xlim=(-1.04 * reach, 1.04 * reach), ylim=(len(steps) - 0.5, -0.5))
-    axes.set_yticks(rows, [step["voter"] for step in steps], color=INK)
+    axes.set_yticks(rows, [step.voter for step in steps], color=INK)
     axes.grid(visible=False, axis="y")
-    told = axes.secondary_yaxis("right")
-    told.set_yticks(rows, [f"{step['change']:+.3f}\n{step['low']:+.3f} to {step['high']:+.3f}" for step in steps])
-    for side in (axes, told):
+    numbers = axes.secondary_yaxis("right")
+    numbers.set_yticks(rows, [f"{step.change:+.3f}\n{step.low:+.3f} to {step.high:+.3f}" for step in steps])
+    for side in (axes, numbers):
         side.spines[:].set_visible(False)
     return figure
 

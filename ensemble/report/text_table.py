@@ -2,22 +2,24 @@
 
 from typing import Any
 
+from ensemble.report.ablation_result import AblationResult, MeanFigures, SubsetFigures
+
 _WIDTHS = (5, 6, 15, 6, 8, 5, 6)
 
 
-def table(result: dict[str, Any]) -> str:
-    """The figures as text, one system a line."""
+def table(result: AblationResult) -> str:
+    """The figures as text, one line per subset of voters."""
     lines = [_line("task", "voters", "n", "F1", "95 % interval", "macro", "accuracy", "calls", "tokens")]
-    for task, part in result["tasks"].items():
-        for system in part["systems"]:
-            more = (f"{system['macro_f1']:.3f}", f"{system['accuracy']:.3f}", system["calls"], system["output_tokens"])
-            lines.append(_line(task, " + ".join(system["voters"]), *_f1(system), *more))
-    lines += [_line("mean", mean["name"], *_f1(mean), "", "", "", "") for mean in result["mean"]]
+    for task, part in result.tasks.items():
+        for system in part.systems:
+            more = (f"{system.macro_f1:.3f}", f"{system.accuracy:.3f}", system.calls, system.output_tokens)
+            lines.append(_line(task, " + ".join(system.voters), *_f1(system), *more))
+    lines += [_line("mean", mean.name, *_f1(mean), "", "", "", "") for mean in result.mean]
     return "\n".join(lines)
 
 
-def _f1(figures: dict[str, Any]) -> tuple[Any, ...]:
-    return figures["n"], f"{figures['f1']:.3f}", f"{figures['low']:.3f} - {figures['high']:.3f}"
+def _f1(figures: SubsetFigures | MeanFigures) -> tuple[int, str, str]:
+    return figures.n, f"{figures.f1:.3f}", f"{figures.low:.3f} - {figures.high:.3f}"
 
 
 def _line(*cells: Any) -> str:

@@ -95,6 +95,7 @@ def answer(prediction: Prediction, route: Route, panel: TaskPanel, reading: Read
 
 
 def _top(probabilities: tuple[float, ...], panel: TaskPanel) -> list[Chance]:
-    live = [entry for entry in panel.taxonomy.entries if entry.live]
-    best = sorted(range(len(live)), key=lambda place: -probabilities[place])[:N_TOP]
-    return [Chance(label=live[p].name, gloss=live[p].gloss, probability=round(probabilities[p], 4)) for p in best]
+    return [
+        Chance(label=label.name, gloss=label.gloss, probability=round(probability, 4))
+        for label, probability in panel.taxonomy.top(probabilities, N_TOP)
+    ]

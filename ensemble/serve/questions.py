@@ -19,6 +19,7 @@ from mire.prompts import (
     IMAGE_TAG,
     OFFICIAL_DIALOGUE_HEAD,
     OFFICIAL_IMAGE_HEAD,
+    SPEAKER_NAMES,
     Prompt,
     Turn,
     parse_prompt,
@@ -105,8 +106,7 @@ def _prompt(text: str | None, turns: Sequence[Turn], n_pictures: int) -> Prompt:
 
 def dialogue_prompt(turns: Sequence[Turn]) -> Prompt:
     """The official frame around turns. It is put together, not parsed: no words of a turn can open another."""
-    names = {"user": "用户", "agent": "客服"}
-    said = "".join(f"{names[turn.speaker]}: {turn.text}\n" for turn in turns)
+    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
     tail = f"{DIALOGUE_END}\n{_label_list('dialogue')}"
     return Prompt(f"{OFFICIAL_DIALOGUE_HEAD}{said}{tail}", OFFICIAL_DIALOGUE_HEAD, tuple(turns), tail)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ensemble.training.model_card import adapter_card, base_name
 from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_manifest, write_manifest
+from mire.atomic_files import write_text
 from mire.errors import PanelError
 from mire.labels import Task, save_taxonomy
 from mire.panel_folder import PanelFolder
@@ -25,8 +26,8 @@ def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     name = base_name(manifest.base)
     config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"base_model_name_or_path": name}
-    (out / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_text(out / CONFIG, json.dumps(config, indent=2) + "\n")
     shutil.copyfile(source / WEIGHTS, out / WEIGHTS)
     write_manifest(manifest.model_copy(update={"base": name}), out)
     save_taxonomy(panel.taxonomy(task), out / "taxonomy.json")
-    (out / "README.md").write_text(adapter_card(panel, task) + "\n", encoding="utf-8")
+    write_text(out / "README.md", adapter_card(panel, task) + "\n")

@@ -13,13 +13,13 @@ import yaml
 
 import mire
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
-from ensemble.evaluation.subset_scores import SubsetScore, judge
+from ensemble.evaluation.subset_scores import SubsetScore, score_subset
 from ensemble.panel import Panel, TaskPanel
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
 from experts.qwen2vl.training.checkpoints import last_epoch
 from experts.registry import VOTERS
-from mire.atomic_files import atomic_write
+from mire.atomic_files import write_text
 from mire.cache import empty_cache
 from mire.labels import TASKS, Task
 from mire.panel_card import Card, Figures, fingerprint, read_card
@@ -37,8 +37,8 @@ _HOW_JUDGED = (
 
 def write_cards(known: TrainingSet) -> None:
     """Write a task's ``card.json``, the panel's README.md, and the adapter's, where there is one."""
-    (evidence,) = collect_held_out_votes(known.samples, known.panel.root)
-    names = tuple(evidence.votes)
+    (held_out,) = collect_held_out_votes({known.task: known.samples}, known.panel.root)
+    names = tuple(held_out.votes)
     card = Card(
         task=known.task,
         configuration=known.settings.name,
@@ -49,16 +49,16 @@ def write_cards(known: TrainingSet) -> None:
         n_labels=len({sample.label for sample in known.samples}),
         n_guessed=len(known.inside(None)) - len(known.samples),
         n_folds=known.settings.folds,
-        voters={name: _figures(judge(evidence, (name,))) for name in names},
-        panel=_figures(judge(evidence, names)),
+        voters={name: _figures(score_subset(held_out, (name,))) for name in names},
+        panel=_figures(score_subset(held_out, names)),
         versions={"mire": mire.__version__, **{name: version(name) for name in LIBRARIES}},
         commit=_commit(),
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
     )
-    _write(known.panel.card(known.task), card.model_dump_json(indent=2))
-    _write(known.panel.root / "README.md", panel_card(known.panel))
+    write_text(known.panel.card(known.task), card.model_dump_json(indent=2) + "\n")
+    write_text(known.panel.root / "README.md", panel_card(known.panel) + "\n")
     for name in (name for name in names if VOTERS[name].adapters):
-        _write(known.panel.voter(known.task, name) / "README.md", adapter_card(known.panel, known.task))
+        write_text(known.panel.voter(known.task, name) / "README.md", adapter_card(known.panel, known.task) + "\n")
 
 
 def panel_card(panel: PanelFolder) -> str:
@@ -147,17 +147,12 @@ def _ms(milliseconds: float | None) -> str:
     return f"{milliseconds:.1f}" if milliseconds else ""
 
 
-def _figures(system: SubsetScore) -> Figures:
-    return Figures(**{key: system.figures[key] for key in ("n", "f1", "low", "high")})
+def _figures(score: SubsetScore) -> Figures:
+    return Figures(**score.figures.model_dump(include={"n", "f1", "low", "high"}))
 
 
 def _yaml(body: object) -> str:
     return yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text + "\n")
 
 
 def _commit() -> str:

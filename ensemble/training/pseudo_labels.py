@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
-from ensemble.evaluation.subset_scores import judge
+from ensemble.evaluation.subset_scores import score_subset
 from ensemble.panel import Panel, TaskPanel, by_task
 from ensemble.training.adapters import load_fold_voter
 from ensemble.training.train_panel import read_labelled, train_panel
@@ -16,6 +16,7 @@ from ensemble.training.training_set import TrainingSet
 from ensemble.weights import read_weights
 from experts.registry import VOTERS, train_voter
 from experts.voter import Voter
+from mire.atomic_files import write_text
 from mire.budget import Ledger, ParameterCount
 from mire.errors import DataError
 from mire.folds import read_folds, trained_on
@@ -58,8 +59,7 @@ def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence
         for sample in samples
         if sample.id in labels
     ]  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
 
 
 def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: Path, *, share: float) -> None:
@@ -114,7 +114,7 @@ def _guess(known: TrainingSet, fresh: Sequence[Sample], new: PanelFolder, share:
     """Write the guesses of the final voters, and those of voters that each fold was kept from."""
     for fold in (None, *range(known.settings.folds)):
         panel = Panel.load(known.panel.root, (known.task,)) if fold is None else _panel_without(fold, known)
-        guesses = confident(panel.predict(fresh, Ledger()), share)
+        guesses = confident(panel.tasks[known.task].predict(fresh, Ledger()), share)
         write_pseudo_labels(new.pseudo(known.task, fold), fresh, guesses, known.images)
         if fold is None:
             logger.info(f"{known.task}: {len(guesses)} of {len(fresh)} unlabelled samples get a label")
@@ -135,7 +135,7 @@ def _panel_without(fold: int, known: TrainingSet) -> Panel:
 
 def keep_the_better(task: Task, samples: Sequence[Sample], old: PanelFolder, new: PanelFolder) -> None:
     """The guard: put a task's old experts back where its out-of-fold F1 fell."""
-    before, after = (_out_of_fold_f1(samples, folder.root) for folder in (old, new))
+    before, after = (_out_of_fold_f1(task, samples, folder.root) for folder in (old, new))
     if after >= before:
         logger.info(f"{task}: out-of-fold F1 {before:.3f} before, {after:.3f} after: the new experts stay")
         return
@@ -144,6 +144,6 @@ def keep_the_better(task: Task, samples: Sequence[Sample], old: PanelFolder, new
     logger.info(f"{task}: out-of-fold F1 {before:.3f} before, {after:.3f} after: the old experts are put back")
 
 
-def _out_of_fold_f1(samples: Sequence[Sample], panel: Path) -> float:
-    (evidence,) = collect_held_out_votes(samples, panel)
-    return float(judge(evidence, tuple(evidence.votes)).figures["f1"])
+def _out_of_fold_f1(task: Task, samples: Sequence[Sample], panel: Path) -> float:
+    (held_out,) = collect_held_out_votes({task: samples}, panel)
+    return score_subset(held_out, tuple(held_out.votes)).figures.f1

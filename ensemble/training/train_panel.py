@@ -45,6 +45,8 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
             f"{task}: {len(broken)} of them are learned from as far as they can be read (first: record {first.number}, "
             f"id {first.id!r}: {first.problems[0]}); python -m mire.validate lists all"
         )
+    # Until the vote is fitted again, a panel with old and new voters does not count as trained.
+    panel.weights(task).unlink(missing_ok=True)
     for name in known.settings.panel.voters(task):
         started = time.monotonic()
         votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
@@ -52,7 +54,7 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         n_votes = sum(vote is not None for vote in votes)
         logger.info(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {n_votes} out-of-fold votes")
     weights = fit_panel(panel, task)
-    shares = ", ".join(f"{name} {ballot.weight:.1f}" for name, ballot in weights.voters.items())
+    shares = ", ".join(f"{name} {voter.weight:.1f}" for name, voter in weights.voters.items())
     write_cards(known)
     logger.info(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
 

@@ -11,6 +11,7 @@ import numpy as np
 from experts.clip_lightgbm.embed import Embedder
 from experts.trees import load_trees
 from experts.voter import VoterClass
+from mire.atomic_files import write_text
 from mire.budget import Cost, answer_tokens
 from mire.doctor.check import Check
 from mire.errors import PanelError
@@ -112,4 +113,4 @@ class ClipLightgbmVoter(VoterClass[Clip]):
         self.booster.save_model(folder / _MODEL_FILE)
         settings = self.embedder.settings
         meta = {"taxonomy": self.taxonomy.fingerprint, "model": settings.model, "weights": settings.weights}
-        (folder / _META_FILE).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+        write_text(folder / _META_FILE, json.dumps(meta, indent=2) + "\n")

@@ -14,6 +14,7 @@ from experts.dialogue_text.features import Parts, take_apart
 from experts.dialogue_text.lexicon import Lexicon, Side
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.linear import Attributions, deciding_words, typical_words
+from mire.atomic_files import write_text
 from mire.samples import Sample
 from mire.settings import DialogueText
 
@@ -87,9 +88,9 @@ class DialogueTextModel:
 
         folder.mkdir(parents=True, exist_ok=True)
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
-        (folder / _LEXICON_FILE).write_text(self.lexicon.text, encoding="utf-8")
+        write_text(folder / _LEXICON_FILE, self.lexicon.text)
         meta = {"labels": self.labels, "seed": self.seed}
-        (folder / _META_FILE).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path, settings: DialogueText) -> "DialogueTextModel":

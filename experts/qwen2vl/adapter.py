@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from experts.qwen2vl.inputs.prompt import Layout
+from mire.atomic_files import read_model, write_text
 from mire.errors import PanelError
 from mire.labels import Task
 
@@ -39,12 +40,9 @@ def read_manifest(folder: Path) -> Manifest:
         PanelError: it is missing or broken, or the weights are no safetensors: PEFT would unpickle others.
     """
     path = folder / MANIFEST
-    try:
-        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8", errors="replace"))
-    except FileNotFoundError as error:
-        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing") from error
-    except ValidationError as error:
-        raise PanelError(f"{path} is broken: {error.errors()[0]['msg']}") from error
+    if not path.is_file():
+        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing")
+    manifest = read_model(path, Manifest, next_step="copy the folder again")
     if not (folder / WEIGHTS).is_file():
         raise PanelError(f"{folder} holds no {WEIGHTS}; adapters are only read as safetensors")
     return manifest
@@ -69,17 +67,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     """PEFT's own configuration.
 
     Raises:
-        PanelError: it is broken.
+        PanelError: it is missing or broken.
     """
-    try:
-        return TypeAdapter(dict[str, Any]).validate_json((folder / CONFIG).read_bytes())
-    except ValidationError as error:
-        raise PanelError(f"{folder / CONFIG} is broken: {error.errors()[0]['msg']}; copy the folder again") from error
+    return read_model(folder / CONFIG, dict[str, Any], next_step="copy the folder again")
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write ``mire.json``."""
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 
 
 def check_manifest(found: Manifest, wanted: Manifest, folder: Path) -> None:

@@ -22,6 +22,7 @@ from experts.screen_text.features import (
 from experts.screen_text.reader import Reading
 from experts.screen_text.words import fit_vectorizers, group_words
 from experts.trees import load_trees
+from mire.atomic_files import write_text
 from mire.settings import ScreenText
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class ScreenTextModel:
         assert self._trees is not None, "fit first"  # noqa: S101
         self._trees.save_model(folder / _TREES_FILE)
         meta = {"labels": self.labels, "seed": self.seed}
-        (folder / _META_FILE).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path, settings: ScreenText) -> "ScreenTextModel":

@@ -2,12 +2,11 @@
 
 import os
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ensemble.panel import Panel
 from ensemble.prediction.worker import Answered, Job, Worker
-from mire.samples import Sample
+from ensemble.prediction.workload import Chunk
 
 POISON = "s00007"
 
@@ -15,10 +14,10 @@ POISON = "s00007"
 class Deadly(Worker):
     """Dies as a fault in a library's native code would let it die."""
 
-    def answer(self, samples: Sequence[Sample]) -> Answered:
-        if any(sample.id == POISON for sample in samples):
+    def answer(self, chunk: Chunk) -> Answered:
+        if any(sample.id == POISON for sample in chunk.samples):
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().answer(samples)
+        return super().answer(chunk)
 
 
 @dataclass(frozen=True)

@@ -118,5 +118,5 @@ def test_votes_that_fit_no_label_are_refused(panel: Path, vote: dict[str, object
     body = json.loads(path.read_text(encoding="utf-8"))
     body["votes"]["x"] = vote
     path.write_text(json.dumps(body), encoding="utf-8")
-    with pytest.raises(PanelError, match="is broken: .*sample 'x' has another label, or not one probability a label"):
+    with pytest.raises(PanelError, match="is broken: .*sample 'x' has another label, or not one probability per label"):
         read_out_of_fold_votes(PanelFolder(panel), "dialogue")

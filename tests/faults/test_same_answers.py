@@ -11,7 +11,8 @@ from bench import Bench, report, rows
 
 from ensemble import predict
 from ensemble.prediction import workload
-from ensemble.prediction.runner import NEAR_TIE, Answer, RunSummary
+from ensemble.prediction.runner import NEAR_TIE, NearTies, RunSummary
+from ensemble.prediction.worker import KeptAnswer
 from mire.cli import run
 
 TOLERANCE = 1e-5
@@ -54,7 +55,7 @@ def test_the_same_run_twice_gives_the_same_bytes(bench: Bench, tmp_path: Path, m
 
 
 def test_near_ties_are_counted() -> None:
-    tally = RunSummary()
+    summary = RunSummary()
     for key, margin in {"a": 0.0, "b": 0.0009, "c": 0.001, "d": 0.5}.items():
-        tally.add(key, Answer("x", (), 1, 1, margin))
-    assert tally.report["near_ties"] == {"margin": 0.001, "samples": 2}
+        summary.add(key, KeptAnswer("x", (), 1, 1, margin))
+    assert summary.report({}, {}).near_ties == NearTies(margin=0.001, samples=2)

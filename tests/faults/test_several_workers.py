@@ -95,11 +95,11 @@ def test_no_process_outlives_the_command_and_another_engine_goes_on(
     out = tmp_path / "s.csv"
     process = start(bench, out, many, "--devices", "2")
     lines_until(process, "samples, ")
-    hired = workers(process.pid, "spawn_main")
+    started = workers(process.pid, "spawn_main")
     process.send_signal(number)
     _, rest = process.communicate()
     assert process.returncode == code and "Traceback" not in rest
-    assert all_end(hired), "workers are left"
+    assert all_end(started), "workers are left"
     n_kept = len(ids(out))
     assert 0 < n_kept < N_SAMPLES and not out.exists()
     done = bench.predict(out, data=many)
@@ -117,9 +117,9 @@ def test_a_sample_that_kills_every_worker_ends_the_run_with_one_line(
         Workload.read(many, bench.images, max_decoded_pixels=10**8) as work,
         Journal(out.with_name("s.csv.journal")).opened() as journal,
         pytest.raises(WorkerError, match="two workers died on the same .* samples, 's.*' to 's.*': signal SIGKILL; "),
-        processes(DeadlyJob(bench.panel, work.tasks), 2) as crew,
+        processes(DeadlyJob(bench.panel, work.tasks), 2) as pool,
     ):
-        run_workload(work, crew, journal, panel_digest(PanelFolder(bench.panel), crew.loaded.device), strict=False)
+        run_workload(work, pool, journal, panel_digest(PanelFolder(bench.panel), pool.loaded.device), strict=False)
     assert POISON not in ids(out) and len(ids(out)) >= CHUNK
     assert bench.predict(out, data=many).returncode == 0
     assert_whole(out, whole)

@@ -15,6 +15,16 @@ def test_the_challenge_has_23_live_labels_a_task() -> None:
     assert all(entry.gloss and entry.description for entry in (*image.entries, *dialogue.entries))
 
 
+def test_the_most_probable_labels_come_first_and_equal_ones_in_the_taxonomys_order() -> None:
+    taxonomy = builtin_taxonomy("image")
+    probabilities = [0.0] * 23
+    probabilities[2], probabilities[7], probabilities[5] = 0.25, 0.25, 0.5
+    top = taxonomy.top(probabilities, 3)
+    assert [(label.name, probability) for label, probability in top] == [
+        (taxonomy.labels[5], 0.5), (taxonomy.labels[2], 0.25), (taxonomy.labels[7], 0.25),
+    ]  # fmt: skip
+
+
 def test_index_knows_live_labels_only() -> None:
     taxonomy = builtin_taxonomy("image")
     assert taxonomy.labels[taxonomy.index("购物车页面")] == "购物车页面"

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from mire.prompts import SPEAKER_NAMES
 from mire.samples import Sample, read_samples
 from router.route import route
 
 _FOLDER = Path(__file__).parents[3] / "samples"
 N_PICTURES, N_DIALOGUES = 6, 4
-_NAMES = {"user": "用户", "agent": "客服"}
 
 
 def examples() -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -25,7 +25,7 @@ def examples() -> tuple[list[str], list[tuple[str, list[str]]]]:
 
 def dialogue_text(sample: Sample) -> str:
     """A dialogue as a person types it: one turn a line."""
-    return "\n".join(f"{_NAMES[turn.speaker]}: {' '.join(turn.text.split())}" for turn in sample.turns)
+    return "\n".join(f"{SPEAKER_NAMES[turn.speaker]}: {' '.join(turn.text.split())}" for turn in sample.turns)
 
 
 def _different(samples: list[Sample], n: int) -> list[Sample]:

@@ -15,14 +15,14 @@ from ensemble.serve.page.handlers import Handlers
 from ensemble.serve.page.theme import theme
 from ensemble.serve.page.words import WORDS
 from ensemble.serve.service import Service
-from mire.prompts import parse_prompt
+from mire.prompts import SPEAKER_NAMES, parse_prompt
 
 _KEEP_SECONDS = 3600
 """Uploaded files are deleted after this time."""
 _PICTURE_HEIGHT = 380
 _DROP_HEIGHT = 150
 _PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请稍等"
-_SPEAKERS = [("用户 user", "用户"), ("客服 agent", "客服")]
+_SPEAKERS = [(f"{name} {speaker}", name) for speaker, name in SPEAKER_NAMES.items()]
 _TURN = "这个会生锈吗"
 
 

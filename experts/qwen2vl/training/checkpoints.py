@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mire.atomic_files import write_text
 from mire.errors import PanelError
 from mire.folds import digest
 from mire.samples import Sample
@@ -47,7 +48,7 @@ def resume_from(checkpoints: Path, run: str) -> str | None:
     if (checkpoints / MADE_OF).is_file() and not has_digest(checkpoints, run):
         raise PanelError(f"{checkpoints} holds checkpoints of other settings or samples; delete it to start afresh")
     checkpoints.mkdir(parents=True, exist_ok=True)
-    (checkpoints / MADE_OF).write_text(run, encoding="utf-8")
+    write_text(checkpoints / MADE_OF, run)
     _drop_unfinished(checkpoints)
     return get_last_checkpoint(str(checkpoints))  # type: ignore[no-any-return]
 
@@ -63,7 +64,7 @@ def _drop_unfinished(checkpoints: Path) -> None:
 
 def write_history(log: list[dict[str, Any]], folder: Path) -> None:
     """Write what the trainer logged, one entry per log line."""
-    (folder / _HISTORY).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / _HISTORY, json.dumps(log, indent=1) + "\n")
 
 
 def best_epoch(folder: Path) -> float:

@@ -26,13 +26,11 @@ def test_the_surest_come_first_with_their_words() -> None:
     pooled = np.full((4, 23), 0.01)
     pooled[0, 1], pooled[3, 0] = 0.5, 0.75
     found = mistakes(part, pooled, np.array([1, 0, 1, 0]))
-    assert [(case["id"], case["probability"]) for case in found] == [("3", 0.75), ("0", 0.5)]
-    assert found[0]["words"] == {"clip_lightgbm": [["word of 3", 0.123]]}
-    assert (
-        next(label for label, _ in found[0]["votes"]["clip_lightgbm"]) == found[0]["predict"] == part.taxonomy.labels[0]
-    )
-    assert found[0]["label"] == part.taxonomy.labels[1]
-    assert found[0]["read"] == []
+    assert [(case.id, case.probability) for case in found] == [("3", 0.75), ("0", 0.5)]
+    assert found[0].words == {"clip_lightgbm": (("word of 3", 0.123),)}
+    assert next(label for label, _ in found[0].votes["clip_lightgbm"]) == found[0].predict == part.taxonomy.labels[0]
+    assert found[0].label == part.taxonomy.labels[1]
+    assert found[0].read == ()
 
 
 def test_the_list_is_capped() -> None:
@@ -48,4 +46,4 @@ def test_the_text_that_was_read_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     part = evidence(screen_text=(1, 0, 1, 1))
     part = replace(part, samples=tuple(replace(sample, images=(Path("a.png"),)) for sample in part.samples))
     found = mistakes(part, np.full((4, 23), 1 / 23), np.array([1, 0, 1, 1]))
-    assert [case["read"] for case in found] == [["同意退款"]]
+    assert [case.read for case in found] == [("同意退款",)]

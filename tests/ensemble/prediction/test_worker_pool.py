@@ -1,4 +1,5 @@
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from typing import Any
 
@@ -15,10 +16,10 @@ DEAD = BrokenExecutor("signal SIGKILL")
 
 
 def chunk(name: str) -> Chunk:
-    return Chunk((Sample(id=name, prompt=parse_prompt("")),), {name: f"of {name}"})
+    return Chunk("image", (Sample(id=name, prompt=parse_prompt("")),), {name: f"of {name}"})
 
 
-class FakeHand:
+class FakeHandle:
     """Dies on the chunks that ``deadly`` counts down, and while it loads as often as it says."""
 
     def __init__(self, deadly: dict[str, int], given: list[str], closed: list[str]) -> None:
@@ -27,12 +28,15 @@ class FakeHand:
     def load(self) -> "Future[Loaded]":
         return self._end("load", Loaded({"base": 7}, "cpu"))
 
-    def answer(self, samples: Sequence[Sample]) -> "Future[Answered]":
-        self._given.append(samples[0].id)
-        return self._end(samples[0].id, Answered({}, {"voter": 1.0}))
+    def answer(self, chunk: Chunk) -> "Future[Answered]":
+        self._given.append(chunk.samples[0].id)
+        return self._end(chunk.samples[0].id, Answered({}, {"voter": 1.0}))
 
     def close(self) -> None:
         self._closed.append("")
+
+    def reason(self, error: BrokenExecutor) -> str:
+        return str(error)
 
     def _end(self, name: str, result: Any) -> "Future[Any]":
         future: Future[Any] = Future()
@@ -48,14 +52,14 @@ class Given:
     def __init__(self, **deadly: int) -> None:
         self.given: list[str] = []
         self.closed: list[str] = []
-        self.start_worker: Callable[[int], FakeHand] = lambda place: FakeHand(deadly, self.given, self.closed)
+        self.start_worker: Callable[[int], FakeHandle] = lambda index: FakeHandle(deadly, self.given, self.closed)
 
 
 def test_every_chunk_is_answered_and_everybody_is_ended() -> None:
     fakes = Given()
-    with WorkerPool(fakes.start_worker, 2) as crew:
-        assert crew.loaded == Loaded({"base": 7}, "cpu")
-        done = [one.samples[0].id for one, _ in crew.answers(map(chunk, "abcde"))]
+    with WorkerPool(fakes.start_worker, 2) as pool:
+        assert pool.loaded == Loaded({"base": 7}, "cpu")
+        done = [one.samples[0].id for one, _ in pool.answers(map(chunk, "abcde"))]
     assert sorted(done) == list("abcde") == sorted(fakes.given)
     assert len(fakes.closed) == 2
 
@@ -68,41 +72,42 @@ def test_chunks_are_not_read_ahead_of_the_workers() -> None:
             read.append(name)
             yield chunk(name)
 
-    with WorkerPool(Given().start_worker, 2) as crew:
-        answers = crew.answers(reading())
+    with WorkerPool(Given().start_worker, 2) as pool:
+        answers = pool.answers(reading())
         next(answers)
         assert len(read) <= 3
 
 
-def test_a_lost_chunk_is_done_again_by_a_worker_in_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_chunk_is_done_again_by_a_worker_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ensemble.prediction.worker_pool")
     fakes = Given(b=1)
-    with WorkerPool(fakes.start_worker, 1) as crew:
-        done = [one.samples[0].id for one, _ in crew.answers(map(chunk, "abc"))]
+    with WorkerPool(fakes.start_worker, 1) as pool:
+        done = [one.samples[0].id for one, _ in pool.answers(map(chunk, "abc"))]
     assert done == ["a", "b", "c"]
     assert fakes.given == ["a", "b", "b", "c"]
     assert len(fakes.closed) == 2
-    assert capsys.readouterr().err == ("a worker died (signal SIGKILL) and is replaced; its 1 samples are done again\n")
+    assert caplog.messages == ["a worker died (signal SIGKILL) and is replaced; its 1 samples are done again"]
 
 
 def test_each_chunk_may_be_lost_once() -> None:
     fakes = Given(a=1, b=1, c=1, d=1)
-    with WorkerPool(fakes.start_worker, 2) as crew:
-        assert sorted(one.samples[0].id for one, _ in crew.answers(map(chunk, "abcd"))) == list("abcd")
+    with WorkerPool(fakes.start_worker, 2) as pool:
+        assert sorted(one.samples[0].id for one, _ in pool.answers(map(chunk, "abcd"))) == list("abcd")
 
 
 def test_a_chunk_that_is_lost_twice_ends_the_work_with_one_line() -> None:
     fakes = Given(b=2)
     with (
         pytest.raises(WorkerError, match="two workers died on the same 1 samples, 'b' to 'b': signal SIGKILL; what is"),
-        WorkerPool(fakes.start_worker, 1) as crew,
+        WorkerPool(fakes.start_worker, 1) as pool,
     ):
-        list(crew.answers(map(chunk, "abc")))
+        list(pool.answers(map(chunk, "abc")))
     assert fakes.given == ["a", "b", "b"]
 
 
 def test_a_worker_may_die_once_while_it_loads() -> None:
-    with WorkerPool(Given(load=1).start_worker, 1) as crew:
-        assert crew.loaded.device == "cpu"
+    with WorkerPool(Given(load=1).start_worker, 1) as pool:
+        assert pool.loaded.device == "cpu"
     twice = Given(load=2)
     with (
         pytest.raises(WorkerError, match="died twice while it loaded the panel: signal"),
@@ -113,13 +118,13 @@ def test_a_worker_may_die_once_while_it_loads() -> None:
 
 
 def test_what_a_person_can_mend_is_not_tried_again() -> None:
-    class Refusing(FakeHand):
+    class Refusing(FakeHandle):
         def load(self) -> "Future[Loaded]":
             future: Future[Loaded] = Future()
             future.set_exception(PanelError("no panel"))
             return future
 
     closed: list[str] = []
-    with pytest.raises(PanelError, match="no panel"), WorkerPool(lambda place: Refusing({}, [], closed), 2):
+    with pytest.raises(PanelError, match="no panel"), WorkerPool(lambda index: Refusing({}, [], closed), 2):
         pass
     assert len(closed) == 2

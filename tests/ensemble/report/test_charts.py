@@ -6,12 +6,13 @@ from xml.etree import ElementTree
 import pytest
 
 from ensemble.report import charts
+from ensemble.report.ablation_result import Bin, Calibration, Contribution
 
-BINS = [
-    {"low": 0.4, "high": 0.5, "n": 1, "confidence": 0.5, "accuracy": 0.0},
-    {"low": 0.9, "high": 1.0, "n": 3, "confidence": 1.0, "accuracy": 1.0},
-]
-STEP = {"voter": "screen_text", "f1": 0.6875, "change": 0.0625, "low": -0.125, "high": 0.25}
+BINS = (
+    Bin(low=0.4, high=0.5, n=1, confidence=0.5, accuracy=0.0),
+    Bin(low=0.9, high=1.0, n=3, confidence=1.0, accuracy=1.0),
+)
+STEP = Contribution(voter="screen_text", f1=0.6875, change=0.0625, low=-0.125, high=0.25)
 
 
 def elements(svg: str, colour: str, tag: str) -> list[ElementTree.Element]:
@@ -27,7 +28,7 @@ def extent(path: ElementTree.Element) -> tuple[float, float]:
 
 
 def test_changes_are_drawn_to_scale_from_zero() -> None:
-    worse = STEP | {"voter": "qwen2vl", "change": -0.125}
+    worse = STEP.model_copy(update={"voter": "qwen2vl", "change": -0.125})
     svg = charts.changes([STEP, worse], 0.25)
     (gain,), (loss,) = elements(svg, "--right", "path"), elements(svg, "--accent", "path")
     zero, right = extent(gain)
@@ -41,7 +42,8 @@ def test_changes_are_drawn_to_scale_from_zero() -> None:
 
 
 def test_a_reliability_diagram_has_both_lines_and_dots_by_their_answers() -> None:
-    svg = charts.reliability({"before": BINS, "after": BINS[1:]}, 4)
+    calibration = Calibration(error_before=0.5, error_after=0.0, before=BINS, after=BINS[1:], coverage=())
+    svg = charts.reliability(calibration, 4)
     before, after = (elements(svg, colour, "path") for colour in ("--soft", "--accent"))
     widths = [round(right - left, 1) for left, right in map(extent, before)]
     # the line of two points spans half of the frame, the diagonal all of it

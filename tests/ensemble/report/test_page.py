@@ -1,4 +1,5 @@
 import html.parser
+import json
 import re
 import shutil
 import subprocess
@@ -8,26 +9,28 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ensemble.report.page import render
+from ensemble.report.ablation_result import AblationResult
+from ensemble.report.page import render, write_report
 
 
 def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:
-    figures = dict.fromkeys(("macro_f1", "accuracy", "precision", "recall"), 0.25)
     return {
         "voters": list(voters),
         "n": 4,
         "f1": f1,
+        **dict.fromkeys(("macro_f1", "accuracy", "precision", "recall"), 0.25),
         "low": 0.125,
         "high": 0.75,
         "calls": 1,
         "output_tokens": 9,
         "milliseconds": 12.5,
         "versus_panel": {"low": -0.0625, "high": 0.03125},
-    } | figures
+    }
 
 
 @pytest.fixture
-def result(tmp_path: Path) -> dict[str, Any]:
+def body(tmp_path: Path) -> dict[str, Any]:
+    """What ``ablation.json`` holds."""
     Image.new("RGB", (400, 900), "red").save(tmp_path / "a.png")
     mistake = {
         "id": "x1", "label": "店铺页面", "predict": "退款页面", "probability": 0.9,
@@ -58,7 +61,29 @@ def result(tmp_path: Path) -> dict[str, Any]:
     return {"configuration": "nano", "router": router, "mean": mean, "tasks": {"image": task}}
 
 
-def test_the_figures_are_there(result: dict[str, Any]) -> None:
+@pytest.fixture
+def result(body: dict[str, Any]) -> AblationResult:
+    return AblationResult.model_validate(body)
+
+
+def test_the_json_is_the_dump_of_the_result(body: dict[str, Any], result: AblationResult, tmp_path: Path) -> None:
+    write_report(result, tmp_path)
+    text = (tmp_path / "ablation.json").read_text(encoding="utf-8")
+    assert AblationResult.model_validate_json(text) == result
+    assert list(json.loads(text)) == ["configuration", "router", "mean", "tasks"]
+    task, system = json.loads(text)["tasks"]["image"], body["tasks"]["image"]["systems"][0]
+    assert list(task) == ["n", "votes", "systems", "calibration", "weights", "labels", "confusion", "mistakes",
+                          "contributions"]  # fmt: skip
+    assert task["systems"][0] == system and list(task["systems"][0]) == list(system)
+
+
+def test_the_panel_is_all_voters_wherever_they_stand(body: dict[str, Any]) -> None:
+    body["tasks"]["image"]["systems"].reverse()
+    task = AblationResult.model_validate(body).tasks["image"]
+    assert (task.panel.voters, task.best_voter.voters) == (("a", "b"), ("a",))
+
+
+def test_the_figures_are_there(result: AblationResult) -> None:
     page = render(result)
     assert page.startswith("<!DOCTYPE html>")
     for text in ("0.438", "a + b (panel)", "0.688", "+0.062", "weight 0.30", "weight 0.70", "id x1", "abstained",
@@ -66,20 +91,20 @@ def test_the_figures_are_there(result: dict[str, Any]) -> None:
         assert text in page
 
 
-def test_what_customers_wrote_is_escaped(result: dict[str, Any]) -> None:
+def test_what_customers_wrote_is_escaped(result: AblationResult) -> None:
     page = render(result)
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_nothing_is_fetched_and_no_folder_is_told(result: dict[str, Any], tmp_path: Path) -> None:
+def test_nothing_is_fetched_and_no_folder_is_told(result: AblationResult, tmp_path: Path) -> None:
     page = render(result)
     assert "http:" not in page and "https:" not in page
     assert str(tmp_path) not in page
     assert page.count("data:image/jpeg;base64,") == 1
 
 
-def test_the_page_is_well_formed(result: dict[str, Any]) -> None:
+def test_the_page_is_well_formed(result: AblationResult) -> None:
     class Balance(html.parser.HTMLParser):
         open: list[str] = []
 
@@ -98,17 +123,17 @@ def test_the_page_is_well_formed(result: dict[str, Any]) -> None:
     assert not parser.open
 
 
-def test_one_task_alone(result: dict[str, Any]) -> None:
-    page = render(result | {"mean": []})
+def test_one_task_alone(result: AblationResult) -> None:
+    page = render(result.model_copy(update={"mean": ()}))
     assert "weighted F1, image task only" in page and "0.688" in page
 
 
-def test_reasons_of_a_mistake_are_shown_escaped(result: dict[str, Any]) -> None:
+def test_reasons_of_a_mistake_are_shown_escaped(result: AblationResult) -> None:
     page = render(result)
     assert "极速退" in page and "&lt;b&gt;同意退款" in page
 
 
-def test_what_a_sample_costs_is_told_where_it_is_known(result: dict[str, Any]) -> None:
+def test_what_a_sample_costs_is_told_where_it_is_known(result: AblationResult) -> None:
     rows = re.findall(r"<tr.*?</tr>", render(result), flags=re.S)
     cells = {row: re.findall(r"<td>(.*?)</td>", row, flags=re.S) for row in rows}
     (panel,) = (found for row, found in cells.items() if "a + b (panel)" in row)
@@ -117,31 +142,31 @@ def test_what_a_sample_costs_is_told_where_it_is_known(result: dict[str, Any]) -
     assert mean[-3:] == ["0.5", "9.5", ""]
 
 
-def test_both_charts_of_changes_are_there(result: dict[str, Any]) -> None:
+def test_both_charts_of_changes_are_there(result: AblationResult) -> None:
     page = render(result)
     assert page.count(">+0.062</text>") == 3 and "has\n0.625" in page
     assert page.count('<svg class="plot"') == 4
 
 
-def test_the_most_frequent_mistakes_are_named(result: dict[str, Any]) -> None:
+def test_the_most_frequent_mistakes_are_named(result: AblationResult) -> None:
     assert '<span class="right">店铺页面</span> taken for\n<span class="wrong">退款页面</span> 1×' in render(result)
 
 
-def test_a_voter_alone_has_no_contributions(result: dict[str, Any]) -> None:
-    task = result["tasks"]["image"]
+def test_a_voter_alone_has_no_contributions(body: dict[str, Any]) -> None:
+    task = body["tasks"]["image"]
     task["contributions"] = {"left_out": [], "added": task["contributions"]["added"][:1]}
-    assert "What would the panel lose?" not in render(result)
+    assert "What would the panel lose?" not in render(AblationResult.model_validate(body))
 
 
-def test_misrouted_samples_are_told(result: dict[str, Any]) -> None:
+def test_misrouted_samples_are_told(result: AblationResult) -> None:
     assert "1 samples went to the wrong task" in render(result)
-    router = result["router"] | {"misrouted": []}
-    assert "Every sample went to the task of its label" in render(result | {"router": router})
+    router = result.router.model_copy(update={"misrouted": ()})
+    assert "Every sample went to the task of its label" in render(result.model_copy(update={"router": router}))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_a_browser_opens_it_from_a_file_and_complains_of_nothing(result: dict[str, Any], tmp_path: Path) -> None:
+def test_a_browser_opens_it_from_a_file_and_complains_of_nothing(result: AblationResult, tmp_path: Path) -> None:
     (tmp_path / "r.html").write_text(render(result), encoding="utf-8")
     flags = [
         "--headless",

@@ -136,8 +136,9 @@ def test_an_adapter_of_an_older_transformers_is_found(tmp_path: Path) -> None:
     panel.claim(load_settings("nano"))
     panel.write_taxonomy(builtin_taxonomy("image"))
     panel.weights("image").write_text("{}")
+    for voter in panel.settings().panel.voters("image"):
+        panel.voter("image", voter).mkdir()
     folder = panel.voter("image", "qwen2vl")
-    folder.mkdir()
     key = "base_model.model.model.{}layers.0.mlp.up_proj.lora_A.weight"
     save_file({key.format("language_model."): np.zeros(1)}, folder / "adapter_model.safetensors")
     found = list(panel_lines(panel))
