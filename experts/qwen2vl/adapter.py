@@ -108,7 +108,7 @@ def check_adapter(model: Any, name: str, folder: Path) -> None:
 
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         saved = set(file.keys())
-    loaded: Mapping[str, Any] = get_peft_model_state_dict(model, adapter_name=name)
+    loaded: Mapping[str, Any] = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     missing, surplus = sorted(loaded.keys() - saved), sorted(saved - loaded.keys())
     if missing or surplus:
         raise PanelError(

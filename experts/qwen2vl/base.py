@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
+from experts.qwen2vl.adapters.lora import check_shapes, read_lora
 from experts.qwen2vl.model.merged_weights import MergedModel
 from mire.compat import patch_torchvision
 from mire.errors import PanelError
@@ -49,7 +50,7 @@ class Base:
         Raises:
             PanelError: the adapter was trained on other weights, its keys do not match, or it does nothing.
         """
-        from peft import PeftModel
+        from peft import get_peft_model, set_peft_model_state_dict
 
         manifest = read_manifest(folder)
         if manifest.base_fingerprint != self.fingerprint:
@@ -57,11 +58,14 @@ class Base:
                 f"{folder}: the adapter was trained on base {manifest.base!r} ({manifest.base_fingerprint}), "
                 f"but {self.name!r} ({self.fingerprint}) is loaded; name its base in the settings or train again"
             )
+        lora = read_lora(folder)
+        check_shapes(self.model, lora, folder)
         if self._adapted is None:
-            self._adapted = PeftModel.from_pretrained(self.model, folder, adapter_name=task)
+            self._adapted = get_peft_model(self.model, lora.peft_config(), adapter_name=task)
             self._merged = MergedModel(self._adapted)
-        else:
-            self._adapted.load_adapter(folder, adapter_name=task)
+        elif task not in self._adapted.peft_config:
+            self._adapted.add_adapter(task, lora.peft_config())
+        set_peft_model_state_dict(self._adapted, lora.state(), adapter_name=task)
         check_adapter(self._adapted, task, folder)
         self._adapted.eval()
 
