@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experts.clip_lightgbm.embed import Embedder
-from experts.trees import load_trees
+from experts.trees import TREES_DIGEST, load_trees, save_trees
 from mire.budget import Cost, answer_tokens
 from mire.errors import PanelError
 from mire.labels import Taxonomy
@@ -76,10 +76,11 @@ class ClipLightgbmVoter:
         """
         embedder = Embedder(settings)
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
+        digest = meta.pop(TREES_DIGEST, None)
         want = {"taxonomy": taxonomy.fingerprint, "model": settings.model, "weights": settings.weights}
         if meta != want:
             raise PanelError(f"{folder} was trained with {meta}, but {want} is asked for; train it again")
-        return cls(embedder, load_trees(folder / _MODEL_FILE), taxonomy)
+        return cls(embedder, load_trees(folder / _MODEL_FILE, n_classes=len(taxonomy.labels), digest=digest), taxonomy)
 
     @property
     def cost(self) -> Cost:
@@ -105,7 +106,11 @@ class ClipLightgbmVoter:
     def save(self, folder: Path) -> None:
         """LightGBM's own text format, and what the trees were trained for."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.booster.save_model(folder / _MODEL_FILE)
         settings = self.embedder.settings
-        meta = {"taxonomy": self.taxonomy.fingerprint, "model": settings.model, "weights": settings.weights}
+        meta = {
+            "taxonomy": self.taxonomy.fingerprint,
+            "model": settings.model,
+            "weights": settings.weights,
+            TREES_DIGEST: save_trees(self.booster, folder / _MODEL_FILE),
+        }
         (folder / _META_FILE).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")

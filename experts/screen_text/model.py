@@ -22,7 +22,7 @@ from experts.screen_text.features import (
 )
 from experts.screen_text.reader import Reading
 from experts.screen_text.words import fit_vectorizers, group_words
-from experts.trees import load_trees
+from experts.trees import TREES_DIGEST, load_trees, save_trees
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -141,8 +141,8 @@ class ScreenTextModel:
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
         # For the type checker, as above.
         assert self._trees is not None, "fit first"  # noqa: S101
-        self._trees.save_model(folder / _TREES_FILE)
-        meta = {"labels": self.labels, "seed": self.seed}
+        digest = save_trees(self._trees, folder / _TREES_FILE)
+        meta = {"labels": self.labels, "seed": self.seed, TREES_DIGEST: digest}
         (folder / _META_FILE).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -152,7 +152,9 @@ class ScreenTextModel:
 
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
-        return cls(tuple(meta["labels"]), meta["seed"], parts, load_trees(folder / _TREES_FILE))
+        labels = tuple(meta["labels"])
+        trees = load_trees(folder / _TREES_FILE, n_classes=len(labels), digest=meta.get(TREES_DIGEST))
+        return cls(labels, meta["seed"], parts, trees)
 
     def _features(self, readings: Sequence[Reading]) -> _Features:
         from scipy.sparse import csr_matrix, hstack

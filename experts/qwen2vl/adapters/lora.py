@@ -1,6 +1,7 @@
 """A LoRA adapter as factors: what a PEFT folder adds to each weight, whatever options it was made with."""
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -53,11 +54,11 @@ class _Options(BaseModel):
     alpha_pattern: dict[str, float] | None = None
 
     def rank(self, module: str) -> int:
-        return _of_module(self.rank_pattern or {}, module, self.r)
+        return int(_of_module(self.rank_pattern or {}, module, self.r))
 
     def scale(self, module: str) -> float:
-        rank = self.rank(module)
-        return _of_module(self.alpha_pattern or {}, module, self.lora_alpha) / (rank**0.5 if self.use_rslora else rank)
+        alpha, rank = _of_module(self.alpha_pattern or {}, module, self.lora_alpha), self.rank(module)
+        return float(alpha / math.sqrt(rank) if self.use_rslora else alpha / rank)
 
 
 @dataclass(frozen=True)
