@@ -3,15 +3,20 @@
 import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mire.errors import PanelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lightgbm import Booster
     from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Integers = NDArray[np.int64]
 
 TREES_DIGEST = "trees_sha256"
 """What a voter's own file calls the digest of its trees."""
@@ -79,11 +84,7 @@ def _check(text: str, n_classes: int) -> None:
     head, _, trees = text.partition("\n\n")
     header = _entries(head.removeprefix("tree\n"), set(_HEADER), "the header")
     n_features = _integer(header["max_feature_idx"]) + 1
-    for key, wanted in (
-        ("num_class", n_classes),
-        ("num_tree_per_iteration", n_classes),
-        ("label_index", 0),
-    ):
+    for key, wanted in (("num_class", n_classes), ("num_tree_per_iteration", n_classes), ("label_index", 0)):
         if header[key] != str(wanted):
             raise ValueError(f"{key} is {header[key]!r}, not {wanted}")
     if header["version"] != "v4" or header["objective"] != f"multiclass num_class:{n_classes}":
@@ -95,50 +96,68 @@ def _check(text: str, n_classes: int) -> None:
     if len(sizes) == 0 or len(sizes) % n_classes or sizes.min() < 1:
         raise ValueError(f"there are {len(sizes)} trees for {n_classes} classes")
     raw, place = trees.encode(), 0
+    found = []
     for number, size in enumerate(sizes.tolist()):
         name, _, body = raw[place : place + size].decode().partition("\n")
         if name != f"Tree={number}" or not body.endswith("\n\n\n"):
             raise ValueError(f"tree {number} is not where it should be")
-        _check_tree(body, number, n_features)
+        found.append(_entries(body.removesuffix("\n\n\n"), _TREE, f"tree {number}"))
         place += size
     if not raw[place:].startswith(_END.encode()):
         raise ValueError("there are more trees than the header says")
+    _check_trees(found, n_features)
 
 
-def _check_tree(body: str, number: int, n_features: int) -> None:
-    tree = _entries(body.removesuffix("\n\n\n"), _TREE, f"tree {number}")
-    n_leaves = _integer(tree["num_leaves"])
-    if n_leaves < 1 or tree["num_cat"] != "0" or tree["is_linear"] != "0":
-        raise ValueError(f"tree {number} has no leaves, or categories, or is linear")
-    n_inner = n_leaves - 1
-    integers = {key: _integers(tree[key]) for key in _INNER_INTEGERS}
-    numbers = {key: _numbers(tree[key]) for key in _INNER_NUMBERS}
-    leaves = _numbers(tree["leaf_value"]), _numbers(tree["leaf_weight"]), _integers(tree["leaf_count"])
-    _numbers(tree["shrinkage"])
-    lengths = {len(array) for array in (*integers.values(), *numbers.values())}
+def _check_trees(trees: list[dict[str, str]], n_features: int) -> None:
+    """Check all trees at once: every array has its length, every index lies in its array, no walk goes in a circle."""
+    leaves = _integers(" ".join(str(_integer(tree["num_leaves"])) for tree in trees))
+    if leaves.min() < 1 or any(tree["num_cat"] != "0" or tree["is_linear"] != "0" for tree in trees):
+        raise ValueError("a tree has no leaves, or categories, or is linear")
+    inner = leaves - 1
+    arrays = {key: _joined(trees, key, inner, _integers) for key in _INNER_INTEGERS}
+    for key in _INNER_NUMBERS:
+        _joined(trees, key, inner, _numbers)
+    _joined(trees, "leaf_value", leaves, _numbers)
     # Of a single leaf the weight is left out.
-    if lengths != {n_inner} or {len(array) for array in leaves} - {0 if n_inner == 0 else n_leaves, n_leaves}:
-        raise ValueError(f"tree {number} has arrays of other lengths than its {n_leaves} leaves")
-    if len(leaves[0]) != n_leaves:
-        raise ValueError(f"tree {number} has {len(leaves[0])} values for {n_leaves} leaves")
-    if n_inner:
-        _check_nodes(integers, number, n_features)
-
-
-def _check_nodes(arrays: "dict[str, NDArray[np.int64]]", number: int, n_features: int) -> None:
-    """Every node is the child of one earlier node, so that a walk ends; every feature is there."""
-    left, right = arrays["left_child"], arrays["right_child"]
-    n_inner = len(left)
+    _joined(trees, "leaf_weight", np.where(leaves > 1, leaves, 0), _numbers)
+    _joined(trees, "leaf_count", leaves, _integers)
+    _joined(trees, "shrinkage", np.ones_like(leaves), _numbers)
     if not ((arrays["split_feature"] >= 0) & (arrays["split_feature"] < n_features)).all():
-        raise ValueError(f"tree {number} splits on a feature that is not there")
+        raise ValueError("a tree splits on a feature that is not there")
     if not np.isin(arrays["decision_type"], _DECISIONS).all():
-        raise ValueError(f"tree {number} has an unknown kind of decision")
-    children = np.concatenate([left, right])
-    parents = np.tile(np.arange(n_inner), 2)
-    if ((children >= 0) & (children <= parents)).any():
-        raise ValueError(f"tree {number} goes in a circle")
-    if not np.array_equal(np.sort(children), np.r_[np.arange(-n_inner - 1, 0), np.arange(1, n_inner)]):
-        raise ValueError(f"tree {number} has children that are not there, or that have two parents")
+        raise ValueError("a tree has an unknown kind of decision")
+    _check_children(np.concatenate([arrays["left_child"], arrays["right_child"]]), inner, leaves)
+
+
+def _joined(trees: list[dict[str, str]], key: str, lengths: "Integers", read: "Callable[[str], Array]") -> "Array":
+    """One array of all trees' values."""
+    texts = [tree[key] for tree in trees]
+    found = [text.count(" ") + 1 if text else 0 for text in texts]
+    if not np.array_equal(found, lengths):
+        number = int(np.flatnonzero(found != lengths)[0])
+        raise ValueError(f"tree {number} has {found[number]} values of {key} for {lengths[number]}")
+    return read(" ".join(filter(None, texts)))
+
+
+def _check_children(children: "Integers", inner: "Integers", leaves: "Integers") -> None:
+    """Every node but a root is the child of one earlier node of its tree, so that a walk ends; so is every leaf.
+
+    ``children`` holds the left ones of all nodes of all trees, then the right ones; leaf n is ``-n - 1``.
+    """
+    tree = np.tile(np.repeat(np.arange(len(inner)), inner), 2)
+    first_node = np.cumsum(inner) - inner
+    node = np.tile(np.arange(inner.sum()), 2) - first_node[tree]
+    if (children >= inner[tree]).any() or (-children - 1 >= leaves[tree]).any():
+        raise ValueError("a tree has children that are not there")
+    if ((children >= 0) & (children <= node)).any():
+        raise ValueError("a tree goes in a circle")
+    is_leaf = children < 0
+    nodes = np.bincount((children + first_node[tree])[~is_leaf], minlength=int(inner.sum()))
+    ends = np.bincount((-children - 1 + (np.cumsum(leaves) - leaves)[tree])[is_leaf], minlength=int(leaves.sum()))
+    nodes[first_node[inner > 0]] += 1
+    ends[(np.cumsum(leaves) - leaves)[inner == 0]] += 1
+    if not ((nodes == 1).all() and (ends == 1).all()):
+        raise ValueError("a tree has children that have two parents, or none")
 
 
 def _entries(text: str, wanted: set[str], where: str) -> dict[str, str]:
@@ -157,16 +176,16 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _integers(text: str) -> "NDArray[np.int64]":
+def _integers(text: str) -> "Integers":
     """Integers of at most nine digits, one blank between two."""
-    if not re.fullmatch(r"(?:-?\d{1,9}(?: -?\d{1,9})*)?", text):
+    if re.search(r"[^-\d ]|\d{10}|\d-|  |^ | $", text):
         raise ValueError(f"{text[:80]!r} are no integers")
     return np.array(text.split(), dtype=np.int64)
 
 
-def _numbers(text: str) -> "NDArray[np.float64]":
+def _numbers(text: str) -> "Array":
     """Finite numbers, one blank between two."""
-    if not re.fullmatch(r"[-+.\de ]*", text) or text != " ".join(text.split()):
+    if re.search(r"[^-+.\de ]|  |^ | $", text):
         raise ValueError(f"{text[:80]!r} are no numbers")
     numbers = np.array(text.split(), dtype=np.float64)
     if not np.isfinite(numbers).all():
