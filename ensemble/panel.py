@@ -118,10 +118,13 @@ class Panel:
         folder = PanelFolder(root)
         settings = folder.settings()
         folder.check_no_pickle()
-        base = None
+        base, tasks = None, tuple(tasks)
         if any("qwen2vl" in settings.panel.voters(task) for task in tasks):
+            from experts.qwen2vl.adapter import check_base_name
             from experts.qwen2vl.base import load_base
 
+            for task in tasks:
+                check_base_name(folder.voter(task, "qwen2vl"), settings.qwen2vl.base)
             base = load_base(settings.qwen2vl)
         loaded: dict[Task, TaskPanel] = {}
         for task in tasks:

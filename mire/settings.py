@@ -80,7 +80,8 @@ class Qwen2VL(_Stage):
     """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
 
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a batch, padding included.
+    prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained with;
+    one that is loaded brings its own. ``token_budget`` bounds a batch, padding included.
 
     Three entries change the speed and no answer: ``attention`` lays a batch's prompts side by side in one row, or
     below each other with padding; ``compile`` compiles the layers for prediction; ``input_workers`` processes decode
@@ -96,6 +97,7 @@ class Qwen2VL(_Stage):
     min_pixels: int = Field(3136, ge=28 * 28)
     max_pixels: int = Field(900_000, ge=28 * 28)
     max_tokens: int = Field(4096, ge=64)
+    resize: Literal["qwen2vl", "llamafactory"] = "qwen2vl"
     token_budget: int = Field(16_384, ge=64)
     attention: Literal["packed", "padded"] = "packed"
     compile: bool = False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from experts.qwen2vl.inputs.pictures import Resize
 from experts.qwen2vl.inputs.prompt import Layout
 from mire.errors import PanelError
 from mire.labels import Task
@@ -30,6 +31,7 @@ class Manifest(BaseModel):
     min_pixels: int
     max_pixels: int
     max_tokens: int
+    resize: Resize = "qwen2vl"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -92,6 +94,18 @@ def check_manifest(found: Manifest, wanted: Manifest, folder: Path) -> None:
     differing = [f"{key} {have[key]!r} but {want[key]!r} is asked for" for key in have if have[key] != want[key]]
     if differing:
         raise PanelError(f"{folder}: the adapter was trained with {'; '.join(differing)}; train it again")
+
+
+def check_base_name(folder: Path, base: str) -> None:
+    """Refuse settings that name another base than the adapter's, before anything asks a hub for either.
+
+    Raises:
+        PanelError: names both.
+    """
+    if (folder / MANIFEST).is_file() and (found := read_manifest(folder).base) != base:
+        raise PanelError(
+            f"{folder}: the adapter was trained with base {found!r} but {base!r} is asked for; train it again"
+        )
 
 
 def check_adapter(model: Any, name: str, folder: Path) -> None:

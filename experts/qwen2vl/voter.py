@@ -50,7 +50,10 @@ class Qwen2VLVoter:
         Raises:
             PanelError: the adapter does not fit the base, the labels, or the settings.
         """
-        check_manifest(read_manifest(folder), manifest(base, taxonomy, settings), folder)
+        found = read_manifest(folder)
+        # The adapter alone says how its pictures were resized: the two tasks' adapters may come from two places.
+        settings = settings.model_copy(update={"resize": found.resize})
+        check_manifest(found, manifest(base, taxonomy, settings), folder)
         base.attach(taxonomy.task, folder)
         if settings.compile:
             base.compile()
@@ -212,6 +215,7 @@ def prompt_encoder(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> PromptE
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         max_tokens=settings.max_tokens,
+        resize=settings.resize,
     )
 
 
@@ -226,4 +230,5 @@ def manifest(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> Manifest:
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         max_tokens=settings.max_tokens,
+        resize=settings.resize,
     )

@@ -342,3 +342,19 @@ def test_an_adapters_names_ask_nobody_and_import_nothing(
     assert run(convert_door, [*usual, "--config", str(named_settings)]) == 0
     assert capsys.readouterr().err == f"{tmp_path / 'new'}: converted, and it loads on its base\n"
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("named", ["evil/base", "Qwen/Qwen2-VL-7B-Instruct", "/somewhere/else"])
+def test_a_panels_settings_name_its_adapters_base_or_nobody_is_asked(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    from ensemble.panel import Panel
+    from experts.qwen2vl import base
+    from mire.panel_folder import PanelFolder
+
+    monkeypatch.setattr(base, "load_base", lambda settings: pytest.fail("the base was asked for"))
+    other = settings.qwen2vl.model_copy(update={"base": named})
+    PanelFolder(tmp_path / "panel").claim(settings.model_copy(update={"qwen2vl": other}))
+    make(tmp_path / "panel" / "image" / "qwen2vl", settings, declared=True)
+    with pytest.raises(PanelError, match=f"was trained with base '{settings.qwen2vl.base}' but '{named}' is asked for"):
+        Panel.load(tmp_path / "panel", ("image",))

@@ -70,6 +70,7 @@ def test_the_converted_adapter_gives_the_old_ones_logits(
     settings = load_settings("nano").model_copy(update={"qwen2vl": nano_settings})
     save_settings(settings, tmp_path / "s.json")
     arguments = ["--adapter", str(old), "--out", str(tmp_path / "new"), "--task", "dialogue"]
+    arguments += ["--resize", "llamafactory"]
     assert run(convert, [*arguments, "--config", str(tmp_path / "s.json")]) == 0
     converted = Qwen2VLVoter.load(
         tmp_path / "new",
@@ -77,6 +78,7 @@ def test_the_converted_adapter_gives_the_old_ones_logits(
         taxonomy=builtin_taxonomy("dialogue"),
         settings=nano_settings,
     )
+    assert converted.settings.resize == "llamafactory"
     got = scores(converted)
     reference = merged_by_hand(old, nano_settings)
     assert got == pytest.approx(scores(reference), abs=1e-4)
