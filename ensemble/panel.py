@@ -12,7 +12,7 @@ import numpy as np
 
 from ensemble.vote import Array, winners
 from ensemble.weights import Weights, as_array, read_weights
-from experts.registry import load_base, load_voter
+from experts.registry import check_voter, load_base, load_voter
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
 from mire.errors import MireError, PanelError
@@ -150,6 +150,10 @@ class Panel:
         folder = PanelFolder(root)
         settings = folder.settings()
         folder.check_no_pickle()
+        tasks = tuple(tasks)
+        for task in tasks:
+            for name in settings.panel.voters(task):
+                check_voter(name, folder.voter(task, name), settings)
         names = dict.fromkeys(name for task in tasks for name in settings.panel.voters(task))
         bases = {name: load_base(name, settings) for name in names}
         loaded: dict[Task, TaskPanel] = {}

@@ -60,6 +60,11 @@ def train_voter(name: str, samples: Sequence[Sample], *, taxonomy: Taxonomy, set
     return VOTERS[name].resolve().train(samples, taxonomy=taxonomy, settings=stage, seed=settings.seed)
 
 
+def check_voter(name: str, folder: Path, settings: Settings) -> None:
+    """Refuse a trained voter that does not fit the settings, before anything is loaded, as ``VoterClass.check``."""
+    VOTERS[name].resolve().check(folder, settings.stage(name))
+
+
 def load_base(name: str, settings: Settings) -> Any:
     """What the voters of this name share, as ``VoterClass.load_base``."""
     return VOTERS[name].resolve().load_base(settings.stage(name))

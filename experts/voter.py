@@ -76,6 +76,14 @@ class VoterClass(Generic[Choices]):
         raise NotImplementedError
 
     @classmethod
+    def check(cls, folder: Path, settings: Choices) -> None:
+        """Refuse what can be told from the folder's small files alone.
+
+        Raises:
+            PanelError: the voter in ``folder`` does not fit the settings.
+        """
+
+    @classmethod
     def load_base(cls, settings: Choices) -> Any:
         """What the voters of both tasks share: loaded once per panel."""
         return None

@@ -183,6 +183,7 @@ class _ToStderr(logging.Handler):
 
 def start_process() -> None:
     """Show our own log lines and quiet the libraries': what a process does first, a command's or a worker's."""
+    _leave_working_directory()
     level = logging.ERROR if is_quiet() else logging.INFO
     for package in PACKAGES:
         logger = logging.getLogger(package)
@@ -193,6 +194,13 @@ def start_process() -> None:
         # A library's logging.info() would add a handler there, and every line of ours would be printed twice.
         logging.root.addHandler(logging.NullHandler())
     _quiet_libraries()
+
+
+def _leave_working_directory() -> None:
+    """Import nothing from the folder that a command runs in, which may be somebody's panel; our own checkout stays."""
+    here, ours = os.path.realpath(os.curdir), Path(__file__).resolve().parent.parent
+    if Path(here) != ours:
+        sys.path[:] = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
 
 
 def _quiet_libraries() -> None:

@@ -10,6 +10,11 @@ from mire.samples import Sample, read_samples
 from mire.settings import Settings, load_settings, save_settings
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".dill"}
+_EXPECTED = {
+    ".json", ".safetensors", ".txt", ".skops", ".md", ".sha256", ".lock", ".html", ".css", ".svg", ".png", ".csv",
+    ".tsv", ".jsonl", ".yaml", ".yml", ".log", ".journal", ".part", ".xlsx", ".jpg", ".jpeg", ".webp",
+}  # fmt: skip
+"""What files of a panel end in, and reports that people put beside them: none of it is ever run."""
 _DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha256", "README.md")
 """What lies in a voter's folder besides what it answers with."""
 
@@ -54,18 +59,23 @@ class PanelFolder:
         save_settings(settings, path)
 
     def check_no_pickle(self) -> None:
-        """Refuse a panel with a file that only unpickling could read: that would run whatever code is in it.
+        """Refuse a panel with a file of an unexpected kind: code, or what only unpickling could read, which runs code.
 
         Raises:
             PanelError: names the first such file.
         """
         for path in sorted(self.root.rglob("*")):
-            # A training that was cut off leaves its own checkpoints, which no prediction reads.
-            if path.suffix.lower() in _PICKLES and "checkpoints" not in path.relative_to(self.root).parts:
+            # A training that was cut off leaves its own checkpoints, and logs, which no prediction reads.
+            if {"checkpoints", "logs"} & set(path.relative_to(self.root).parts) or path.is_dir():
+                continue
+            kind = path.suffix.lower() or (path.name if path.name.startswith(".") else "")
+            if kind in _PICKLES:
                 raise PanelError(
                     f"{path} may be a pickle, which can run any code when it is loaded; a panel holds safetensors, "
                     "LightGBM text, skops and JSON: remove it"
                 )
+            if kind not in _EXPECTED:
+                raise PanelError(f"{path} is no file of a panel, and may be code; remove it")
 
     def taxonomy(self, task: Task) -> Taxonomy:
         """The labels that the task's voters were trained for."""

@@ -95,7 +95,8 @@ class Qwen2VL(VoterStage):
     """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
 
     ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``token_budget`` bounds a packed row, label trie included.
+    prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained with;
+    one that is loaded brings its own. ``token_budget`` bounds a packed row, label trie included.
 
     Two entries change the speed and no answer: ``compile`` compiles the layers for prediction; ``input_workers``
     processes decode pictures ahead of the model (0: none; left out: beside a GPU one per CPU core, at most 16, else
@@ -114,6 +115,7 @@ class Qwen2VL(VoterStage):
     min_pixels: int = Field(3136, ge=28 * 28)
     max_pixels: int = Field(900_000, ge=28 * 28)
     max_tokens: int = Field(4096, ge=64)
+    resize: Literal["qwen2vl", "llamafactory"] = "qwen2vl"
     token_budget: int = Field(16_384, ge=64)
     compile: bool = False
     input_workers: int | None = Field(None, ge=0, le=64)

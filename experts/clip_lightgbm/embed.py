@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experts.weight_files import check_safetensors, read_json
 from mire.cache import BlobCache
 from mire.compat import patch_torchvision
 from mire.errors import DataError, PanelError
@@ -114,10 +115,7 @@ def create_model(settings: Clip) -> Any:
     import torch
 
     weights = None if settings.weights == "random" or Path(settings.model).is_dir() else settings.weights
-    if weights and Path(weights).is_file() and not weights.endswith(".safetensors"):
-        raise PanelError(
-            f"CLIP weights are only read as safetensors, and clip.weights names {weights}; convert it once"
-        )
+    check_clip_files(settings)
     offline = offline_reason() if weights and not Path(weights).is_file() else None
     # open_clip warns of random weights, which here are asked for by name.
     logging.disable(logging.WARNING if weights is None else logging.NOTSET)
@@ -127,14 +125,45 @@ def create_model(settings: Clip) -> Any:
             return open_clip.create_model(
                 add_clip_config(settings.model), pretrained=weights, require_pretrained=weights is not None
             )
-    except (RuntimeError, OSError, ValueError) as error:
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # of a damaged file the libraries make errors of any class
+        reason = offline or " ".join(str(error).split())[:300] or type(error).__name__
         raise PanelError(
-            f"the CLIP model {settings.model!r} with weights {settings.weights!r} cannot be loaded: "
-            f"{offline or str(error).splitlines()[0]}; name a file or a folder as clip.weights or clip.model in the "
-            "settings"
+            f"the CLIP model {settings.model!r} with weights {settings.weights!r} cannot be loaded: {reason}; name a "
+            "file or a folder as clip.weights or clip.model in the settings"
         ) from error
     finally:
         logging.disable(logging.NOTSET)
+
+
+def check_clip_files(settings: Clip) -> None:
+    """Open the file or folder that the settings name before open_clip does; a name of its own is its own matter.
+
+    Raises:
+        PanelError: the weights are missing, not whole, or no safetensors; the folder would have others fetched, or its
+            tower filled up with random numbers; the model is a hub's, whose weights may be pickles.
+    """
+    folder = Path(settings.model)
+    if settings.model.startswith("hf-hub:"):
+        raise PanelError(
+            f"clip.model names {settings.model!r}, and no hub is asked for a model of that kind; download it once and "
+            "name its folder"
+        )
+    if not folder.is_dir():
+        if settings.weights != "random" and (Path(settings.weights).suffix or Path(settings.weights).is_file()):
+            check_safetensors(Path(settings.weights))
+        return
+    config = read_json(folder / "open_clip_config.json").get("model_cfg")
+    if not isinstance(config, dict) or any(
+        "hf_model_name" in part for part in config.values() if isinstance(part, dict)
+    ):
+        raise PanelError(f"{folder / 'open_clip_config.json'} describes no CLIP, or names a model of a hub")
+    weights = [path for path in sorted(folder.iterdir()) if path.suffix in (".safetensors", ".bin", ".pth", ".pt")]
+    if not weights:
+        raise PanelError(f"{folder} holds no open_clip_model.safetensors; download the model again, whole")
+    for path in weights:
+        check_safetensors(path)
 
 
 def _transform(size: tuple[int, int]) -> "Callable[[Image], Any]":

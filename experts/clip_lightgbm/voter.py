@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experts.clip_lightgbm.embed import Embedder
-from experts.trees import load_trees
+from experts.trees import TREES_DIGEST, load_trees, save_trees
 from experts.voter import VoterClass
 from mire.atomic_files import write_text
 from mire.budget import Cost, answer_tokens
@@ -67,10 +67,11 @@ class ClipLightgbmVoter(VoterClass[Clip]):
         """
         embedder = Embedder(settings)
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
+        digest = meta.pop(TREES_DIGEST, None)
         want = {"taxonomy": taxonomy.fingerprint, "model": settings.model, "weights": settings.weights}
         if meta != want:
             raise PanelError(f"{folder} was trained with {meta}, but {want} is asked for; train it again")
-        return cls(embedder, load_trees(folder / _MODEL_FILE), taxonomy)
+        return cls(embedder, load_trees(folder / _MODEL_FILE, n_classes=len(taxonomy.labels), digest=digest), taxonomy)
 
     @classmethod
     def sizes(cls, settings: Clip, task: Task) -> dict[str, int]:
@@ -110,7 +111,11 @@ class ClipLightgbmVoter(VoterClass[Clip]):
     def save(self, folder: Path) -> None:
         """LightGBM's own text format, and what the trees were trained for."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.booster.save_model(folder / _MODEL_FILE)
         settings = self.embedder.settings
-        meta = {"taxonomy": self.taxonomy.fingerprint, "model": settings.model, "weights": settings.weights}
+        meta = {
+            "taxonomy": self.taxonomy.fingerprint,
+            "model": settings.model,
+            "weights": settings.weights,
+            TREES_DIGEST: save_trees(self.booster, folder / _MODEL_FILE),
+        }
         write_text(folder / _META_FILE, json.dumps(meta, indent=2) + "\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from experts.qwen2vl.inputs.pictures import Resize
 from experts.qwen2vl.inputs.prompt import Layout
 from mire.atomic_files import read_model, write_text
 from mire.errors import PanelError
@@ -31,6 +32,7 @@ class Manifest(BaseModel):
     min_pixels: int
     max_pixels: int
     max_tokens: int
+    resize: Resize = "qwen2vl"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -89,6 +91,18 @@ def check_manifest(found: Manifest, wanted: Manifest, folder: Path) -> None:
         raise PanelError(f"{folder}: the adapter was trained with {'; '.join(differing)}; train it again")
 
 
+def check_base_name(folder: Path, base: str) -> None:
+    """Refuse settings that name another base than the adapter's, before anything asks a hub for either.
+
+    Raises:
+        PanelError: names both.
+    """
+    if (folder / MANIFEST).is_file() and (found := read_manifest(folder).base) != base:
+        raise PanelError(
+            f"{folder}: the adapter was trained with base {found!r} but {base!r} is asked for; train it again"
+        )
+
+
 def check_adapter(model: Any, name: str, folder: Path) -> None:
     """Refuse an adapter whose weights did not all arrive, or that leaves the logits where they are.
 
@@ -103,7 +117,7 @@ def check_adapter(model: Any, name: str, folder: Path) -> None:
 
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         saved = set(file.keys())
-    loaded: Mapping[str, Any] = get_peft_model_state_dict(model, adapter_name=name)
+    loaded: Mapping[str, Any] = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     missing, surplus = sorted(loaded.keys() - saved), sorted(saved - loaded.keys())
     if missing or surplus:
         raise PanelError(

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
+from experts.qwen2vl.adapters.lora import check_shapes, read_lora
 from experts.qwen2vl.model.merged_weights import MergedModel
+from experts.weight_files import check_base_folder
 from mire.compat import patch_torchvision
 from mire.errors import PanelError
 from mire.hub import offline_reason
 from mire.labels import Task
 from mire.settings import Qwen2VL
+
+SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
+"""What a prompt's frame is made of."""
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Base:
         Raises:
             PanelError: the adapter was trained on other weights, its keys do not match, or it changes nothing.
         """
-        from peft import PeftModel
+        from peft import get_peft_model, set_peft_model_state_dict
 
         manifest = read_manifest(folder)
         if manifest.base_fingerprint != self.fingerprint:
@@ -59,11 +64,14 @@ class Base:
                 f"{folder}: the adapter was trained on base {manifest.base!r} ({manifest.base_fingerprint}), "
                 f"but {self.name!r} ({self.fingerprint}) is loaded; name its base in the settings or train again"
             )
+        lora = read_lora(folder)
+        check_shapes(self.model, lora, folder)
         if self._adapted is None:
-            self._adapted = PeftModel.from_pretrained(self.model, folder, adapter_name=task)
+            self._adapted = get_peft_model(self.model, lora.peft_config(), adapter_name=task)
             self._merged = MergedModel(self._adapted)
-        else:
-            self._adapted.load_adapter(folder, adapter_name=task)
+        elif task not in self._adapted.peft_config:
+            self._adapted.add_adapter(task, lora.peft_config())
+        set_peft_model_state_dict(self._adapted, lora.state(), adapter_name=task)
         check_adapter(self._adapted, task, folder)
         self._adapted.eval()
 
@@ -90,7 +98,8 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     By default it is loaded on the first GPU in bfloat16, or without a GPU on the CPU in float32.
 
     Raises:
-        PanelError: no such folder, or the hub cannot be reached.
+        PanelError: no such folder, or the hub cannot be reached; a file is not whole, is quantised or of another
+            model; weights are missing, too many or of other shapes; the tokenizer is missing or another's.
     """
     patch_torchvision()
     import torch
@@ -102,21 +111,72 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     logging.disable_progress_bar()
     source = base_source(settings.base)
     offline = None if Path(source).is_dir() else offline_reason()
+    _check_files(source)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = Qwen2VLForConditionalGeneration.from_pretrained(
-            source, dtype=dtype, attn_implementation="sdpa", use_safetensors=True
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        # Weights of other shapes are listed with the missing ones, and refused below.
+        model, found = Qwen2VLForConditionalGeneration.from_pretrained(
+            source,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # of a damaged file the libraries make errors of any class
         raise PanelError(
-            f"the base {settings.base!r} cannot be loaded: {offline or str(error).splitlines()[0]}; download it once "
+            f"the base {settings.base!r} cannot be loaded: {offline or _one_line(error)}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
+    _check_loaded(settings.base, found, model, tokenizer)
     install_fast_modules(model)
     model.requires_grad_(False)
     return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
+
+
+def _check_files(source: str) -> None:
+    """Open what lies in a base's folder, or in the hub's cache of it, before the libraries do.
+
+    Raises:
+        PanelError: as ``check_base_folder``.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).is_dir():
+        check_base_folder(Path(source))
+    elif not Path(source).is_absolute() and isinstance(cached := try_to_load_from_cache(source, "config.json"), str):
+        check_base_folder(Path(cached).parent, partial=True)
+
+
+def _check_loaded(name: str, found: dict[str, Any], model: Any, tokenizer: Any) -> None:
+    """Refuse a base that the library has filled up with random numbers, or whose tokenizer is another's.
+
+    Raises:
+        PanelError: names the first few weights, or the token.
+    """
+    for what in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        if keys := sorted(str(key[0] if isinstance(key, tuple) else key) for key in found.get(what, ())):
+            kind = {"missing_keys": "lacks", "mismatched_keys": "has in another shape"}.get(what, "has besides")
+            raise PanelError(
+                f"the base {name!r} {kind} {len(keys)} weights: {', '.join(keys[:5])}{', ...' if keys[5:] else ''}; "
+                "download it again, whole"
+            )
+    vocabulary = tokenizer.get_vocab()
+    missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
+    if missing or vocabulary["<|image_pad|>"] != model.config.image_token_id or tokenizer.pad_token_id is None:
+        raise PanelError(
+            f"the base {name!r} has a tokenizer that is not its own ({missing[0] if missing else '<|image_pad|>'} is "
+            "another token there, or none); download its tokenizer files again"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:300]
 
 
 def compile_layers(model: Any) -> None:

@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", type=Path, required=True, help="PEFT folder to convert")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--task", choices=TASKS, required=True)
+    parser.add_argument(
+        "--resize",
+        choices=("qwen2vl", "llamafactory"),
+        help="whose picture sizes it was trained with (default: as the settings say)",
+    )
     add_config(parser)
 
 
@@ -28,7 +33,8 @@ def execute(options: argparse.Namespace) -> None:
     from experts.qwen2vl.adapters.conversion import convert
     from mire.settings import load_settings
 
-    settings = load_settings(options.config, options.overrides)
+    resize = [f"qwen2vl.resize={options.resize}"] if options.resize else []
+    settings = load_settings(options.config, [*options.overrides, *resize])
     convert(options.adapter, options.out, task=options.task, settings=settings)
     say(f"{options.out}: converted, and it loads on its base")
 

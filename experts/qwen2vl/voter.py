@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experts.qwen2vl.adapter import Manifest, check_manifest, read_manifest
+from experts.qwen2vl.adapter import Manifest, check_base_name, check_manifest, read_manifest
 from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.prompt import EncodedPrompt, PromptEncoder
@@ -58,11 +58,18 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         """
         if base is None:
             raise ValueError(f"{cls.name} needs its base: load_base gives it")
-        check_manifest(read_manifest(folder), manifest(base, taxonomy, settings), folder)
+        found = read_manifest(folder)
+        # The adapter alone says how its pictures were resized: the two tasks' adapters may come from two places.
+        settings = settings.model_copy(update={"resize": found.resize})
+        check_manifest(found, manifest(base, taxonomy, settings), folder)
         base.attach(taxonomy.task, folder)
         if settings.compile:
             base.compile()
         return cls(base=base, taxonomy=taxonomy, settings=settings)
+
+    @classmethod
+    def check(cls, folder: Path, settings: Qwen2VL) -> None:
+        check_base_name(folder, settings.base)
 
     @classmethod
     def load_base(cls, settings: Qwen2VL) -> Base:
@@ -208,6 +215,7 @@ def prompt_encoder(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> PromptE
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         max_tokens=settings.max_tokens,
+        resize=settings.resize,
     )
 
 
@@ -222,4 +230,5 @@ def manifest(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> Manifest:
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         max_tokens=settings.max_tokens,
+        resize=settings.resize,
     )

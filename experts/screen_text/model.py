@@ -21,7 +21,7 @@ from experts.screen_text.features import (
 )
 from experts.screen_text.reader import Reading
 from experts.screen_text.words import fit_vectorizers, group_words
-from experts.trees import load_trees
+from experts.trees import TREES_DIGEST, load_trees, save_trees
 from mire.atomic_files import write_text
 from mire.settings import ScreenText
 
@@ -120,8 +120,8 @@ class ScreenTextModel:
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
         # For the type checker, as above.
         assert self._trees is not None, "fit first"  # noqa: S101
-        self._trees.save_model(folder / _TREES_FILE)
-        meta = {"labels": self.labels, "seed": self.seed}
+        digest = save_trees(self._trees, folder / _TREES_FILE)
+        meta = {"labels": self.labels, "seed": self.seed, TREES_DIGEST: digest}
         write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
@@ -131,7 +131,9 @@ class ScreenTextModel:
 
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
-        return cls(tuple(meta["labels"]), meta["seed"], settings, parts, load_trees(folder / _TREES_FILE))
+        labels = tuple(meta["labels"])
+        trees = load_trees(folder / _TREES_FILE, n_classes=len(labels), digest=meta.get(TREES_DIGEST))
+        return cls(labels, meta["seed"], settings, parts, trees)
 
     def _features(self, readings: Sequence[Reading]) -> _Features:
         from scipy.sparse import csr_matrix, hstack

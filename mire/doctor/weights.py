@@ -1,12 +1,13 @@
 """Whether a configuration's weights are on this machine, and whether its models fit into the memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from mire.budget import ParameterCount
 from mire.cache import cache_root
 from mire.doctor.check import Check
+from mire.errors import PanelError
 from mire.settings import Clip, Settings
 
 GIB = 2**30
@@ -28,9 +29,9 @@ def base_check(base: str) -> Check:
         built = any(cache_root().glob("nano*/config.json"))
         return Check(f"base nano: {'built' if built else 'is built here when it is first needed'}")
     if Path(base).is_dir():
-        whole = (Path(base) / "config.json").is_file() and any(Path(base).glob("*.safetensors"))
-        fix = "" if whole else "download the base again: config.json or the safetensors files are missing"
-        return Check(f"base {base}: the folder is {'there' if whole else 'not whole'}", fix)
+        from experts.weight_files import check_base_folder
+
+        return _opened(f"base {base}", lambda: check_base_folder(Path(base)))
     return _from_hub(f"base {base}", base, ("model.safetensors.index.json", "model.safetensors"), "qwen2vl.base")
 
 
@@ -40,7 +41,9 @@ def clip_check(clip: Clip) -> Check:
     if clip.weights == "random":
         return Check(f"{what}: nothing to download")
     if Path(clip.weights).is_file() or Path(clip.model).is_dir():
-        return Check(f"{what}: found")
+        from experts.clip_lightgbm.embed import check_clip_files
+
+        return _opened(what, lambda: check_clip_files(clip))
     from mire.compat import patch_torchvision
 
     patch_torchvision()
@@ -51,6 +54,16 @@ def clip_check(clip: Clip) -> Check:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(clip.model)[:8]) or "none"
         return Check(f"{what}: neither a file nor a tag", f"set clip.weights to a file, or one of: {known}")
     return _from_hub(what, repository, _CLIP_FILES, "clip.weights")
+
+
+def _opened(what: str, check: Callable[[], None]) -> Check:
+    """Files that are there, each opened; what is wrong with the first that is not whole."""
+    try:
+        check()
+    except PanelError as error:
+        fault, _, fix = str(error).rpartition("; ")
+        return Check(f"{what}: {fault}", fix)
+    return Check(f"{what}: the files are there and whole")
 
 
 def _from_hub(what: str, repository: str, names: tuple[str, ...], entry: str) -> Check:

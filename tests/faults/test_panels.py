@@ -1,8 +1,11 @@
 """Panels that are damaged, or that somebody put code into: refused before anything is loaded."""
 
 import json
+import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +123,37 @@ def test_votes_that_fit_no_label_are_refused(panel: Path, vote: dict[str, object
     path.write_text(json.dumps(body), encoding="utf-8")
     with pytest.raises(PanelError, match="is broken: .*sample 'x' has another label, or not one probability per label"):
         read_out_of_fold_votes(PanelFolder(panel), "dialogue")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["megatron_core.py", "image/lightgbm.PY", "image/clip_lightgbm/x.so", "dialogue/run.sh", "x.pyc", "setup.exe", "x"],
+)  # fmt: skip
+def test_code_in_a_panel_is_refused(panel: Path, place: str) -> None:
+    (panel / place).write_bytes(b"raise SystemExit('ran')")
+    with pytest.raises(PanelError, match="is no file of a panel, and may be code; remove it"):
+        Panel.load(panel)
+
+
+def test_what_a_training_and_people_leave_in_a_panel_is_no_code(panel: Path) -> None:
+    for place in ("image/checkpoints/rng_state.pth", "image/logs/events.out.tfevents.1", "report.html", "submit.csv"):
+        (panel / place).parent.mkdir(parents=True, exist_ok=True)
+        (panel / place).write_bytes(b"x")
+    Panel.load(panel)
+
+
+def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
+    for name in ("megatron_core", "lightgbm", "peft"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('ran')")
+    root = Path(__file__).parent.parent.parent
+    code = "from mire.cli import start_process; start_process(); import lightgbm; print(lightgbm.__version__)"
+    for path in ("", str(tmp_path), "."):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), path])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 and done.stdout[0].isdigit(), done.stderr

@@ -1,75 +1,59 @@
 """The average of LoRA adapters of one task: no further call, one adapter to load."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_config, read_manifest, read_tensors, write_manifest
-from mire.errors import PanelError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-_A, _B = "lora_A.weight", "lora_B.weight"
+from experts.qwen2vl.adapter import read_manifest, write_manifest
+from experts.qwen2vl.adapters.lora import Factors, LoraAdapter, read_lora, write_lora
+from mire.errors import PanelError, UsageError
 
 
 def merge_adapters(adapters: Sequence[Path], out: Path, *, rank: int | None = None) -> None:
-    """Write the average of PEFT folders as a PEFT folder.
+    """Write the average of PEFT folders as a PEFT folder, each with its own ranks and scales.
 
     Without ``rank`` it is exact; with it, the best approximation of that rank (Eckart and Young 1936,
     https://doi.org/10.1007/BF02288367).
 
     Raises:
-        PanelError: no adapter, a broken one, or adapters that were trained for different things or on different layers.
+        PanelError: no adapter, a broken one, or adapters that were trained for different things or on different
+            layers; ``out`` is one of them.
+        UsageError: ``rank`` is below one.
     """
-    from safetensors.torch import save_file
-
+    if rank is not None and rank < 1:
+        raise UsageError(f"--rank must be at least 1, got {rank}")
+    if out.resolve() in {adapter.resolve() for adapter in adapters}:
+        raise PanelError(f"{out} is one of the adapters to merge; choose another --out")
     manifests = [read_manifest(adapter) for adapter in adapters]
-    configs = [read_config(adapter) for adapter in adapters]
-    states = [read_tensors(adapter) for adapter in adapters]
-    _check(adapters, manifests, configs, states)
-    share = configs[0]["lora_alpha"] / configs[0]["r"] / len(states)
-    merged: dict[str, Tensor] = {}
-    for key in (key for key in states[0] if key.endswith(_A)):
-        pair = key.removesuffix(_A)
-        merged[pair + _A], merged[pair + _B] = _average(
-            [state[pair + _A] for state in states], [state[pair + _B] for state in states], share, rank
-        )
-    n_ranks = len(next(iter(merged.values())))
-    out.mkdir(parents=True, exist_ok=True)
-    save_file(merged, out / WEIGHTS, metadata={"format": "pt"})
-    config = {**configs[0], "r": n_ranks, "lora_alpha": n_ranks}
-    (out / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    parts = [read_lora(adapter) for adapter in adapters]
+    _check(adapters, manifests, parts)
+    write_lora(
+        {module: _average([part.factors[module] for part in parts], rank) for module in parts[0].factors},
+        out,
+        base=manifests[0].base,
+    )
     write_manifest(manifests[0], out)
 
 
-def _average(a: "Sequence[Tensor]", b: "Sequence[Tensor]", share: float, rank: int | None) -> "tuple[Tensor, Tensor]":
-    """Factors (rank, n_in) and (n_out, rank) of ``share * sum(B @ A)``; a convolution's keep their kernel's axes."""
+def _average(parts: Sequence[Factors], rank: int | None) -> Factors:
+    """Factors of the mean of ``scale * b @ a``, with scale 1; a convolution's keep their kernel's axes."""
     import torch
 
-    stacked_a, stacked_b = torch.cat(list(a)), torch.cat(list(b), dim=1) * share
+    # In float32: a scale may not round the factors of a half-precision adapter.
+    stacked_a = torch.cat([part.a.float() for part in parts])
+    stacked_b = torch.cat([part.b.float() * (part.scale / len(parts)) for part in parts], dim=1)
     if rank is None or rank >= len(stacked_a):
-        return stacked_a.contiguous(), stacked_b.contiguous()
+        return Factors(stacked_a, stacked_b, 1.0)
     # The product's singular directions, without forming the product: both factors are thin.
-    left, small_left = torch.linalg.qr(stacked_b.float().flatten(1))
-    right, small_right = torch.linalg.qr(stacked_a.float().flatten(1).T)
+    left, small_left = torch.linalg.qr(stacked_b.flatten(1))
+    right, small_right = torch.linalg.qr(stacked_a.flatten(1).T)
     u, s, v = torch.linalg.svd(small_left @ small_right.T, full_matrices=False)
     new_a, new_b = s[:rank, None].sqrt() * (v[:rank] @ right.T), (left @ u[:, :rank]) * s[:rank].sqrt()
-    missing = rank - len(new_a)  # a layer narrower than the rank has no more directions
-    if missing > 0:
-        new_a = torch.nn.functional.pad(new_a, (0, 0, 0, missing))
-        new_b = torch.nn.functional.pad(new_b, (0, missing))
-    shape_a, shape_b = (rank, *stacked_a.shape[1:]), (len(new_b), rank, *stacked_b.shape[2:])
-    return _shaped(new_a, shape_a, stacked_a), _shaped(new_b, shape_b, stacked_b)
+    # A layer narrower than the rank has no more directions, and gets a lower one.
+    n = len(new_a)
+    return Factors(new_a.reshape(n, *stacked_a.shape[1:]), new_b.reshape(-1, n, *stacked_b.shape[2:]), 1.0)
 
 
-def _shaped(factor: "Tensor", shape: Sequence[int], like: "Tensor") -> "Tensor":
-    return factor.reshape(*shape).to(like.dtype).contiguous()
-
-
-def _check(adapters: Sequence[Path], manifests: Sequence[Any], configs: Sequence[Any], states: Sequence[Any]) -> None:
+def _check(adapters: Sequence[Path], manifests: Sequence[object], parts: Sequence[LoraAdapter]) -> None:
     if not adapters:
         raise PanelError("a merge needs at least one adapter")
     for other in range(1, len(adapters)):
@@ -77,6 +61,5 @@ def _check(adapters: Sequence[Path], manifests: Sequence[Any], configs: Sequence
             raise PanelError(
                 f"{adapters[0]} and {adapters[other]} were trained for different things; see their mire.json"
             )
-        same_scale = all(configs[other][key] == configs[0][key] for key in ("r", "lora_alpha"))
-        if not same_scale or states[other].keys() != states[0].keys():
-            raise PanelError(f"{adapters[0]} and {adapters[other]} differ in rank, alpha or adapted layers")
+        if parts[other].factors.keys() != parts[0].factors.keys():
+            raise PanelError(f"{adapters[0]} and {adapters[other]} differ in the adapted layers")

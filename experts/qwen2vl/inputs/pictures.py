@@ -8,7 +8,7 @@ level of 255 away from it.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ TEMPORAL = 2
 """Frames that the patch embedding's kernel spans."""
 MAX_ASPECT = 200
 """The longest side ratio that is kept."""
+Resize = Literal["qwen2vl", "llamafactory"]
+"""Whose sizes: the processor's alone, or LLaMA-Factory's, which shrinks a large picture to the pixel limit first."""
+_LF_MIN_PIXELS, _PROCESSOR_MAX_PIXELS = 32 * 32, 12_845_056
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
 """CLIP's normalisation, which Qwen2-VL uses: of the red, green and blue values in 0 to 1."""
@@ -56,6 +59,31 @@ class Patches:
         return self.rows // MERGE, self.columns // MERGE
 
 
+def llamafactory_size(height: int, width: int, *, max_pixels: int) -> tuple[int, int]:
+    """Height and width that LLaMA-Factory 0.9.5 gives a picture before the processor does, cut to integers."""
+    for limit, beyond in ((max_pixels, height * width > max_pixels), (_LF_MIN_PIXELS, height * width < _LF_MIN_PIXELS)):
+        if beyond:
+            factor = math.sqrt(limit / (width * height))
+            height, width = int(height * factor), int(width * factor)
+    height, width = max(height, CELL), max(width, CELL)
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        short = min(height, width)
+        height, width = (short, 180 * short) if width > height else (180 * short, short)
+    return height, width
+
+
+def grid_size(height: int, width: int, *, min_pixels: int, max_pixels: int, resize: Resize) -> tuple[int, int]:
+    """Height and width of a picture in whole cells.
+
+    After LLaMA-Factory's own step the processor rounds to the nearest cells under its own, far larger limit, so that
+    a picture may be a little above ``max_pixels``.
+    """
+    if resize == "llamafactory":
+        height, width = llamafactory_size(height, width, max_pixels=max_pixels)
+        max_pixels = _PROCESSOR_MAX_PIXELS
+    return fit_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels)
+
+
 def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """The size in pixels, height and width, to which a picture is resized.
 
@@ -76,27 +104,33 @@ def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tu
     return max(tall, CELL), max(wide, CELL)
 
 
-def load_patches(path: Path, *, min_pixels: int, max_pixels: int) -> tuple[Patches, str | None]:
+def load_patches(
+    path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl"
+) -> tuple[Patches, str | None]:
     """A picture's patches and None; for an unreadable file a grey picture's patches and the reason."""
     picture, problem = load_or_fallback(path)
-    return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels), problem
+    return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize), problem
 
 
-def outline(path: Path, *, min_pixels: int, max_pixels: int) -> Patches:
+def outline(path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl") -> Patches:
     """A picture's shape in patches, without pixels; only the file's header is read."""
     try:
         width, height = picture_size(path)
     except DataError:
         width, height = FALLBACK_SIZE_PIXELS
-    tall, wide = fit_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels)
+    tall, wide = grid_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize)
     return Patches(np.empty((0, 3 * PATCH * PATCH), dtype=np.uint8), tall // PATCH, wide // PATCH)
 
 
-def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int) -> Patches:
+def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl") -> Patches:
     """Resize an RGB picture (bicubic) and cut it into patches; the four of a visual token follow one another."""
     import torch
 
-    tall, wide = fit_size(picture.height, picture.width, min_pixels=min_pixels, max_pixels=max_pixels)
+    limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
+    tall, wide = grid_size(picture.height, picture.width, **limits, resize=resize)
+    if resize == "llamafactory":
+        height, width = llamafactory_size(picture.height, picture.width, max_pixels=max_pixels)
+        picture = picture.resize((width, height))
     whole = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
     (fitted,) = torch.nn.functional.interpolate(whole, (tall, wide), mode="bicubic", antialias=True)
     rows, columns = tall // PATCH, wide // PATCH

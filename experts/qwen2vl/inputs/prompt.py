@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experts.qwen2vl.inputs.label_trie import LabelTrie
-from experts.qwen2vl.inputs.pictures import Patches, load_patches, outline
+from experts.qwen2vl.inputs.pictures import Patches, Resize, load_patches, outline
 from experts.qwen2vl.inputs.truncation import Pieces, PromptParts, cut_text, fill_slots
 from mire.labels import Task, Taxonomy
 from mire.prompts import IMAGE_TAG, Prompt
@@ -51,6 +51,7 @@ class PromptEncoder:
     min_pixels: int
     max_pixels: int
     max_tokens: int
+    resize: Resize = "qwen2vl"
 
     def encode(self, sample: Sample, loaded: Sequence[Loaded] | None = None) -> EncodedPrompt:
         """Token ids and patches of one sample; its pictures are read here unless ``loaded`` holds ``load``'s results.
@@ -74,13 +75,14 @@ class PromptEncoder:
 
     def length(self, sample: Sample) -> int:
         """Tokens of a sample's prompt. Only pictures' sizes are read, so a broken picture may be counted wrongly."""
-        shapes = [outline(path, min_pixels=self.min_pixels, max_pixels=self.max_pixels) for path in sample.images]
+        limits = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
+        shapes = [outline(path, **limits, resize=self.resize) for path in sample.images]
         return len(self.encode(sample, [(shape, None) for shape in shapes]))
 
     @property
     def load(self) -> Callable[[Path], Loaded]:
         """A function that reads one picture. It does not hold the tokenizer, so that processes can exchange it."""
-        return partial(load_patches, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
+        return partial(load_patches, min_pixels=self.min_pixels, max_pixels=self.max_pixels, resize=self.resize)
 
     def label_trie(self, taxonomy: Taxonomy) -> LabelTrie:
         """The trie of the labels that are not disabled, each label's tokens followed by the end-of-turn token."""

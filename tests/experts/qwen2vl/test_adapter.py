@@ -123,5 +123,15 @@ def test_a_folder_without_manifest_or_with_a_broken_one(tmp_path: Path) -> None:
 
 
 def test_an_unloadable_base_names_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(PanelError, match="cannot be loaded: .*name its folder as qwen2vl.base"):
+    with pytest.raises(PanelError, match="config.json is missing; download it again, whole"):
         load_base(Qwen2VL(base=str(tmp_path)))
+
+
+def test_an_adapter_brings_its_way_of_resizing(base: Base, nano_settings: Qwen2VL, tmp_path: Path) -> None:
+    folder = make_adapter(tmp_path / "a", nano_settings, "image")
+    assert load(folder, base, nano_settings).encoder.resize == "qwen2vl"
+    body = json.loads((folder / "mire.json").read_text())
+    (folder / "mire.json").write_text(json.dumps({key: value for key, value in body.items() if key != "resize"}))
+    assert read_manifest(folder).resize == "qwen2vl"
+    write_manifest(read_manifest(folder).model_copy(update={"resize": "llamafactory"}), folder)
+    assert load(folder, base, nano_settings).encoder.resize == "llamafactory"

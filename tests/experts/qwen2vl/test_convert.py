@@ -8,11 +8,10 @@ from records import dialogue_instruction
 from safetensors.torch import load_file, save_file
 
 from experts.qwen2vl import convert
-from experts.qwen2vl.adapters.conversion import new_key
+from experts.qwen2vl.adapters.lora import current_name
 from experts.qwen2vl.base import load_base
 from experts.qwen2vl.voter import Qwen2VLVoter
 from mire.cli import run
-from mire.errors import PanelError
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
@@ -24,19 +23,14 @@ SAMPLE = Sample(id="s", prompt=parse_prompt(dialogue_instruction("用户: 会生
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("model.layers.3.mlp.up_proj.lora_A.weight", "model.language_model.layers.3.mlp.up_proj.lora_A.weight"),
-        ("visual.blocks.0.attn.qkv.lora_B.default.weight", "model.visual.blocks.0.attn.qkv.lora_B.weight"),
-        ("model.language_model.layers.0.x.lora_A.weight", "model.language_model.layers.0.x.lora_A.weight"),
-        ("model.visual.blocks.0.mlp.fc1.lora_B.weight", "model.visual.blocks.0.mlp.fc1.lora_B.weight"),
+        ("model.layers.3.mlp.up_proj", "model.language_model.layers.3.mlp.up_proj"),
+        ("visual.blocks.0.attn.qkv", "model.visual.blocks.0.attn.qkv"),
+        ("model.language_model.layers.0.x", "model.language_model.layers.0.x"),
+        ("model.visual.blocks.0.mlp.fc1", "model.visual.blocks.0.mlp.fc1"),
     ],
 )
 def test_old_names_become_new_ones(old: str, new: str) -> None:
-    assert new_key(f"base_model.model.{old}") == f"base_model.model.{new}"
-
-
-def test_other_weights_than_loras_are_refused() -> None:
-    with pytest.raises(PanelError, match="only LoRA weights can be converted, got 'base_model.model.lm_head.weight'"):
-        new_key("base_model.model.lm_head.weight")
+    assert current_name(old) == new
 
 
 def make_old(folder: Path, settings: Qwen2VL) -> Path:
@@ -62,9 +56,7 @@ def merged_by_hand(folder: Path, settings: Qwen2VL) -> Qwen2VLVoter:
     tensors = load_file(folder / "adapter_model.safetensors")
     for module in config["target_modules"]:
         low, high = (tensors[f"base_model.model.{module}.{part}.weight"] for part in ("lora_A", "lora_B"))
-        layer = base.model.get_submodule(
-            new_key(f"{module}.lora_A.weight").split(".lora_")[0].removeprefix("base_model.model.")
-        )
+        layer = base.model.get_submodule(current_name(module))
         with torch.no_grad():
             delta = config["lora_alpha"] / config["r"] * high.flatten(1) @ low.flatten(1)
             layer.weight += delta.view_as(layer.weight)
@@ -78,6 +70,7 @@ def test_the_converted_adapter_gives_the_old_ones_logits(
     settings = load_settings("nano").model_copy(update={"qwen2vl": nano_settings})
     save_settings(settings, tmp_path / "s.json")
     arguments = ["--adapter", str(old), "--out", str(tmp_path / "new"), "--task", "dialogue"]
+    arguments += ["--resize", "llamafactory"]
     assert run(convert, [*arguments, "--config", str(tmp_path / "s.json")]) == 0
     converted = Qwen2VLVoter.load(
         tmp_path / "new",
@@ -85,6 +78,7 @@ def test_the_converted_adapter_gives_the_old_ones_logits(
         taxonomy=builtin_taxonomy("dialogue"),
         settings=nano_settings,
     )
+    assert converted.settings.resize == "llamafactory"
     got = scores(converted)
     reference = merged_by_hand(old, nano_settings)
     assert got == pytest.approx(scores(reference), abs=1e-4)

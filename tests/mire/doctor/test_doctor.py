@@ -86,10 +86,15 @@ def with_base(base: str) -> Settings:
 
 
 def test_a_folder_of_weights_must_be_whole(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    assert trouble([next(presence.weights(with_base(str(tmp_path))))])[0].text.endswith("the folder is not whole")
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_vl"}')
+    (found,) = trouble([next(presence.weights(with_base(str(tmp_path))))])
+    assert found.text.endswith("holds no safetensors file") and found.fix == "download it again"
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert next(presence.weights(with_base(str(tmp_path)))).text.endswith("the folder is there")
+    (found,) = trouble([next(presence.weights(with_base(str(tmp_path))))])
+    assert found.text.endswith("model.safetensors is empty")
+    save_file({"a": np.zeros(1)}, tmp_path / "model.safetensors")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    assert next(presence.weights(with_base(str(tmp_path)))).text.endswith("the files are there and whole")
 
 
 def test_weights_on_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

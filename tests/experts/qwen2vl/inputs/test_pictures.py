@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ import torch
 from PIL import Image
 
 from experts.qwen2vl.inputs.batch import normalise
-from experts.qwen2vl.inputs.pictures import CELL, STD, fit_size, to_patches
+from experts.qwen2vl.inputs.pictures import CELL, STD, fit_size, grid_size, outline, to_patches
 from mire.compat import patch_torchvision
 
 LIMITS = {"min_pixels": 3136, "max_pixels": 50176}
@@ -46,3 +47,33 @@ def test_one_cell_by_hand() -> None:
     assert (patches.rows, patches.columns, patches.n_tokens, patches.cells) == (2, 4, 2, (1, 2))
     assert patches.pixels.shape == (8, 588)
     assert patches.pixels[0].tolist() == [10] * 196 + [20] * 196 + [30] * 196
+
+
+# By hand, at 200,704 pixels (256 cells). 1080 x 2400: LLaMA-Factory's factor is sqrt(200704 / 2592000) = 0.278266, so
+# 300 x 667, which the processor rounds to 308 x 672 = 11 x 24 cells; alone it cuts 300.5 x 667.8 to 10 x 23 cells.
+SIZES = [
+    (1080, 2400, 10 * 23, 11 * 24),
+    (750, 1334, 11 * 21, 12 * 21),  # 335.9 x 597.5: 335 x 597 is 11.96 x 21.3 cells
+    (1242, 2688, 10 * 23, 11 * 24),  # 304.5 x 659.1: 304 x 659 is 10.9 x 23.5 cells
+    (640, 480, 18 * 13, 18 * 14),  # 517.3 x 388.0: 517 x 387 is 18.5 x 13.8 cells
+    (448, 448, 256, 256),
+    (28, 28, 4, 4),  # enlarged to 3,136 pixels by both
+]
+
+
+@pytest.mark.parametrize(("width", "height", "ours", "theirs"), SIZES)
+def test_pictures_have_the_tokens_that_they_were_trained_with(
+    tmp_path: Path, width: int, height: int, ours: int, theirs: int
+) -> None:
+    limits = {"min_pixels": 3136, "max_pixels": 200_704}
+    picture = Image.new("RGB", (width, height), (10, 20, 30))
+    picture.save(tmp_path / "p.png")
+    for resize, n_tokens in (("qwen2vl", ours), ("llamafactory", theirs)):
+        patches = to_patches(picture, **limits, resize=resize)
+        assert patches.n_tokens == outline(tmp_path / "p.png", **limits, resize=resize).n_tokens == n_tokens
+
+
+def test_llamafactorys_sizes_of_odd_shapes_by_hand() -> None:
+    limits = {"min_pixels": 3136, "max_pixels": 200_704, "resize": "llamafactory"}
+    # 20000 x 30: sqrt(200704 / 600000) = 0.578; 11567 x 17, then 28 wide, then at most 180 times as tall.
+    assert grid_size(20_000, 30, **limits) == (180 * 28, 28)

@@ -1,0 +1,104 @@
+"""Files of weights, opened before a library trusts them: cut short, empty, or a pointer to what was not fetched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mire.errors import PanelError
+
+_POINTER = b"version https://git-lfs"
+_TOKENIZER = ("tokenizer.json", "vocab.json and merges.txt")
+
+
+def check_safetensors(path: Path) -> None:
+    """Refuse a file that is no whole safetensors file.
+
+    Raises:
+        PanelError: says what it is instead, and what to do.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        raise PanelError(f"{path}: weights are only read as safetensors, anything else may run code; convert it once")
+    if not path.is_file():
+        raise PanelError(f"{path} is missing; download the weights again")
+    with path.open("rb") as file:
+        start = file.read(len(_POINTER))
+    if start == _POINTER:
+        raise PanelError(f"{path} is a pointer of git-lfs, not the weights; fetch them: git lfs pull")
+    if not start:
+        raise PanelError(f"{path} is empty; download the weights again")
+    try:
+        with safe_open(path, framework="np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise PanelError(f"{path} is no whole safetensors file: {error}; download the weights again") from error
+
+
+def check_base_folder(folder: Path, *, partial: bool = False) -> None:
+    """Refuse a folder that is no whole Qwen2-VL; ``partial`` asks only that what is there is sound.
+
+    Raises:
+        PanelError: names the file, and the next step.
+    """
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != "qwen2_vl":
+        raise PanelError(
+            f"{folder / 'config.json'} is of model type {str(config.get('model_type'))[:80]!r}, but the experts need "
+            "'qwen2_vl'; name a Qwen2-VL as qwen2vl.base"
+        )
+    if quantised := config.get("quantization_config"):
+        method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
+        raise PanelError(
+            f"{folder / 'config.json'} says that the weights are quantised ({str(method)[:40]}), which adapters are "
+            "not trained on here; name the base in bfloat16 as qwen2vl.base"
+        )
+    for path in _shards(folder, partial=partial):
+        check_safetensors(path)
+    if not partial:
+        _check_tokenizer(folder)
+
+
+def _shards(folder: Path, *, partial: bool) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        named = read_json(index).get("weight_map")
+        if not isinstance(named, dict) or not named:
+            raise PanelError(f"{index} names no weights; download it again")
+        paths = [folder / Path(str(name)).name for name in sorted(set(map(str, named.values())))]
+    else:
+        paths = sorted(folder.glob("*.safetensors"))
+    if not paths and not partial:
+        pickles = sorted([*folder.glob("*.bin"), *folder.glob("*.pt*")])
+        if pickles:
+            check_safetensors(pickles[0])
+        raise PanelError(f"{folder} holds no safetensors file; download it again")
+    return [path for path in paths if path.exists() or not partial]
+
+
+def _check_tokenizer(folder: Path) -> None:
+    whole, parts = folder / "tokenizer.json", [folder / "vocab.json", folder / "merges.txt"]
+    if not whole.is_file() and not all(path.is_file() for path in parts):
+        raise PanelError(f"{folder} holds no tokenizer ({' or '.join(_TOKENIZER)}); download it again, whole")
+    if whole.is_file():
+        read_json(whole)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object in a file of settings beside weights.
+
+    Raises:
+        PanelError: it is missing, a pointer, or no JSON object.
+    """
+    if not path.is_file():
+        raise PanelError(f"{path} is missing; download it again, whole")
+    content = path.read_bytes()
+    if content.startswith(_POINTER):
+        raise PanelError(f"{path} is a pointer of git-lfs, not the file; fetch it: git lfs pull")
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PanelError(f"{path} is no whole JSON: {str(error)[:120]}; download it again") from error
+    if not isinstance(body, dict):
+        raise PanelError(f"{path} is no object of settings; download it again")
+    return body
