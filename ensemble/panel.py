@@ -4,12 +4,13 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ensemble.classify import Classification, Question, classification
 from ensemble.vote import Array, winners
 from ensemble.weights import Weights, as_array, read_weights
 from experts.registry import load_voter
@@ -17,8 +18,9 @@ from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
 from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
-from mire.labels import TASKS, Task, Taxonomy
+from mire.labels import Task, Taxonomy
 from mire.panel_folder import PanelFolder
+from mire.prompts import Speaker
 from mire.samples import Sample
 from mire.settings import Settings, VoterName
 from mire.votes import Prediction, Vote
@@ -108,16 +110,19 @@ class Panel:
     parameters: ParameterCount
 
     @classmethod
-    def load(cls, root: Path, tasks: Iterable[Task] = TASKS) -> "Panel":
-        """Load the experts of ``tasks`` from a panel folder; the Qwen2-VL base is loaded at most once.
+    def load(cls, root: str | Path, tasks: Iterable[Task] | None = None) -> "Panel":
+        """Load the experts of ``tasks`` (None: all that are trained) from a panel folder, a base at most once.
 
         Raises:
             PanelError: the folder is no panel, lacks a task's experts, holds a pickle, or a file in it is damaged.
             BudgetError: the models together have too many parameters.
         """
-        folder = PanelFolder(root)
+        folder = PanelFolder(Path(root))
         settings = folder.settings()
         folder.check_no_pickle()
+        tasks = folder.trained_tasks() if tasks is None else tuple(tasks)
+        if not tasks:
+            raise PanelError(f"{root} holds no experts; train them: scripts/train_experts.sh all --panel {root}")
         base = None
         if any("qwen2vl" in settings.panel.voters(task) for task in tasks):
             from experts.qwen2vl.base import load_base
@@ -166,6 +171,39 @@ class Panel:
                     n_output_tokens=booked.output_tokens,
                 )
         return [predictions[sample.id] for sample in samples]
+
+    def classify(
+        self,
+        *,
+        image: str | Path | None = None,
+        dialogue: Sequence[tuple[Speaker, str]] = (),
+        prompt: str | None = None,
+        images: Sequence[str | Path] = (),
+    ) -> Classification:
+        """Answer one question, given as ``Question``'s fields; raises as ``classify_many``."""
+        (answer,) = self.classify_many([Question(image=image, dialogue=dialogue, prompt=prompt, images=images)])
+        return answer
+
+    def classify_many(self, questions: Sequence[Question | Sample]) -> list[Classification]:
+        """One answer per question, in order; samples of a data file may stand among them. Their ids may repeat.
+
+        Raises:
+            DataError: a question cannot be asked, or its picture cannot be read.
+            PanelError, BudgetError: as ``predict``.
+        """
+        samples = [replace(self.sample(asked), id=str(number)) for number, asked in enumerate(questions)]
+        predictions = self.predict(samples, Ledger())
+        return [
+            classification(found, route(sample.prompt), self.tasks[found.task].taxonomy, self.tasks[found.task].weights)
+            for sample, found in zip(samples, predictions, strict=True)
+        ]
+
+    def sample(self, question: Question | Sample) -> Sample:
+        """The question in the challenge's frame with this panel's labels; raises as ``Question.sample``."""
+        if isinstance(question, Sample):
+            return question
+        taxonomies = {task: panel.taxonomy for task, panel in self.tasks.items()}
+        return question.sample(taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
 
 
 def _load(name: VoterName, folder: Path, **needs: Any) -> Voter:

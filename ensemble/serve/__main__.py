@@ -24,10 +24,6 @@ def execute(options: argparse.Namespace) -> None:
     """Load the panel and answer until the process is stopped."""
     if options.max_batch < 1:
         raise UsageError(f"--max-batch must be at least 1, got {options.max_batch}")
-    from mire.panel_folder import PanelFolder
-
-    folder = PanelFolder(options.panel)
-    folder.settings()
     try:
         import uvicorn
 
@@ -38,7 +34,7 @@ def execute(options: argparse.Namespace) -> None:
         ) from error
     from ensemble.panel import Panel
 
-    app = create_app(Panel.load(options.panel, folder.trained_tasks()), Limits(max_batch=options.max_batch))
+    app = create_app(Panel.load(options.panel), Limits(max_batch=options.max_batch))
     say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 

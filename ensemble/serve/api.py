@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from ensemble.serve.answers import Answer
 from ensemble.serve.limits import Limits, RefusedError
-from ensemble.serve.questions import Question, QuestionIn, ask
+from ensemble.serve.questions import Posted, QuestionIn, ask
 from ensemble.serve.service import Service
 from mire import __version__
 
@@ -115,7 +115,7 @@ def _routes(service: Service) -> APIRouter:
     return routes
 
 
-async def read_question(request: Request, limits: Limits) -> Question:
+async def read_question(request: Request, limits: Limits) -> Posted:
     """The question in a request's body.
 
     Raises:
@@ -133,7 +133,7 @@ async def read_question(request: Request, limits: Limits) -> Question:
     raise RefusedError(415, f"send application/json or multipart/form-data, got {kind!r}")
 
 
-async def _from_form(request: Request, limits: Limits) -> Question:
+async def _from_form(request: Request, limits: Limits) -> Posted:
     parts = request.form(
         max_files=limits.max_pictures, max_fields=limits.max_pictures, max_part_size=4 * limits.max_characters
     )

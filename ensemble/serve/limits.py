@@ -13,6 +13,8 @@ class Limits:
     """Of one picture, before it is decoded."""
     max_characters: int = 50_000
     """Of a prompt, or of a dialogue's turns together."""
+    max_lines: int = 2_000
+    """Of the same texts."""
     max_turns: int = 200
     max_waiting: int = 64
     """Samples that wait for a pass; further ones are refused until there is room."""

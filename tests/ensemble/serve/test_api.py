@@ -7,6 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,14 +18,19 @@ pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi import Request
 from fastapi.testclient import TestClient
 
+from ensemble.panel import TaskPanel
 from ensemble.serve.api import read_question
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits, RefusedError
+from ensemble.weights import VoterWeight, Weights
+from mire.labels import Label, Taxonomy
 from mire.samples import Sample
 from mire.votes import Vote
 
 CART = "购物车页面"
-LIMITS = Limits(max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5)
+LIMITS = Limits(
+    max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5, max_lines=40
+)
 
 
 def png(width: int = 60, height: int = 40) -> bytes:
@@ -79,10 +85,12 @@ def test_a_data_uri_is_taken(client: TestClient) -> None:
         ({"images": [encoded(b"no picture")]}, "picture 1 cannot be read; send a PNG"),
         ({"images": [encoded(png()[:60])]}, "picture 1 cannot be read"),
         ({"images": [encoded(png(200, 200))]}, "picture 1 has 200x200 pixels, at most 10000 are taken"),
-        ({"images": [encoded(png())] * 4}, "at most 3 pictures a request, got 4"),
+        ({"images": [encoded(png())] * 4}, "at most 3 pictures per request, got 4"),
         ({"images": [encoded(png())] * 2}, "nothing to classify"),
         ({"prompt": "什么页面 <image>"}, "every <image> needs its picture, got 1 tags and 0 pictures"),
-        ({"prompt": "x" * 501}, "at most 500 characters and 5 turns, got 501 and 0"),
+        ({"prompt": "x" * 501}, "a text may have 500 characters, got 501"),
+        ({"prompt": "\n" * 41}, "a text may have 40 lines, got 41"),
+        ({"dialogue": [{"speaker": "user", "text": "a"}] * 6}, "a dialogue may have 5 turns, got 6"),
         ({"prompt": "a", "dialogue": [{"speaker": "user", "text": "b"}]}, "a prompt or a dialogue, not both"),
         ({"dialogue": [{"speaker": "user", "text": "会生锈吗"}]}, "this panel has no dialogue experts"),
         ({"dialogue": [{"speaker": "dog", "text": "b"}]}, "dialogue.0.speaker: Input should be 'user' or 'agent'"),
@@ -165,3 +173,28 @@ def test_a_request_that_does_not_arrive_is_given_up() -> None:
     request = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, never)
     with pytest.raises(RefusedError, match="did not arrive within 0.01 s"):
         asyncio.run(read_question(request, Limits(timeout_seconds=0.01)))
+
+
+def test_a_format_that_starts_other_programs_is_refused(client: TestClient) -> None:
+    """Pillow hands EPS to Ghostscript; the list of allowed formats in mire.images does not have it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "EPS")
+    body = {"images": [encoded(buffer.getvalue())]}
+    assert "picture 1 cannot be read; send a PNG" in refusal(client.post("/v1/classify", json=body), 422)
+
+
+def test_the_panel_is_asked_with_its_own_labels() -> None:
+    seen: list[str] = []
+
+    class Listening(FakeVoter):
+        def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+            seen.extend(sample.prompt.text for sample in samples)
+            return super().vote(samples)
+
+    taxonomy = Taxonomy("image", (Label(name="甲", gloss="one"), Label(name="乙", gloss="two")))
+    voter = Listening("a", {"0": "乙"}, taxonomy=taxonomy)
+    task = TaskPanel(taxonomy, (voter,), Weights(voters={"a": VoterWeight()}))
+    with TestClient(create_app(replace(image_panel(voter), tasks={"image": task}), page=False)) as opened:
+        answer = opened.post("/v1/classify", json={"images": [encoded(png())]}).json()
+    assert (answer["label"], answer["gloss"]) == ("乙", "two")
+    assert [prompt.endswith('["甲","乙"]\n') for prompt in seen] == [True]
