@@ -25,8 +25,10 @@ def create_app(panel: Panel, limits: Limits = Limits(), *, page: bool = True) ->
     app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan)
     add_api(app, service)
     if page:
+        from ensemble.serve.page.calls import PageCalls
         from ensemble.serve.page.page import mount_page
 
         app = mount_page(app, service)
+        app.add_middleware(PageCalls, limits=limits)
     app.add_middleware(BodyLimit, limits=limits)
     return app
