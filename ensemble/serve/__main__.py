@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="answer to this name too, as a proxy's"
+    )
+    parser.add_argument("--api-key-file", type=Path, help="keys, one per line; MIRE_API_KEY holds some too")
+    parser.add_argument("--no-auth", action="store_true", help="no keys, though --host is not this machine's own")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
 
@@ -24,6 +29,11 @@ def execute(options: argparse.Namespace) -> None:
     """Load the panel and answer until the process is stopped."""
     if options.max_batch < 1:
         raise UsageError(f"--max-batch must be at least 1, got {options.max_batch}")
+    from ensemble.serve.access import Access, check_exposure, read_keys
+
+    keys = read_keys(options.api_key_file)
+    check_exposure(options.host, keys, no_auth=options.no_auth)
+    access = Access(options.host.lower(), tuple(name.lower() for name in options.allow_host), keys)
     try:
         import uvicorn
 
@@ -34,7 +44,7 @@ def execute(options: argparse.Namespace) -> None:
         ) from error
     from ensemble.panel import Panel
 
-    app = create_app(Panel.load(options.panel), Limits(max_batch=options.max_batch))
+    app = create_app(Panel.load(options.panel), Limits(max_batch=options.max_batch), access=access)
     say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 

@@ -28,6 +28,7 @@ from mire.samples import Sample
 from mire.votes import Vote
 
 CART = "购物车页面"
+URL = "http://127.0.0.1"
 LIMITS = Limits(
     max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5, max_lines=40
 )
@@ -47,7 +48,7 @@ def encoded(data: bytes) -> str:
 def client() -> Iterator[TestClient]:
     # The batcher names samples by their place in the pass.
     panel = image_panel(FakeVoter("a", {"0": CART}), FakeVoter("b", {}))
-    with TestClient(create_app(panel, LIMITS, page=False)) as opened:
+    with TestClient(create_app(panel, LIMITS, page=False), base_url=URL) as opened:
         yield opened
 
 
@@ -158,7 +159,7 @@ def test_a_panel_that_takes_too_long_is_given_up() -> None:
             return super().vote(samples)
 
     panel = image_panel(SlowVoter("a", {"0": CART}))
-    with TestClient(create_app(panel, Limits(timeout_seconds=0.2), page=False)) as opened:
+    with TestClient(create_app(panel, Limits(timeout_seconds=0.2), page=False), base_url=URL) as opened:
         answered = opened.post("/v1/classify", json={"images": [encoded(png())]})
         given_up.set()
     assert refusal(answered, 503) == "no answer within 0.2 s"
@@ -194,7 +195,7 @@ def test_the_panel_is_asked_with_its_own_labels() -> None:
     taxonomy = Taxonomy("image", (Label(name="甲", gloss="one"), Label(name="乙", gloss="two")))
     voter = Listening("a", {"0": "乙"}, taxonomy=taxonomy)
     task = TaskPanel(taxonomy, (voter,), Weights(voters={"a": VoterWeight()}))
-    with TestClient(create_app(replace(image_panel(voter), tasks={"image": task}), page=False)) as opened:
+    with TestClient(create_app(replace(image_panel(voter), tasks={"image": task}), page=False), base_url=URL) as opened:
         answer = opened.post("/v1/classify", json={"images": [encoded(png())]}).json()
     assert (answer["label"], answer["gloss"]) == ("乙", "two")
     assert [prompt.endswith('["甲","乙"]\n') for prompt in seen] == [True]
