@@ -11,6 +11,9 @@ from ensemble.serve.limits import Limits
 from mire.cli import run, say
 from mire.errors import MireError, UsageError
 
+_MAX_CONNECTIONS = 512
+_IDLE_SECONDS = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -27,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> None:
     """Load the panel and answer until the process is stopped."""
-    if options.max_batch < 1:
-        raise UsageError(f"--max-batch must be at least 1, got {options.max_batch}")
+    if not 1 <= options.max_batch <= Limits.max_waiting:
+        raise UsageError(
+            f"--max-batch must be from 1 to {Limits.max_waiting}, which may wait at most, got {options.max_batch}"
+        )
     from ensemble.serve.access import Access, check_exposure, read_keys
 
     keys = read_keys(options.api_key_file)
@@ -43,10 +48,21 @@ def execute(options: argparse.Namespace) -> None:
             f"serving needs the package {error.name}: pip install -e '.[serve]' beside setup.cfg"
         ) from error
     from ensemble.panel import Panel
+    from ensemble.serve.scratch import private_scratch, swept
 
-    app = create_app(Panel.load(options.panel), Limits(max_batch=options.max_batch), access=access)
-    say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
+    panel = Panel.load(options.panel)
+    with private_scratch() as scratch:
+        app = create_app(panel, Limits(max_batch=options.max_batch), access=access)
+        say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
+        with swept(scratch):
+            uvicorn.run(
+                app,
+                host=options.host,
+                port=options.port,
+                log_level="warning",
+                limit_concurrency=_MAX_CONNECTIONS,
+                timeout_keep_alive=_IDLE_SECONDS,
+            )
 
 
 if __name__ == "__main__":

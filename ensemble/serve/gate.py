@@ -17,7 +17,7 @@ _OPEN = "/healthz"
 _DOCS = ("/docs", "/redoc")
 """FastAPI's pages, which load their viewer from elsewhere."""
 _POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )

@@ -10,9 +10,13 @@ class Limits:
     max_request_bytes: int = 32 * 2**20
     max_call_bytes: int = 512 * 2**10
     """Of a call of the page, which names its uploads and holds at most a dialogue."""
+    max_bytes_under_way: int = 128 * 2**20
+    """Of all bodies together that are being received or answered."""
+    max_uploaded_bytes: int = 8 * 2**30
+    """Of all files that the page holds; they are deleted after an hour."""
     max_pictures: int = 16
     max_pixels: int = 40_000_000
-    """Of one picture, before it is decoded."""
+    """Of one picture, before it is decoded; also of all pictures of one pass."""
     max_characters: int = 50_000
     """Of a prompt, or of a dialogue's turns together."""
     max_lines: int = 2_000

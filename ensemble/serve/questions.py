@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from ensemble.classify import Question
 from ensemble.serve.limits import Limits, RefusedError
 from mire.errors import DataError
 from mire.images import load_image, picture_size
+
+_DECODING = threading.Lock()
+"""Requests decode one picture at a time: a small file may hold very many pixels."""
 
 
 class TurnIn(BaseModel):
@@ -100,7 +104,8 @@ def _check_picture(path: Path, number: int, limits: Limits) -> None:
     try:
         width, height = picture_size(path)
         if width * height <= limits.max_pixels:
-            load_image(path)
+            with _DECODING:
+                load_image(path)
             return
     except DataError as error:
         raise RefusedError(422, f"picture {number} cannot be read; send a PNG, JPEG or WebP file") from error

@@ -17,7 +17,8 @@ from ensemble.serve.metrics import Metrics
 from ensemble.serve.questions import Posted
 from experts.screen_text.reader import Reading
 from experts.screen_text.voter import ScreenTextVoter
-from mire.errors import MireError
+from mire.errors import DataError, MireError
+from mire.images import picture_size
 from mire.samples import Sample
 from router.route import route
 
@@ -37,7 +38,11 @@ class Service:
         self.panel, self.limits = panel, limits
         self.metrics = Metrics()
         self._batcher: Batcher[Outcome] = Batcher(
-            self._pass, max_batch=limits.max_batch, max_waiting=limits.max_waiting
+            self._pass,
+            max_batch=limits.max_batch,
+            max_waiting=limits.max_waiting,
+            weigh=_pixels,
+            max_weight=limits.max_pixels,
         )
         self.metrics.waiting.set_function(lambda: self._batcher.n_waiting)
 
@@ -53,15 +58,16 @@ class Service:
         return answer(outcome.found, self.panel.tasks[outcome.found.task].taxonomy, outcome.reading)
 
     def classify_many(self, samples: Sequence[Sample]) -> Iterator[tuple[str, Classification]]:
-        """Id and classification of many samples, a batch at a time.
+        """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
 
         Raises:
             RefusedError: as ``classify``.
         """
-        size = self.limits.max_batch
+        size = min(self.limits.max_batch, self.limits.max_waiting)
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            for sample, outcome in zip(chunk, self._outcomes(chunk), strict=True):
+            outcomes = self._outcomes(chunk, patience_seconds=self.limits.timeout_seconds)
+            for sample, outcome in zip(chunk, outcomes, strict=True):
                 yield sample.id, outcome.found
 
     def close(self) -> None:
@@ -76,9 +82,9 @@ class Service:
             raise RefusedError(422, f"this panel has no {task} experts")
         return sample
 
-    def _outcomes(self, samples: Sequence[Sample]) -> list[Outcome]:
+    def _outcomes(self, samples: Sequence[Sample], *, patience_seconds: float = 0.0) -> list[Outcome]:
         try:
-            futures = self._batcher.submit(samples)
+            futures = self._batcher.submit(samples, patience_seconds=patience_seconds)
         except FullError as error:
             raise RefusedError(429, f"busy: {error}; try again") from error
         deadline = time.monotonic() + self.limits.timeout_seconds
@@ -106,6 +112,18 @@ class Service:
             return {}
         readings = reader.read(list(first.values()))
         return {name: readings[path] for name, path in first.items() if path in readings}
+
+
+def _pixels(sample: Sample) -> int:
+    """Pixels of a sample's pictures, as their heads have them; those that cannot be read have none."""
+    total = 0
+    for path in sample.images:
+        try:
+            width, height = picture_size(path)
+        except DataError:
+            continue
+        total += width * height
+    return total
 
 
 def _cancel(futures: Sequence["Future[Outcome]"]) -> None:

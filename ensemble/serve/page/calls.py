@@ -14,9 +14,12 @@ from ensemble.serve.limits import Limits, RefusedError, check_json
 
 _API = "/gradio_api/"
 _ASKED = re.compile(
-    r"upload|upload_progress|queue/join|queue/data|file=.+|heartbeat/[^/]+|startup-events|cancel|reset/?|info|app_id"
+    r"upload|upload_progress|run/predict|queue/join|queue/data|file=.+|heartbeat/[^/]+|startup-events|cancel|reset/?|info|app_id"
 )
-"""What the page's scripts ask for; Gradio answers much more (direct calls, a proxy, recordings, saved runs)."""
+"""What the page's scripts ask for; Gradio answers much more (a proxy, recordings, saved runs).
+
+``run/predict`` puts an example into its fields; functions that answer take calls of the queue only.
+"""
 
 
 class PageCalls:

@@ -86,12 +86,12 @@ def test_a_data_uri_is_taken(client: TestClient) -> None:
         ({"images": [encoded(b"no picture")]}, "picture 1 cannot be read; send a PNG"),
         ({"images": [encoded(png()[:60])]}, "picture 1 cannot be read"),
         ({"images": [encoded(png(200, 200))]}, "picture 1 has 200x200 pixels, at most 10000 are taken"),
-        ({"images": [encoded(png())] * 4}, "at most 3 pictures per request, got 4"),
+        ({"images": [encoded(png())] * 4}, "'images' may have 3 entries, got 4"),
         ({"images": [encoded(png())] * 2}, "nothing to classify"),
         ({"prompt": "什么页面 <image>"}, "every <image> needs its picture, got 1 tags and 0 pictures"),
         ({"prompt": "x" * 501}, "a text may have 500 characters, got 501"),
         ({"prompt": "\n" * 41}, "a text may have 40 lines, got 41"),
-        ({"dialogue": [{"speaker": "user", "text": "a"}] * 6}, "a dialogue may have 5 turns, got 6"),
+        ({"dialogue": [{"speaker": "user", "text": "a"}] * 6}, "'dialogue' may have 5 entries, got 6"),
         ({"prompt": "a", "dialogue": [{"speaker": "user", "text": "b"}]}, "a prompt or a dialogue, not both"),
         ({"dialogue": [{"speaker": "user", "text": "会生锈吗"}]}, "this panel has no dialogue experts"),
         ({"dialogue": [{"speaker": "dog", "text": "b"}]}, "dialogue.0.speaker: Input should be 'user' or 'agent'"),
@@ -106,7 +106,9 @@ def test_refusals_say_why(client: TestClient, body: Any, reason: str) -> None:
 def test_broken_bodies(client: TestClient) -> None:
     headers = {"content-type": "application/json"}
     assert "not JSON" in refusal(client.post("/v1/classify", content=b"{", headers=headers), 400)
-    assert "not JSON" in refusal(client.post("/v1/classify", content=b"[" * 100_000, headers=headers), 400)
+    assert "not JSON" in refusal(client.post("/v1/classify", content=b"[" * 1000, headers=headers), 400)
+    deep = client.post("/v1/classify", content=b"[" * 100_000, headers=headers)
+    assert "may hold 1652 values and marks, got 100000" in refusal(deep, 422)
     assert "text must be Unicode" in refusal(
         client.post("/v1/classify", content=b'{"prompt": "\\ud800"}', headers=headers), 422
     )

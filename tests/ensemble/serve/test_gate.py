@@ -119,8 +119,15 @@ def test_each_key_opens_the_interface_and_the_page(locked: TestClient, key: str)
 
 @pytest.mark.parametrize(
     "headers",
-    [bearer("wrong"), bearer(""), bearer(KEYS[0][:-1]), basic("wrong"), {"authorization": "Basic ?"}, {"authorization": KEYS[0]}],
-)  # fmt: skip
+    [
+        bearer("wrong"),
+        bearer(""),
+        bearer(KEYS[0][:-1]),
+        basic("wrong"),
+        {"authorization": "Basic ?"},
+        {"authorization": KEYS[0]},
+    ],
+)
 def test_a_wrong_key_opens_nothing_and_is_not_logged(
     locked: TestClient, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -72,8 +72,9 @@ def test_files_outside_the_uploads_are_refused_by_every_function(client: TestCli
     assert len(found) >= 4
     for place, takes in found:
         for path in (str(secret), f"{get_upload_folder()}/../{secret.name}", "http://127.0.0.1:1/a.png", "file:///etc"):
-            answer = client.post("/gradio_api/queue/join", json=body(place, takes, path))
-            assert (answer.status_code, answer.json()) == (422, {"detail": "a call may name uploaded files only"})
+            for door in ("queue/join", "run/predict"):
+                answer = client.post(f"/gradio_api/{door}", json=body(place, takes, path))
+                assert (answer.status_code, answer.json()) == (422, {"detail": "a call may name uploaded files only"})
 
 
 def test_gradio_itself_refuses_them_too(client: TestClient, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +103,6 @@ def test_a_pipe_does_not_stop_the_server(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "run/predict",
         "api/predict",
         "call/predict",
         "proxy=http://127.0.0.1:1/",
@@ -130,3 +130,9 @@ def test_an_upload_is_answered(client: TestClient, secret: Path) -> None:
     said = outcome(client, body(place, takes, path))
     assert '"success":true' in said
     assert "mire-label" in said
+
+
+def test_a_function_that_answers_takes_no_direct_call(client: TestClient, secret: Path) -> None:
+    (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", secret.read_bytes())}).json()
+    place, takes = next((place, takes) for place, takes in takers(client) if takes == [True])
+    assert client.post("/gradio_api/run/predict", json=body(place, takes, path)).status_code == 404
