@@ -5,6 +5,7 @@ python -m ensemble.serve --panel runs/p
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from ensemble.serve.limits import Limits
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api-key-file", type=Path, help="keys, one per line; MIRE_API_KEY holds some too")
     parser.add_argument("--no-auth", action="store_true", help="no keys, though --host is not this machine's own")
     parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument(
+        "--keep-cache", action="store_true", help="keep what was read in pictures, their text too, in MIRE_CACHE"
+    )
     parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
 
 
@@ -49,9 +53,10 @@ def execute(options: argparse.Namespace) -> None:
         ) from error
     from ensemble.panel import Panel
     from ensemble.serve.scratch import private_scratch, swept
+    from mire.cache import empty_cache
 
     panel = Panel.load(options.panel)
-    with private_scratch() as scratch:
+    with private_scratch() as scratch, nullcontext() if options.keep_cache else empty_cache():
         app = create_app(panel, Limits(max_batch=options.max_batch), access=access)
         say(f"http://{options.host}:{options.port} (page), /docs (interface), /metrics; Ctrl-C stops it")
         with swept(scratch):
