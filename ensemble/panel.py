@@ -4,12 +4,13 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ensemble.classify import Classification, Question, classification
 from ensemble.vote import Array, winners
 from ensemble.weights import Weights, as_array, read_weights
 from experts.registry import check_voter, load_base, load_voter
@@ -17,8 +18,9 @@ from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount
 from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
-from mire.labels import TASKS, Task, Taxonomy
+from mire.labels import Task, Taxonomy
 from mire.panel_folder import PanelFolder
+from mire.prompts import Speaker
 from mire.samples import Sample
 from mire.settings import Settings
 from mire.votes import Prediction, Vote
@@ -140,17 +142,19 @@ class Panel:
     parameters: ParameterCount
 
     @classmethod
-    def load(cls, root: Path, tasks: Iterable[Task] = TASKS) -> "Panel":
-        """Load the experts of ``tasks`` from a panel folder; what a voter's tasks share is loaded once.
+    def load(cls, root: str | Path, tasks: Iterable[Task] | None = None) -> "Panel":
+        """Load the experts of ``tasks`` (None: all that are trained); what a voter's tasks share is loaded once.
 
         Raises:
             PanelError: the folder is no panel, lacks a task's experts, holds a pickle, or a file in it is damaged.
             BudgetError: the models together have too many parameters.
         """
-        folder = PanelFolder(root)
+        folder = PanelFolder(Path(root))
         settings = folder.settings()
         folder.check_no_pickle()
-        tasks = tuple(tasks)
+        tasks = folder.trained_tasks() if tasks is None else tuple(tasks)
+        if not tasks:
+            raise PanelError(f"{root} holds no experts; train them: scripts/train_experts.sh all --panel {root}")
         for task in tasks:
             for name in settings.panel.voters(task):
                 check_voter(name, folder.voter(task, name), settings)
@@ -182,6 +186,39 @@ class Panel:
                 raise PanelError(f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample")
             predictions |= {found.sample_id: found for found in self.tasks[task].predict(members, ledger)}
         return [predictions[sample.id] for sample in samples]
+
+    def classify(
+        self,
+        *,
+        image: str | Path | None = None,
+        dialogue: Sequence[tuple[Speaker, str]] = (),
+        prompt: str | None = None,
+        images: Sequence[str | Path] = (),
+    ) -> Classification:
+        """Answer one question, given as ``Question``'s fields; raises as ``classify_many``."""
+        (answer,) = self.classify_many([Question(image=image, dialogue=dialogue, prompt=prompt, images=images)])
+        return answer
+
+    def classify_many(self, questions: Sequence[Question | Sample]) -> list[Classification]:
+        """One answer per question, in order; samples of a data file may stand among them. Their ids may repeat.
+
+        Raises:
+            DataError: a question cannot be asked, or its picture cannot be read.
+            PanelError, BudgetError: as ``predict``.
+        """
+        samples = [replace(self.sample(asked), id=str(number)) for number, asked in enumerate(questions)]
+        predictions = self.predict(samples, Ledger())
+        return [
+            classification(found, route(sample.prompt), self.tasks[found.task].taxonomy, self.tasks[found.task].weights)
+            for sample, found in zip(samples, predictions, strict=True)
+        ]
+
+    def sample(self, question: Question | Sample) -> Sample:
+        """The question in the challenge's frame with this panel's labels; raises as ``Question.sample``."""
+        if isinstance(question, Sample):
+            return question
+        taxonomies = {task: panel.taxonomy for task, panel in self.tasks.items()}
+        return question.sample(taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
 
 
 def _load(name: str, folder: Path, **needs: Any) -> Voter:

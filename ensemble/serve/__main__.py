@@ -5,42 +5,62 @@ python -m ensemble.serve --panel runs/p
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from ensemble.serve.limits import Limits
 from mire.cli import run, say
 from mire.errors import MireError, UsageError, missing_package
 
+_MAX_CONNECTIONS = 512
+_IDLE_SECONDS = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; the default is this machine only")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="answer to this name too, as a proxy's"
+    )
+    parser.add_argument("--api-key-file", type=Path, help="keys, one per line; MIRE_API_KEY holds some too")
+    parser.add_argument("--no-auth", action="store_true", help="no keys, though --host is not this machine's own")
     parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument(
+        "--keep-cache", action="store_true", help="keep what was read in pictures, their text too, in MIRE_CACHE"
+    )
     parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
 
 
 def execute(options: argparse.Namespace) -> None:
     """Load the panel and answer until the process is stopped."""
-    if options.max_batch < 1:
-        raise UsageError(f"--max-batch must be at least 1, got {options.max_batch}")
+    if not 1 <= options.max_batch <= Limits.max_waiting:
+        raise UsageError(
+            f"--max-batch must be from 1 to {Limits.max_waiting}, which may wait at most, got {options.max_batch}"
+        )
+    from ensemble.serve.access import Access, check_exposure, read_keys
     from ensemble.serve.listening import listen, taken_address
     from mire.hub import drop_unusable_proxies
-    from mire.panel_folder import PanelFolder
 
+    keys = read_keys(options.api_key_file)
+    check_exposure(options.host, keys, no_auth=options.no_auth)
+    access = Access(options.host.lower(), tuple(name.lower() for name in options.allow_host), keys)
     drop_unusable_proxies()
-    folder = PanelFolder(options.panel)
-    folder.settings()
     try:
         from ensemble.serve.app import create_app
     except ModuleNotFoundError as error:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel
+    from ensemble.serve.scratch import private_scratch, swept
+    from mire.cache import empty_cache
 
     with taken_address(options.host, options.port) as taken:
-        app = create_app(Panel.load(options.panel, folder.trained_tasks()), Limits(max_batch=options.max_batch))
-        say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")
-        listen(app, taken)
+        # Before the cache is emptied for this process: a base that was built here lies in it.
+        panel = Panel.load(options.panel)
+        with private_scratch() as scratch, nullcontext() if options.keep_cache else empty_cache(), swept(scratch):
+            app = create_app(panel, Limits(max_batch=options.max_batch), access=access)
+            say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")
+            listen(app, taken, limit_concurrency=_MAX_CONNECTIONS, timeout_keep_alive=_IDLE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The answer to a request: label, route, votes, cost, and the text that was read."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
-from ensemble.panel import TaskPanel
+from ensemble.classify import Classification
 from experts.screen_text.reader import Reading
 from mire.budget import MAX_CALLS, MAX_OUTPUT_TOKENS
-from mire.labels import Task
-from mire.votes import Prediction
-from router.route import Route
+from mire.labels import Task, Taxonomy
 
 N_TOP = 5
 
@@ -70,32 +70,27 @@ class Answer(BaseModel):
     text: list[Line]
 
 
-def answer(prediction: Prediction, route: Route, panel: TaskPanel, reading: Reading | None) -> Answer:
-    """Everything that a person or a program may want to know of a prediction."""
-    top = _top(prediction.probabilities, panel)
-    votes = {vote.voter: vote for vote in prediction.votes}
+def answer(found: Classification, taxonomy: Taxonomy, reading: Reading | None) -> Answer:
+    """Everything that a person or a program may want to know of a classification."""
+    gloss = {entry.name: entry.gloss for entry in taxonomy.entries}
+    top = _top(found.distribution, gloss)
+    route = found.route
     return Answer(
-        label=top[0].label,
-        gloss=top[0].gloss,
+        label=found.label,
+        gloss=gloss[found.label],
         probability=top[0].probability,
         route=RouteOut(task=route.task, confidence=route.confidence, reason=route.reason),
         top=top,
         voters=[
-            VoterOut(
-                voter=name,
-                weight=ballot.weight,
-                top=_top(votes[name].probabilities, panel) if name in votes else [],
-            )
-            for name, ballot in panel.weights.voters.items()
+            VoterOut(voter=voter.name, weight=voter.weight, top=_top(voter.distribution, gloss))
+            for voter in found.voters
         ],
-        booked=Booked(calls=prediction.n_calls, output_tokens=prediction.n_output_tokens),
-        problems=list(prediction.problems),
+        booked=Booked(calls=found.booked.calls, output_tokens=found.booked.output_tokens),
+        problems=list(found.problems),
         text=[Line(**vars(box)) for box in reading.boxes] if reading else [],
     )
 
 
-def _top(probabilities: tuple[float, ...], panel: TaskPanel) -> list[Chance]:
-    return [
-        Chance(label=label.name, gloss=label.gloss, probability=round(probability, 4))
-        for label, probability in panel.taxonomy.top(probabilities, N_TOP)
-    ]
+def _top(distribution: Mapping[str, float], gloss: Mapping[str, str]) -> list[Chance]:
+    best = sorted(distribution, key=lambda label: -distribution[label])[:N_TOP]
+    return [Chance(label=label, gloss=gloss[label], probability=round(distribution[label], 4)) for label in best]

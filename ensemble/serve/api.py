@@ -13,8 +13,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from ensemble.serve.answers import Answer
-from ensemble.serve.limits import Limits, RefusedError
-from ensemble.serve.questions import Question, QuestionIn, ask
+from ensemble.serve.limits import Limits, RefusedError, check_json
+from ensemble.serve.questions import Posted, QuestionIn, ask
 from ensemble.serve.service import Service
 from mire import __version__
 
@@ -115,7 +115,7 @@ def _routes(service: Service) -> APIRouter:
     return routes
 
 
-async def read_question(request: Request, limits: Limits) -> Question:
+async def read_question(request: Request, limits: Limits) -> Posted:
     """The question in a request's body.
 
     Raises:
@@ -125,7 +125,9 @@ async def read_question(request: Request, limits: Limits) -> Question:
     try:
         async with asyncio.timeout(limits.timeout_seconds):
             if kind == "application/json":
-                return ask(_checked(_json(await request.body())), (), limits)
+                body = await request.body()
+                # Not in the event loop: base64 of many pictures takes a while.
+                return await run_in_threadpool(lambda: ask(_checked(_json(body, limits), limits), (), limits))
             if kind == "multipart/form-data":
                 return await _from_form(request, limits)
     except TimeoutError as error:
@@ -133,7 +135,7 @@ async def read_question(request: Request, limits: Limits) -> Question:
     raise RefusedError(415, f"send application/json or multipart/form-data, got {kind!r}")
 
 
-async def _from_form(request: Request, limits: Limits) -> Question:
+async def _from_form(request: Request, limits: Limits) -> Posted:
     parts = request.form(
         max_files=limits.max_pictures, max_fields=limits.max_pictures, max_part_size=4 * limits.max_characters
     )
@@ -147,21 +149,26 @@ async def _from_form(request: Request, limits: Limits) -> Question:
                 raise RefusedError(422, "'images' must be files; base64 belongs into a JSON body")
             body: dict[str, Any] = {"prompt": form.get("prompt")}
             if isinstance(form.get("dialogue"), str):
-                body["dialogue"] = _json(str(form.get("dialogue")).encode("utf-8", "replace"))
-            return ask(_checked(body), [await file.read() for file in files], limits)
+                body["dialogue"] = _json(str(form.get("dialogue")).encode("utf-8", "replace"), limits)
+            return ask(_checked(body, limits), [await file.read() for file in files], limits)
     except HTTPException as error:
         raise RefusedError(400, f"not a form: {error.detail}") from error
 
 
-def _json(data: bytes) -> Any:
+def _json(data: bytes, limits: Limits) -> Any:
+    check_json(data, limits)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise RefusedError(400, f"the body is not JSON: {error}") from error
 
 
-def _checked(body: Any) -> QuestionIn:
+def _checked(body: Any, limits: Limits) -> QuestionIn:
     """Pydantic's faults without the values: they may hold what no JSON answer can."""
+    if isinstance(body, dict):  # before a fault is made of each of very many
+        for key, most in (("dialogue", limits.max_turns), ("images", limits.max_pictures)):
+            if isinstance(body.get(key), list) and len(body[key]) > most:
+                raise RefusedError(422, f"{key!r} may have {most} entries, got {len(body[key])}")
     try:
         return QuestionIn.model_validate(body)
     except ValidationError as error:

@@ -6,14 +6,22 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from ensemble.panel import Panel
+from ensemble.serve.access import Access
 from ensemble.serve.api import add_api
 from ensemble.serve.body_limit import BodyLimit
+from ensemble.serve.gate import Gate
 from ensemble.serve.limits import Limits
 from ensemble.serve.service import Service
 from mire import __version__
 
 
-def create_app(panel: Panel, limits: Limits = Limits(), *, page: bool = True) -> FastAPI:  # noqa: B008
+def create_app(
+    panel: Panel,
+    limits: Limits = Limits(),  # noqa: B008
+    *,
+    access: Access = Access(),  # noqa: B008
+    page: bool = True,
+) -> FastAPI:
     """The whole application over a loaded panel; without ``page`` the HTTP interface only."""
     service = Service(panel, limits)
 
@@ -25,8 +33,11 @@ def create_app(panel: Panel, limits: Limits = Limits(), *, page: bool = True) ->
     app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan)
     add_api(app, service)
     if page:
+        from ensemble.serve.page.calls import PageCalls
         from ensemble.serve.page.page import mount_page
 
         app = mount_page(app, service)
+        app.add_middleware(PageCalls, limits=limits)
     app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(Gate, access=access)
     return app

@@ -1,30 +1,22 @@
-"""What a request asks, turned into a sample whose pictures lie in a folder of the server's choosing."""
+"""What a request asks, as a question whose pictures lie in a folder of the server's choosing."""
 
 import base64
 import binascii
-import json
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ensemble.classify import Question
 from ensemble.serve.limits import Limits, RefusedError
 from mire.errors import DataError
-from mire.images import load_image
-from mire.labels import builtin_taxonomy
-from mire.prompts import (
-    DIALOGUE_END,
-    IMAGE_TAG,
-    OFFICIAL_DIALOGUE_HEAD,
-    OFFICIAL_IMAGE_HEAD,
-    SPEAKER_NAMES,
-    Prompt,
-    Turn,
-    parse_prompt,
-)
-from mire.samples import Sample
+from mire.images import load_image, picture_size
+
+_DECODING = threading.Lock()
+"""Requests decode one picture at a time: a small file may hold very many pixels."""
 
 
 class TurnIn(BaseModel):
@@ -47,14 +39,14 @@ class QuestionIn(BaseModel):
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request, decoded: its prompt, and the bytes of its pictures."""
+class Posted:
+    """A request, decoded: the question without its pictures, and their bytes."""
 
-    prompt: Prompt
+    question: Question
     pictures: tuple[bytes, ...]
 
-    def sample(self, folder: Path, limits: Limits) -> Sample:
-        """The sample, its pictures written into ``folder`` under names that no request chooses.
+    def question_in(self, folder: Path, limits: Limits) -> Question:
+        """The question, its pictures written into ``folder`` under names that no request chooses.
 
         Raises:
             RefusedError: a picture cannot be read or has too many pixels (422).
@@ -63,61 +55,38 @@ class Question:
         for number, (path, data) in enumerate(zip(paths, self.pictures, strict=True), start=1):
             path.write_bytes(data)
             _check_picture(path, number, limits)
-        return Sample(id="request", prompt=self.prompt, images=paths)
+        return replace(self.question, images=paths)
 
 
-def ask(body: QuestionIn, pictures: Sequence[bytes], limits: Limits) -> Question:
+def ask(body: QuestionIn, pictures: Sequence[bytes], limits: Limits) -> Posted:
     """Check a request's body; ``pictures`` are those that came as files, before the ones in base64.
 
     Raises:
-        RefusedError: too much of something, nothing to classify, or tags and pictures that do not match (422).
+        RefusedError: too much of something, text that is no Unicode, pictures that are no base64 (422).
     """
+    turns = [(turn.speaker, turn.text) for turn in body.dialogue or ()]
+    check_lengths([body.prompt or "", *(text for _, text in turns)], limits)
+    if len(turns) > limits.max_turns:
+        raise RefusedError(422, f"a dialogue may have {limits.max_turns} turns, got {len(turns)}")
+    if len(pictures) + len(body.images) > limits.max_pictures:
+        n_pictures = len(pictures) + len(body.images)
+        raise RefusedError(422, f"at most {limits.max_pictures} pictures per request, got {n_pictures}")
     found = (*pictures, *(_decode(text, number) for number, text in enumerate(body.images, start=1)))
-    if len(found) > limits.max_pictures:
-        raise RefusedError(422, f"at most {limits.max_pictures} pictures a request, got {len(found)}")
-    turns = [Turn(turn.speaker, turn.text) for turn in body.dialogue or ()]
-    n_characters = len(body.prompt or "") + sum(len(turn.text) for turn in turns)
-    if n_characters > limits.max_characters or len(turns) > limits.max_turns:
-        raise RefusedError(
-            422,
-            f"at most {limits.max_characters} characters and {limits.max_turns} turns, got {n_characters} and "
-            f"{len(turns)}",
-        )
-    _check_unicode([body.prompt or "", *(turn.text for turn in turns)])
-    prompt = _prompt(body.prompt, turns, len(found))
-    if prompt.n_images != len(found):
-        raise RefusedError(
-            422, f"every {IMAGE_TAG} needs its picture, got {prompt.n_images} tags and {len(found)} pictures"
-        )
-    return Question(prompt, found)
+    return Posted(Question(prompt=body.prompt, dialogue=turns), found)
 
 
-def _prompt(text: str | None, turns: Sequence[Turn], n_pictures: int) -> Prompt:
-    if text is not None and turns:
-        raise RefusedError(422, "give a prompt or a dialogue, not both")
-    if text is not None and text.strip():
-        return parse_prompt(text)
-    if any(turn.text.strip() for turn in turns):
-        return dialogue_prompt(turns)
-    if n_pictures == 1:
-        return parse_prompt(f"{OFFICIAL_IMAGE_HEAD}，{_label_list('image')}")
-    raise RefusedError(422, "nothing to classify: send one picture, a dialogue, or a prompt")
+def check_lengths(texts: Sequence[str], limits: Limits) -> None:
+    """Refuse texts of one sample before anything parses them.
 
-
-def dialogue_prompt(turns: Sequence[Turn]) -> Prompt:
-    """The official frame around turns. It is put together, not parsed: no words of a turn can open another."""
-    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
-    tail = f"{DIALOGUE_END}\n{_label_list('dialogue')}"
-    return Prompt(f"{OFFICIAL_DIALOGUE_HEAD}{said}{tail}", OFFICIAL_DIALOGUE_HEAD, tuple(turns), tail)
-
-
-def _label_list(task: Literal["image", "dialogue"]) -> str:
-    labels = json.dumps(builtin_taxonomy(task).printed, ensure_ascii=False, separators=(",", ":"))
-    return f"请直接只输出分类标签结果，不需要其他多余的话。以下是可以参考的分类标签为：{labels}\n"
-
-
-def _check_unicode(texts: Sequence[str]) -> None:
-    """JSON can hold half a surrogate pair, tokenizers cannot."""
+    Raises:
+        RefusedError: more characters or lines than the limits allow, or half a surrogate pair, which JSON can hold
+            and tokenizers cannot (422).
+    """
+    n_characters, n_lines = sum(map(len, texts)), sum(text.count("\n") for text in texts)
+    if n_characters > limits.max_characters:
+        raise RefusedError(422, f"a text may have {limits.max_characters} characters, got {n_characters}")
+    if n_lines > limits.max_lines:
+        raise RefusedError(422, f"a text may have {limits.max_lines} lines, got {n_lines}")
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
@@ -132,14 +101,12 @@ def _decode(text: str, number: int) -> bytes:
 
 
 def _check_picture(path: Path, number: int, limits: Limits) -> None:
-    from PIL import Image
-
     try:
-        with Image.open(path) as picture:
-            width, height = picture.size
+        width, height = picture_size(path)
         if width * height <= limits.max_pixels:
-            load_image(path)
+            with _DECODING:
+                load_image(path)
             return
-    except (DataError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError as error:
         raise RefusedError(422, f"picture {number} cannot be read; send a PNG, JPEG or WebP file") from error
     raise RefusedError(422, f"picture {number} has {width}x{height} pixels, at most {limits.max_pixels} are taken")

@@ -8,26 +8,26 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 
+from ensemble.classify import Classification, Question
 from ensemble.panel import Panel
 from ensemble.serve.answers import Answer, answer
 from ensemble.serve.batcher import Batcher, FullError
 from ensemble.serve.limits import Limits, RefusedError
 from ensemble.serve.metrics import Metrics
-from ensemble.serve.questions import Question
+from ensemble.serve.questions import Posted
 from experts.screen_text.reader import Reading
 from experts.screen_text.voter import ScreenTextVoter
-from mire.budget import Ledger
-from mire.errors import MireError
+from mire.errors import DataError, MireError
+from mire.images import picture_size
 from mire.samples import Sample
-from mire.votes import Prediction
 from router.route import route
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A prediction, and what was read in the sample's first picture."""
+    """A classification, and what was read in the sample's first picture."""
 
-    prediction: Prediction
+    found: Classification
     reading: Reading | None
 
 
@@ -38,43 +38,53 @@ class Service:
         self.panel, self.limits = panel, limits
         self.metrics = Metrics()
         self._batcher: Batcher[Outcome] = Batcher(
-            self._pass, max_batch=limits.max_batch, max_waiting=limits.max_waiting
+            self._pass,
+            max_batch=limits.max_batch,
+            max_waiting=limits.max_waiting,
+            weigh=_pixels,
+            max_weight=limits.max_pixels,
         )
         self.metrics.waiting.set_function(lambda: self._batcher.n_waiting)
 
-    def classify(self, question: Question) -> Answer:
-        """Answer one question.
+    def classify(self, posted: Posted) -> Answer:
+        """Answer one request.
 
         Raises:
-            RefusedError: unreadable picture or a task without experts (422), too many waiting (429), too slow (503).
+            RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
-        way = route(question.prompt)
-        task = self.panel.tasks.get(way.task)
-        if task is None:
-            raise RefusedError(422, f"this panel has no {way.task} experts")
         with tempfile.TemporaryDirectory(prefix="mire-") as folder:
-            sample = question.sample(Path(folder), self.limits)
+            sample = self._sample(posted.question_in(Path(folder), self.limits))
             (outcome,) = self._outcomes([sample])
-        return answer(outcome.prediction, way, task, outcome.reading)
+        return answer(outcome.found, self.panel.tasks[outcome.found.task].taxonomy, outcome.reading)
 
-    def predict(self, samples: Sequence[Sample]) -> Iterator[tuple[str, Prediction]]:
-        """Id and prediction of many samples, a batch at a time.
+    def classify_many(self, samples: Sequence[Sample]) -> Iterator[tuple[str, Classification]]:
+        """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
 
         Raises:
             RefusedError: as ``classify``.
         """
-        size = self.limits.max_batch
+        size = min(self.limits.max_batch, self.limits.max_waiting)
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            for sample, outcome in zip(chunk, self._outcomes(chunk), strict=True):
-                yield sample.id, outcome.prediction
+            outcomes = self._outcomes(chunk, patience_seconds=self.limits.timeout_seconds)
+            for sample, outcome in zip(chunk, outcomes, strict=True):
+                yield sample.id, outcome.found
 
     def close(self) -> None:
         self._batcher.close()
 
-    def _outcomes(self, samples: Sequence[Sample]) -> list[Outcome]:
+    def _sample(self, question: Question) -> Sample:
         try:
-            futures = self._batcher.submit(samples)
+            sample = self.panel.sample(question)
+        except MireError as error:
+            raise RefusedError(422, str(error)) from error
+        if (task := route(sample.prompt).task) not in self.panel.tasks:
+            raise RefusedError(422, f"this panel has no {task} experts")
+        return sample
+
+    def _outcomes(self, samples: Sequence[Sample], *, patience_seconds: float = 0.0) -> list[Outcome]:
+        try:
+            futures = self._batcher.submit(samples, patience_seconds=patience_seconds)
         except FullError as error:
             raise RefusedError(429, f"busy: {error}; try again") from error
         deadline = time.monotonic() + self.limits.timeout_seconds
@@ -89,9 +99,9 @@ class Service:
     def _pass(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One pass of the panel, made by the batcher's thread only."""
         self.metrics.batch_size.observe(len(samples))
-        predictions = self.panel.predict(samples, Ledger())
-        readings = self._readings([s for s, p in zip(samples, predictions, strict=True) if p.task == "image"])
-        return [Outcome(prediction, readings.get(prediction.sample_id)) for prediction in predictions]
+        answers = self.panel.classify_many(samples)
+        readings = self._readings([s for s, found in zip(samples, answers, strict=True) if found.task == "image"])
+        return [Outcome(found, readings.get(sample.id)) for sample, found in zip(samples, answers, strict=True)]
 
     def _readings(self, samples: Sequence[Sample]) -> dict[str, Reading]:
         """What the panel's reader has read; its cache answers, since the vote has just asked the same."""
@@ -102,6 +112,18 @@ class Service:
             return {}
         readings = reader.read(list(first.values()))
         return {name: readings[path] for name, path in first.items() if path in readings}
+
+
+def _pixels(sample: Sample) -> int:
+    """Pixels of a sample's pictures, as their heads have them; those that cannot be read have none."""
+    total = 0
+    for path in sample.images:
+        try:
+            width, height = picture_size(path)
+        except DataError:
+            continue
+        total += width * height
+    return total
 
 
 def _cancel(futures: Sequence["Future[Outcome]"]) -> None:

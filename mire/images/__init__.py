@@ -18,6 +18,11 @@ Result = TypeVar("Result")
 MAX_DECODED_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded (decompression bombs); settings may lower it."""
 
+MAX_TILE_PIXELS = 2**20
+"""Of one tile of a TIFF that is larger than its picture."""
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+"""TIFF's tags."""
+
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """What phones and shops send. Pillow knows more, some of which starts other programs."""
 
@@ -174,7 +179,18 @@ def _opened(path: Path, max_decoded_pixels: int, source: IO[bytes] | None = None
             raise DataError(
                 f"picture {quoted(path.name)}: {width}x{height} pixels exceed the limit of {max_decoded_pixels}"
             )
+        if (tile := _tile_pixels(picture)) > max(width * height, MAX_TILE_PIXELS):
+            raise DataError(
+                f"picture {quoted(path.name)}: tiles of {tile} pixels exceed the picture and the limit of "
+                f"{MAX_TILE_PIXELS}; save it without tiles"
+            )
         yield picture
+
+
+def _tile_pixels(picture: "Image") -> int:
+    """Pixels of one tile of a TIFF, which are decoded as a whole however small the picture is; 0 without tiles."""
+    tags = getattr(picture, "tag_v2", {})
+    return int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0))
 
 
 def _regular(path: Path) -> Path:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from mire import images
 from mire.errors import DataError
@@ -67,3 +67,16 @@ def test_a_truncated_picture_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:900])
     with pytest.raises(DataError, match="picture 'b.jpg' cannot be read: "):
         load_image(tmp_path / "b.jpg")
+
+
+def test_a_tiff_with_tiles_much_larger_than_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiles.tif"
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[65_000], tags[65_001] = 9_000, 9_000
+    Image.new("RGB", (100, 100)).save(path, tiffinfo=tags)
+    data = path.read_bytes()
+    for private, tile in ((65_000, 322), (65_001, 323)):  # Pillow writes no tile's size itself
+        data = data.replace(private.to_bytes(2, "little"), tile.to_bytes(2, "little"), 1)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="tiles of 81000000 pixels exceed the picture and the limit of 1048576"):
+        load_image(path)

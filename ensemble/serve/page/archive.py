@@ -1,6 +1,8 @@
 """Unpacks a zip of pictures, which a stranger may have sent."""
 
 import logging
+import lzma
+import shutil
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -36,8 +38,11 @@ def unpack_pictures(archive: Path, folder: Path, *, max_bytes: int) -> int:
                 target = resolve_image(folder, name.removeprefix(top))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # Stops at the size that the zip announces: zipfile checks it against what comes out.
-                target.write_bytes(opened.read(member))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error) as error:
+                with opened.open(member) as packed, target.open("xb") as file:
+                    shutil.copyfileobj(packed, file)
+    except FileExistsError as error:
+        raise RefusedError(422, "the pictures' zip holds one name twice") from error
+    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise RefusedError(422, f"the pictures' zip cannot be unpacked: {error}") from error
     except DataError as error:
         raise RefusedError(422, str(error)) from error

@@ -12,10 +12,10 @@ from ensemble.serve.limits import RefusedError
 from ensemble.serve.page.archive import unpack_pictures
 from ensemble.serve.page.render import render_answer, render_progress, render_refusal
 from ensemble.serve.page.words import words_for
-from ensemble.serve.questions import QuestionIn, TurnIn, ask
+from ensemble.serve.questions import QuestionIn, TurnIn, ask, check_lengths
 from ensemble.serve.service import Service
 from mire.errors import MireError
-from mire.prompts import IMAGE_TAG, parse_prompt
+from mire.prompts import IMAGE_TAG, Turn, parse_prompt
 from mire.samples import read_samples
 
 
@@ -29,6 +29,10 @@ class Handlers:
         return self._answer(QuestionIn(), [path] if path else [], request)
 
     def dialogue(self, text: str, paths: list[str] | None, request: gr.Request) -> str:
+        try:
+            check_lengths([text], self._service.limits)
+        except RefusedError as error:
+            return render_refusal(error.reason, words_for(request.headers.get("accept-language")))
         turns = parse_prompt(text).turns
         said = [TurnIn(speaker=turn.speaker, text=turn.text) for turn in turns] or [TurnIn(speaker="user", text=text)]
         return self._answer(QuestionIn(dialogue=said), paths or [], request)
@@ -60,9 +64,9 @@ class Handlers:
             yield render_progress(0, len(samples), 0, words), gr.update(visible=False)
             labels: dict[str, str] = {}
             n_degraded = 0
-            for name, prediction in self._service.predict(samples):
-                labels[name] = prediction.label
-                n_degraded += bool(prediction.problems)
+            for name, found in self._service.classify_many(samples):
+                labels[name] = found.label
+                n_degraded += bool(found.problems)
                 if len(labels) % self._service.limits.max_batch == 0:
                     yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(visible=False)
         out = Path(tempfile.mkdtemp(prefix="mire-csv-")) / "submit.csv"
@@ -72,11 +76,12 @@ class Handlers:
     def _answer(self, body: QuestionIn, paths: Sequence[str], request: gr.Request) -> str:
         words = words_for(request.headers.get("accept-language"))
         try:
-            question = ask(body, self._pictures(paths), self._service.limits)
-            answer = self._service.classify(question)
+            posted = ask(body, self._pictures(paths), self._service.limits)
+            answer = self._service.classify(posted)
         except RefusedError as error:
             return render_refusal(error.reason, words)
-        return render_answer(answer, words, question.prompt.turns, [Path(path) for path in paths])
+        turns = [Turn(speaker, text) for speaker, text in posted.question.dialogue]
+        return render_answer(answer, words, turns, [Path(path) for path in paths])
 
     def _pictures(self, paths: Sequence[str]) -> list[bytes]:
         limit = self._service.limits.max_request_bytes

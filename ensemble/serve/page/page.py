@@ -34,9 +34,12 @@ def _as_sent(payload: Any) -> str | None:
 def mount_page(app: FastAPI, service: Service) -> FastAPI:
     """The application with the page at its root."""
     spoken = gr.I18n(**{"en": WORDS["en"], "zh": WORDS["zh"], "zh-CN": WORDS["zh"]})
+    blocks = _blocks(Handlers(service), spoken)
+    # No calls besides the queue's, and few of those wait.
+    blocks.queue(api_open=False, max_size=service.limits.max_waiting)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        _blocks(Handlers(service), spoken),
+        blocks,
         path="/",
         i18n=spoken,
         theme=theme(),
@@ -45,7 +48,11 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
         ssr_mode=False,
         show_error=False,
         footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
     )
+    # Gradio checks the paths of files only after launch(), which a mounted page never calls, and offers no other way.
+    blocks.has_launched = True
     return mounted
 
 

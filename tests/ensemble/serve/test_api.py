@@ -7,6 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,14 +18,20 @@ pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi import Request
 from fastapi.testclient import TestClient
 
+from ensemble.panel import TaskPanel
 from ensemble.serve.api import read_question
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits, RefusedError
+from ensemble.weights import VoterWeight, Weights
+from mire.labels import Label, Taxonomy
 from mire.samples import Sample
 from mire.votes import Vote
 
 CART = "购物车页面"
-LIMITS = Limits(max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5)
+URL = "http://127.0.0.1"
+LIMITS = Limits(
+    max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5, max_lines=40
+)
 
 
 def png(width: int = 60, height: int = 40) -> bytes:
@@ -41,7 +48,7 @@ def encoded(data: bytes) -> str:
 def client() -> Iterator[TestClient]:
     # The batcher names samples by their place in the pass.
     panel = image_panel(FakeVoter("a", {"0": CART}), FakeVoter("b", {}))
-    with TestClient(create_app(panel, LIMITS, page=False)) as opened:
+    with TestClient(create_app(panel, LIMITS, page=False), base_url=URL) as opened:
         yield opened
 
 
@@ -79,10 +86,12 @@ def test_a_data_uri_is_taken(client: TestClient) -> None:
         ({"images": [encoded(b"no picture")]}, "picture 1 cannot be read; send a PNG"),
         ({"images": [encoded(png()[:60])]}, "picture 1 cannot be read"),
         ({"images": [encoded(png(200, 200))]}, "picture 1 has 200x200 pixels, at most 10000 are taken"),
-        ({"images": [encoded(png())] * 4}, "at most 3 pictures a request, got 4"),
+        ({"images": [encoded(png())] * 4}, "'images' may have 3 entries, got 4"),
         ({"images": [encoded(png())] * 2}, "nothing to classify"),
         ({"prompt": "什么页面 <image>"}, "every <image> needs its picture, got 1 tags and 0 pictures"),
-        ({"prompt": "x" * 501}, "at most 500 characters and 5 turns, got 501 and 0"),
+        ({"prompt": "x" * 501}, "a text may have 500 characters, got 501"),
+        ({"prompt": "\n" * 41}, "a text may have 40 lines, got 41"),
+        ({"dialogue": [{"speaker": "user", "text": "a"}] * 6}, "'dialogue' may have 5 entries, got 6"),
         ({"prompt": "a", "dialogue": [{"speaker": "user", "text": "b"}]}, "a prompt or a dialogue, not both"),
         ({"dialogue": [{"speaker": "user", "text": "会生锈吗"}]}, "this panel has no dialogue experts"),
         ({"dialogue": [{"speaker": "dog", "text": "b"}]}, "dialogue.0.speaker: Input should be 'user' or 'agent'"),
@@ -97,7 +106,9 @@ def test_refusals_say_why(client: TestClient, body: Any, reason: str) -> None:
 def test_broken_bodies(client: TestClient) -> None:
     headers = {"content-type": "application/json"}
     assert "not JSON" in refusal(client.post("/v1/classify", content=b"{", headers=headers), 400)
-    assert "not JSON" in refusal(client.post("/v1/classify", content=b"[" * 100_000, headers=headers), 400)
+    assert "not JSON" in refusal(client.post("/v1/classify", content=b"[" * 1000, headers=headers), 400)
+    deep = client.post("/v1/classify", content=b"[" * 100_000, headers=headers)
+    assert "may hold 1652 values and marks, got 100000" in refusal(deep, 422)
     assert "text must be Unicode" in refusal(
         client.post("/v1/classify", content=b'{"prompt": "\\ud800"}', headers=headers), 422
     )
@@ -150,7 +161,7 @@ def test_a_panel_that_takes_too_long_is_given_up() -> None:
             return super().vote(samples)
 
     panel = image_panel(SlowVoter("a", {"0": CART}))
-    with TestClient(create_app(panel, Limits(timeout_seconds=0.2), page=False)) as opened:
+    with TestClient(create_app(panel, Limits(timeout_seconds=0.2), page=False), base_url=URL) as opened:
         answered = opened.post("/v1/classify", json={"images": [encoded(png())]})
         given_up.set()
     assert refusal(answered, 503) == "no answer within 0.2 s"
@@ -165,3 +176,28 @@ def test_a_request_that_does_not_arrive_is_given_up() -> None:
     request = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, never)
     with pytest.raises(RefusedError, match="did not arrive within 0.01 s"):
         asyncio.run(read_question(request, Limits(timeout_seconds=0.01)))
+
+
+def test_a_format_that_starts_other_programs_is_refused(client: TestClient) -> None:
+    """Pillow hands EPS to Ghostscript; the list of allowed formats in mire.images does not have it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "EPS")
+    body = {"images": [encoded(buffer.getvalue())]}
+    assert "picture 1 cannot be read; send a PNG" in refusal(client.post("/v1/classify", json=body), 422)
+
+
+def test_the_panel_is_asked_with_its_own_labels() -> None:
+    seen: list[str] = []
+
+    class Listening(FakeVoter):
+        def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+            seen.extend(sample.prompt.text for sample in samples)
+            return super().vote(samples)
+
+    taxonomy = Taxonomy("image", (Label(name="甲", gloss="one"), Label(name="乙", gloss="two")))
+    voter = Listening("a", {"0": "乙"}, taxonomy=taxonomy)
+    task = TaskPanel(taxonomy, (voter,), Weights(voters={"a": VoterWeight()}))
+    with TestClient(create_app(replace(image_panel(voter), tasks={"image": task}), page=False), base_url=URL) as opened:
+        answer = opened.post("/v1/classify", json={"images": [encoded(png())]}).json()
+    assert (answer["label"], answer["gloss"]) == ("乙", "two")
+    assert [prompt.endswith('["甲","乙"]\n') for prompt in seen] == [True]

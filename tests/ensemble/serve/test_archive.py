@@ -50,3 +50,25 @@ def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     path.write_bytes(io.BytesIO(b"no zip").getvalue())
     with pytest.raises(RefusedError, match="cannot be unpacked"):
         unpack_pictures(path, out(tmp_path), max_bytes=9)
+
+
+def test_a_broken_stream_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broken.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(5000))
+    data = bytearray(path.read_bytes())
+    start = 30 + len("a.png")
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    with pytest.raises(RefusedError, match="cannot be unpacked: Error -3 while decompressing data"):
+        unpack_pictures(path, out(tmp_path), max_bytes=9999)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_one_name_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.png", b"1")
+        archive.writestr("a.png", b"2")
+    with pytest.raises(RefusedError, match="holds one name twice"):
+        unpack_pictures(path, out(tmp_path), max_bytes=9)

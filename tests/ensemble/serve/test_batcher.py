@@ -93,3 +93,43 @@ def test_closed_means_closed() -> None:
     batcher.close()
     with pytest.raises(FullError, match="0 samples wait already"):
         batcher.submit([sample("late")])
+
+
+def test_who_has_patience_waits_for_room() -> None:
+    run, batcher = held()
+    batcher.submit([sample("a")] * 6)
+    found: list[str] = []
+
+    def wait() -> None:
+        found.extend(future.result(10) for future in batcher.submit([sample("b")] * 4, patience_seconds=30))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    run.free.set()
+    waiting.join(30)
+    batcher.close()
+    assert found == ["b"] * 4
+
+
+def test_patience_ends() -> None:
+    run, batcher = held()
+    batcher.submit([sample("a")] * 6)
+    with pytest.raises(FullError, match="6 samples wait already"):
+        batcher.submit([sample("b")], patience_seconds=0.01)
+    run.free.set()
+    batcher.close()
+
+
+def test_a_pass_takes_no_more_pixels_than_it_may_and_one_sample_at_least() -> None:
+    run = Recorder()
+    run.free.clear()
+    batcher: Batcher[str] = Batcher(
+        run, max_batch=4, max_waiting=9, weigh=lambda one: int(one.prompt.text), max_weight=10
+    )
+    batcher.submit([sample("0")])
+    assert run.started.wait(10)
+    futures = batcher.submit([sample(text) for text in ("6", "4", "1", "99", "3", "3", "3", "1")])
+    run.free.set()
+    assert [future.result(10) for future in futures] == ["6", "4", "1", "99", "3", "3", "3", "1"]
+    batcher.close()
+    assert run.sizes == [1, 2, 1, 1, 4]

@@ -24,7 +24,7 @@ pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IMAGES = ROOT / "samples" / "images"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium on this machine")]
@@ -63,7 +63,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "ensemble.serve", "--panel", str(folder / "panel"), "--port", str(port)], cwd=ROOT
+        [sys.executable, "-m", "ensemble.serve", "--panel", str(folder / "panel"), "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "MIRE_CACHE": str(folder / "cache")},
     )
     try:
         wait_for(f"http://127.0.0.1:{port}/healthz", server)
@@ -222,6 +224,13 @@ def test_the_batch_tab_gives_the_command_lines_csv(page: Any, served: Served, tm
             "--out", str(out))  # fmt: skip
     assert Path(download.value.path()).read_bytes() == out.read_bytes()
     assert len(list(csv.DictReader(out.open(encoding="utf-8-sig")))) == 6
+
+
+def test_no_text_of_a_picture_stays_in_the_cache(page: Any, served: Served) -> None:
+    record = next(r for r in json.loads(served.data.read_text()) if r["instruction"].startswith("Picture 1"))
+    page.set_input_files("#picture input[type=file]", IMAGES / record["image"][0])
+    page.wait_for_selector("#picture-answer .mire-label")
+    assert list((served.panel.parent / "cache").rglob("*")) == []
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../etc/passwd", "settings.json"])

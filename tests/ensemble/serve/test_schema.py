@@ -9,13 +9,15 @@ import schemathesis
 from fakes import FakeVoter, image_panel
 from hypothesis import HealthCheck, settings
 
+from ensemble.serve.access import Access
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits
 
 pytestmark = pytest.mark.slow
 
 PANEL = image_panel(FakeVoter("a", {"0": "购物车页面"}))
-schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(PANEL, Limits(max_pictures=3), page=False))
+APP = create_app(PANEL, Limits(max_pictures=3), access=Access(named=("testserver",)), page=False)
+schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 
 @schema.parametrize()

@@ -1,0 +1,138 @@
+"""Nobody reads the server's files through the page: each function that takes files, with paths that are no uploads."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeVoter, image_panel
+
+pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
+from fastapi.testclient import TestClient
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from ensemble.serve.app import create_app
+from ensemble.serve.limits import Limits
+
+URL = "http://127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+    app = create_app(image_panel(FakeVoter("a", {"0": "购物车页面"})), Limits())
+    with TestClient(app, base_url=URL) as opened:
+        yield opened
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("elsewhere") / "secret.png"
+    Image.new("RGB", (30, 20), "red").save(path)
+    return path
+
+
+def takers(client: TestClient) -> list[tuple[int, list[bool]]]:
+    """Each function's place, and which of its inputs take files."""
+    config = client.get("/config").json()
+    kinds = {part["id"]: part["type"] for part in config["components"]}
+    files = ("image", "file", "multimodaltextbox", "dataset")
+    found = [(fn["id"], [kinds[part] in files for part in fn["inputs"]]) for fn in config["dependencies"]]
+    return [(place, takes) for place, takes in found if any(takes)]
+
+
+def file(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def body(place: int, takes: list[bool], path: str) -> dict[str, Any]:
+    return {"fn_index": place, "data": [file(path) if taken else "" for taken in takes], "session_hash": "abc"}
+
+
+def outcome(client: TestClient, sent: dict[str, Any]) -> str:
+    """Everything that the queue says about a call."""
+    joined = client.post("/gradio_api/queue/join", json=sent)
+    if joined.status_code != 200:
+        return str(joined.text)
+    said = ""
+    with client.stream("GET", f"/gradio_api/queue/data?session_hash={sent['session_hash']}") as events:
+        for line in events.iter_lines():
+            said += line
+            if "process_completed" in line:
+                return said
+    return said
+
+
+def test_files_outside_the_uploads_are_refused_by_every_function(client: TestClient, secret: Path) -> None:
+    found = takers(client)
+    assert len(found) >= 4
+    for place, takes in found:
+        for path in (str(secret), f"{get_upload_folder()}/../{secret.name}", "http://127.0.0.1:1/a.png", "file:///etc"):
+            for door in ("queue/join", "run/predict"):
+                answer = client.post(f"/gradio_api/{door}", json=body(place, takes, path))
+                assert (answer.status_code, answer.json()) == (422, {"detail": "a call may name uploaded files only"})
+
+
+def test_gradio_itself_refuses_them_too(client: TestClient, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ensemble.serve.page.calls.check_upload", lambda path: None)
+    for place, takes in takers(client):
+        said = outcome(client, body(place, takes, str(secret)))
+        assert '"success":false' in said, said
+
+
+def test_a_link_in_the_uploads_is_followed_to_its_end(client: TestClient, secret: Path) -> None:
+    link = Path(get_upload_folder()) / "link.png"
+    link.symlink_to(secret)
+    place, takes = takers(client)[0]
+    assert client.post("/gradio_api/queue/join", json=body(place, takes, str(link))).status_code == 422
+    assert client.get(f"/gradio_api/file={link}").status_code == 422
+
+
+def test_a_pipe_does_not_stop_the_server(client: TestClient) -> None:
+    pipe = Path(get_upload_folder()) / "pipe"
+    os.mkfifo(pipe)
+    place, takes = takers(client)[0]
+    assert client.post("/gradio_api/queue/join", json=body(place, takes, str(pipe))).status_code == 422
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/predict",
+        "call/predict",
+        "proxy=http://127.0.0.1:1/",
+        "process_recording",
+        "run-history/buckets",
+        "stream/a/b/c/playlist.m3u8",
+        "dev/reload",
+        "openapi.json",
+    ],
+)
+def test_what_the_page_does_not_use_is_not_there(client: TestClient, path: str) -> None:
+    for method in ("GET", "POST"):
+        assert client.request(method, f"/gradio_api/{path}").status_code == 404
+
+
+def test_large_and_strange_calls_are_refused_before_they_are_parsed(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    for content, status in ((b" " * (600 * 2**10), 413), (b"[" * 100_000, 422), (b"{", 400), (b"[{}," * 30_000, 422)):
+        assert client.post("/gradio_api/queue/join", content=content, headers=headers).status_code == status
+
+
+def test_an_upload_is_answered(client: TestClient, secret: Path) -> None:
+    (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", secret.read_bytes())}).json()
+    place, takes = next((place, takes) for place, takes in takers(client) if takes == [True])
+    said = outcome(client, body(place, takes, path))
+    assert '"success":true' in said
+    assert "mire-label" in said
+
+
+def test_a_function_that_answers_takes_no_direct_call(client: TestClient, secret: Path) -> None:
+    (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", secret.read_bytes())}).json()
+    place, takes = next((place, takes) for place, takes in takers(client) if takes == [True])
+    assert client.post("/gradio_api/run/predict", json=body(place, takes, path)).status_code == 404
