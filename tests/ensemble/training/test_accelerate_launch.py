@@ -1,13 +1,11 @@
-"""Which devices train what, and the settings files that accelerate and DeepSpeed are given."""
+"""Which devices train what, and the settings files that accelerate is given."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import ensemble.training.accelerate_launch
 import experts
 from ensemble import train
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
@@ -36,19 +34,10 @@ def test_all_gpus_or_the_first_of_them() -> None:
         Launch.choose("ddp", 4)
 
 
-@pytest.mark.usefixtures("gpus")
-def test_zero2_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ensemble.training.accelerate_launch, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="needs the package deepspeed: pip install deepspeed, or take ddp or fsdp"):
-        Launch.choose("zero2", None)
-
-
 def test_without_gpus_one_process_or_as_many_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     assert Launch.choose("ddp", None) == Launch("ddp", (), 1)
     assert Launch.choose("fsdp", 2) == Launch("fsdp", (), 2)
-    with pytest.raises(SettingsError, match="--launch zero2 needs GPUs, and there is none here; take ddp or fsdp"):
-        Launch.choose("zero2", None)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +47,7 @@ def test_without_gpus_one_process_or_as_many_as_are_asked_for(monkeypatch: pytes
         ("ddp", 4, 5, [1, 1, 1, 1]),
         ("ddp", 8, 2, [4, 4]),
         ("ddp", 8, 1, [8]),
-        ("zero2", 6, 2, [2, 2]),  # 3 do not divide a batch of 16
+        ("ddp", 6, 2, [2, 2]),  # 3 do not divide a batch of 16
         ("fsdp", 8, 5, [8]),
     ],
 )
@@ -98,8 +87,6 @@ def test_commands_by_hand() -> None:
     assert str(FOLDER / "one.yaml") in one and "--sharded" not in one
     assert str(FOLDER / "ddp.yaml") in two and two[-3:] == ["--fold", "0", "--sharded"]
     assert two[two.index("--num_processes") + 1] == "2"
-    zero = Launch("zero2", ("0",), 1).command([])
-    assert str(FOLDER / "zero2.yaml") in zero and str(FOLDER / "zero2.json") in zero
 
 
 def test_side_by_side_both_run_and_both_codes_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -113,47 +100,16 @@ def test_side_by_side_both_run_and_both_codes_come_back(monkeypatch: pytest.Monk
     assert run_side_by_side([Launch("ddp", (), 1)] * 2, [[a, b, "0"], [b, a, "3"]]) == [0, 3]
 
 
-@pytest.mark.parametrize(("kind", "n_processes"), [("ddp", 1), ("ddp", 2), ("fsdp", 2), ("zero2", 2)])
+@pytest.mark.parametrize(("kind", "n_processes"), [("ddp", 1), ("ddp", 2), ("fsdp", 2)])
 def test_accelerate_understands_every_command(kind: Kind, n_processes: int) -> None:
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
     words = Launch(kind, (), n_processes).command(["--fold", "0"])
     options = launch_command_parser().parse_args(words[3:])  # behind python -m accelerate.commands.launch
-    options, settings, is_from_settings = _validate_launch_command(options)
-    several = n_processes > 1 and kind != "zero2"
-    assert (options.multi_gpu, options.use_deepspeed, options.use_fsdp) == (several, kind == "zero2", False)
+    options, _, _ = _validate_launch_command(options)
+    assert (options.multi_gpu, options.use_deepspeed, options.use_fsdp) == (n_processes > 1, False, False)
     assert options.mixed_precision == "no" and options.num_processes == n_processes
     assert options.training_script == "experts.qwen2vl.train" and options.training_script_args[:2] == ["--fold", "0"]
-    if kind == "zero2":
-        # Either would be refused beside DeepSpeed's own settings.
-        assert settings.deepspeed_config == {} and not is_from_settings
-
-
-@pytest.mark.slow
-def test_deepspeed_itself_accepts_the_settings(tmp_path: Path) -> None:
-    """Installed beside the environment, its CUDA operators unbuilt: where it is importable, accelerate changes."""
-    packages = ["deepspeed==0.19.8", "hjson==3.1.0", "py-cpuinfo==9.0.0", "einops==0.8.2"]
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(tmp_path / "site"), *packages]
-    subprocess.run(install, check=True, capture_output=True)
-    settings = json.loads((FOLDER / "zero2.json").read_text())
-    # What the trainer puts for "auto" on two devices.
-    filled = settings | {"bf16": {"enabled": True}, "gradient_clipping": 1.0, "train_batch_size": 16}
-    filled |= {"train_micro_batch_size_per_gpu": 4, "gradient_accumulation_steps": 4}
-    assert {key for key in settings if "auto" in str(settings[key])} == filled.keys() - {
-        "zero_optimization", "zero_allow_untested_optimizer"
-    }  # fmt: skip
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
-        "from deepspeed.runtime.config import DeepSpeedConfig\n"
-        f"config = DeepSpeedConfig({filled!r})\n"
-        "print(config.zero_config.stage, config.zero_config.overlap_comm, config.train_batch_size)\n"
-        "try:\n"
-        f"    DeepSpeedConfig({ {**filled, 'zero_optimization': {'stage': 2, 'overlap': True}}!r})\n"
-        "except ValueError as error:\n"
-        "    print('refused', 'overlap' in str(error))\n"
-    )
-    seen = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert seen.stdout.splitlines()[-2:] == ["2 True 16", "refused True"]
 
 
 @pytest.mark.slow
