@@ -97,7 +97,7 @@ def test_seconds_by_hand() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [2, 4])
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
-def test_torch_keeps_the_bytes_that_the_forecast_computes(
+def test_torch_keeps_what_the_forecast_computes(
     monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, dropout: float
 ) -> None:
     """A third layer more, at nano's widths: within two percent of the formula."""
