@@ -1,4 +1,4 @@
-"""Whether processes have ended that this one need not have started, for tests."""
+"""Wait for processes to end, whether or not this process started them."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ PATIENCE_SECONDS = 60
 
 
 def all_end(processes: Sequence[psutil.Process]) -> bool:
-    """Whether they do, given time; one that ended and that nobody has collected yet has ended."""
+    """Whether all of them end within ``PATIENCE_SECONDS``; a zombie counts as ended."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while any(map(_runs, processes)):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Held-out votes of voters that are sure of what they are told."""
+"""Held-out votes of voters with given answers, each with a probability of about 0.9."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A voter that says what it is told, and panels of such voters."""
+"""A voter with given answers, and panels of such voters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

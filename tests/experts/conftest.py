@@ -1,4 +1,4 @@
-"""An untaught nano: the same files as the real one, built in seconds."""
+"""A nano base that was not pre-trained: the same files as a pre-trained one, built in seconds."""
 
 import pytest
 

@@ -15,7 +15,7 @@ from typing import Any
 from records import dialogue_instruction, image_instruction
 
 PRIORITY = {"RAY_worker_niceness": "0"}
-"""Ray's workers stand back behind every other program: beside a busy one they would not even load in minutes."""
+"""Ray starts its workers at a low priority: beside a busy program they would take minutes to load."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_killed_thirty_times_the_csv_is_that_of_an_undisturbed_run(
         (signal.SIGINT, 130, "error: stopped by the user; run the same command again: what is finished is kept"),
     ],
 )
-def test_a_polite_stop_is_one_line_and_the_next_run_goes_on(
+def test_a_signal_stops_the_run_with_one_line_and_the_next_run_resumes(
     bench: Bench, many: Path, undisturbed: tuple[bytes, float], tmp_path: Path, number: int, code: int, line: str
 ) -> None:
     out = tmp_path / "s.csv"

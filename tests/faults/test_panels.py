@@ -1,4 +1,4 @@
-"""Panels that are damaged, or that somebody put code into: refused before anything is loaded."""
+"""Panels that are damaged or contain code: refused before anything is loaded."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def test_a_damaged_panel_is_one_line(panel: Path, place: str, damage: str) -> No
 
 
 @pytest.mark.slow
-def test_the_command_says_it_in_one_line(bench: Bench, panel: Path, tmp_path: Path) -> None:
+def test_the_command_prints_one_error_line(bench: Bench, panel: Path, tmp_path: Path) -> None:
     (panel / "image" / "extra.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
     done = bench.predict(tmp_path / "s.csv", panel=panel)
     assert done.returncode == 1

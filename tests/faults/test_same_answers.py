@@ -1,4 +1,4 @@
-"""Neither the file's order nor the company in a chunk changes an answer; near ties are counted."""
+"""Neither the file's order nor the other samples of a chunk change an answer; near ties are counted."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def answers(bench: Bench, data: Path, out: Path) -> tuple[dict[str, str], dict[s
 
 
 @pytest.mark.parametrize("chunk", [1, 5])
-def test_neither_order_nor_company_changes_an_answer(
+def test_neither_the_order_nor_the_other_samples_of_a_chunk_change_an_answer(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "cache"))

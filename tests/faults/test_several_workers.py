@@ -89,7 +89,7 @@ def test_two_processes_give_the_local_engines_bytes_though_one_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_no_process_outlives_the_command_and_another_engine_goes_on(
+def test_no_process_outlives_the_command_and_another_engine_resumes(
     bench: Bench, many: Path, whole: bytes, tmp_path: Path, number: int, code: int
 ) -> None:
     out = tmp_path / "s.csv"

@@ -21,7 +21,7 @@ def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(params=["refuses", "is silent"])
 def dead_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An address where nothing listens, or where somebody does and never says a word."""
+    """An address where nothing listens, or where a server accepts connections and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if request.param == "is silent":
@@ -31,7 +31,7 @@ def dead_hub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         yield endpoint
 
 
-def test_a_dead_hub_is_known_in_seconds_and_not_asked_again(dead_hub: str) -> None:
+def test_a_hub_that_does_not_answer_is_found_and_not_asked_again(dead_hub: str) -> None:
     assert f"{dead_hub} does not answer" in str(hub.offline_reason())
     assert constants.HF_HUB_OFFLINE
 
@@ -47,6 +47,6 @@ def test_base_and_clip_name_the_way_out_when_the_hub_is_dead(dead_hub: str) -> N
         create_model(Clip(model="ViT-B-32", weights="laion2b_s34b_b79k"))
 
 
-def test_what_the_environment_says_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_declare_the_hub_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert hub.offline_reason() == "HF_HUB_OFFLINE is set"

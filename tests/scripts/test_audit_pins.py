@@ -1,4 +1,4 @@
-"""A known vulnerability fails CI; advisories that cannot be had are said, not passed over."""
+"""A known vulnerability fails CI; packages without advisories are reported."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ DEAD = "ERROR: Could not connect\nERROR: Tip: your network may be blocking this 
         (None, "error: unrecognized arguments", 1, ""),
     ],
 )
-def test_what_ends_ci_and_what_is_only_said(
+def test_what_ends_ci_and_what_is_only_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     stdout: list[object] | None,

@@ -79,9 +79,13 @@ def test_the_load_test_counts_every_request(
 
 
 @pytest.mark.slow
-def test_every_bar_is_measured(tiny_set: Path, tiny_panel: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_bar_is_measured(
+    tiny_set: Path, tiny_panel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from scripts.benchmarks import bars
 
+    monkeypatch.setattr(bars, "N_TRIES", 1)
+    monkeypatch.setattr("ensemble.command.COMMANDS", {"score": "ensemble.score"})
     data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
     assert run(bars, ["--panel", str(tiny_panel), *data, "--samples", "66"]) == 0
     assert [bar["measured"] > 0 for bar in result(capsys)["bars"]] == [True] * 4

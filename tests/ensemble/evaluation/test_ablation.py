@@ -21,7 +21,7 @@ def lost(sample_id: str) -> dict[str, object]:
     return {"id": sample_id, "instruction": text, "input": "", "output": "店铺页面", "image": []}
 
 
-def test_misrouted_samples_are_counted_and_judged_nowhere(
+def test_misrouted_samples_are_counted_and_left_out_of_the_scores(
     tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = json.loads((tiny_set / "train.json").read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ def test_a_file_of_misrouted_samples_is_refused(
     assert "the router sent every sample to the other task than its label's" in capsys.readouterr().err
 
 
-def test_one_voter_a_task_contributes_everything(tiny_panel: Path, tiny_set: Path, tmp_path: Path) -> None:
+def test_a_single_voter_contributes_the_whole_score(tiny_panel: Path, tiny_set: Path, tmp_path: Path) -> None:
     assert ablation(tiny_set / "train.json", tiny_set, tiny_panel, tmp_path) == 0
     result = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))
     for task in result["tasks"].values():

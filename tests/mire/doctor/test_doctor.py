@@ -37,7 +37,7 @@ def trouble(found: list[Check]) -> list[Check]:
     return [finding for finding in found if finding.fix]
 
 
-def test_trouble_is_marked_and_mended() -> None:
+def test_a_problem_is_marked_and_comes_with_its_fix() -> None:
     assert str(Check("all is well")) == "  all is well"
     assert str(Check("torch is old", "pip install torch")) == "! torch is old\n      fix: pip install torch"
 
@@ -117,7 +117,7 @@ def test_memory_by_hand() -> None:
     assert presence.fit(count, 10 * 2**30, "float32").fix
 
 
-def test_the_budget_is_judged() -> None:
+def test_over_the_parameter_budget_is_an_error() -> None:
     part, total = budget(ParameterCount({"base": MAX_PARAMETERS}))
     assert part.text.split() == ["base", "10,000,000,000"]
     assert "IS OVER THE LIMIT" in total.text and total.fix

@@ -97,7 +97,9 @@ def test_seconds_by_hand() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [2, 4])
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
-def test_torch_keeps_what_the_plan_says(monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, dropout: float) -> None:
+def test_torch_keeps_what_the_forecast_computes(
+    monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, dropout: float
+) -> None:
     """A third layer more, at nano's widths: within two percent of the formula."""
     of_hidden, of_mlp, of_rank = KEPT_BY_LAYER[width]
     if dropout:
@@ -190,7 +192,7 @@ def test_the_fullest_moment_is_near_what_torch_allocates(
 
 
 @pytest.mark.slow
-def test_torch_counts_the_operations_that_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_counts_the_operations_that_the_forecast_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     from scripts.benchmarks.machine import count_flops
