@@ -79,7 +79,7 @@ def collect_held_out_votes(samples: Sequence[Sample], root: Path) -> list[HeldOu
         _check(members, folder.taxonomy(task))
         seen = trained_on(folder.folds(task), members)
         if len(seen) == len(members):
-            evidence.append(_out_of_fold(task, members, folder, settings))
+            evidence.append(_out_of_fold(task, members, seen, folder, settings))
             continue
         if seen:
             logger.info(
@@ -110,18 +110,22 @@ def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFol
     )
 
 
-def _out_of_fold(task: Task, samples: Sequence[Sample], folder: PanelFolder, settings: Settings) -> HeldOutVotes:
+def _out_of_fold(
+    task: Task, samples: Sequence[Sample], training_ids: Mapping[str, str], folder: PanelFolder, settings: Settings
+) -> HeldOutVotes:
+    """The votes that were kept from training; of samples with the same content under several ids the last counts."""
     box = read_out_of_fold_votes(folder, task)
-    known = {sample.id: sample for sample in samples}
-    kept = np.array([row for row, sample_id in enumerate(box.ids) if sample_id in known])
+    known = {training_ids[sample.id]: sample for sample in samples}
+    kept = np.array([row for row, training_id in enumerate(box.ids) if training_id in known])
     box = box.rows(kept)
+    members = tuple(known[training_id] for training_id in box.ids)
     return HeldOutVotes(
         task=task,
         taxonomy=folder.taxonomy(task),
-        samples=tuple(known[sample_id] for sample_id in box.ids),
+        samples=members,
         truth=box.truth,
         votes={
-            name: [Vote(name, sample_id, tuple(row)) for sample_id, row in zip(box.ids, vote.tolist(), strict=True)]
+            name: [Vote(name, sample.id, tuple(row)) for sample, row in zip(members, vote.tolist(), strict=True)]
             for name, vote in box.votes.items()
         },
         costs=box.costs,

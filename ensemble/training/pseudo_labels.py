@@ -102,7 +102,7 @@ def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, li
 def _check_known(panel: PanelFolder, task: Task, samples: Sequence[Sample], data: Path) -> None:
     """The folds that keep guesses honest are the old panel's: both trainings must have the same samples."""
     known = read_folds(panel.folds(task)).keys()
-    odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples))
+    odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples).keys())
     if odd:
         raise DataError(
             f"{data} must hold the {task} samples that {panel.root} was trained on; {len(odd)} differ (first: "
