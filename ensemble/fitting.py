@@ -38,6 +38,11 @@ def fit_weights(box: OutOfFoldVotes, method: Method) -> Weights:
     return weights.model_copy(update={"temperature": temperature})
 
 
+def equal_weights(box: OutOfFoldVotes, method: Method) -> Weights:
+    """Every voter alike and as it is: where there is nothing to fit on."""
+    return Weights(method=method, voters={name: VoterWeight() for name in box.votes})
+
+
 def weigh(box: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
     """The weights that the settings give for the task's voters, or fitted ones."""
     given = settings.weights.get(task)

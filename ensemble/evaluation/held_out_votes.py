@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.fitting import weigh
+from ensemble.fitting import equal_weights, weigh
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
 from ensemble.panel import Panel, Votes, by_task, pool
 from ensemble.vote import Array
@@ -147,8 +147,11 @@ def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 def _cross_fit(box: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
-    """For each part of the samples, weights that were fitted on the other parts."""
-    return [(judged, weigh(box.rows(learned), settings, task)) for judged, learned in cross_fit_parts(len(box.ids))]
+    """For each part of the samples, weights that were fitted on the other parts; equal ones where there are none."""
+    return [
+        (judged, weigh(box.rows(learned), settings, task) if len(learned) else equal_weights(box, settings.vote))
+        for judged, learned in cross_fit_parts(len(box.ids))
+    ]
 
 
 def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:
