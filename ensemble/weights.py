@@ -25,7 +25,7 @@ class Weights(BaseModel):
     """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted).
 
     ``temperature`` (> 0) is that of the pooled distribution: voters that are calibrated one by one are too
-    modest together. It changes no winner.
+    modest together. ``uniform_share`` (0 to 1) of every answer is the uniform distribution. Neither changes a winner.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +33,7 @@ class Weights(BaseModel):
     method: Method = "log_linear"
     voters: dict[str, VoterWeight]
     temperature: float = 1.0
+    uniform_share: float = 0.0
     n_fitted: int = 0
 
     def pool(self, votes: dict[str, Array]) -> Array:
@@ -47,12 +48,13 @@ class Weights(BaseModel):
         if not any(weights):
             weights = [1.0] * len(weights)
         pooled = (majority if self.method == "majority" else log_linear)(sharpened, weights)
-        return sharpen(pooled, self.temperature)
+        sharpened_pool = sharpen(pooled, self.temperature)
+        return (1 - self.uniform_share) * sharpened_pool + self.uniform_share / pooled.shape[-1]
 
     def without_temperatures(self) -> "Weights":
-        """The same weights on the votes as they are."""
+        """The same weights on the votes as they are, and all of the answer theirs."""
         ballots = {name: ballot.model_copy(update={"temperature": 1.0}) for name, ballot in self.voters.items()}
-        return self.model_copy(update={"voters": ballots, "temperature": 1.0})
+        return self.model_copy(update={"voters": ballots, "temperature": 1.0, "uniform_share": 0.0})
 
 
 def read_weights(path: Path) -> Weights:
