@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
 from ensemble.vote import Array, log_linear, sharpen
@@ -11,40 +12,88 @@ from mire.labels import Task
 from mire.panel_folder import PanelFolder
 from mire.settings import Settings
 
-TEMPERATURES = tuple(np.round(np.geomspace(0.25, 8.0, 21), 4))
-
+PRIOR_SD = 0.5
+"""Standard deviation of the prior on a temperature's logarithm: few votes move it little from 1."""
+MAX_LOG_TEMPERATURE = 3.0
 N_STEPS = 10
 """Weights are tried in steps of one tenth."""
+TOWARDS_BEST = 0.25
+"""Standard errors of mean log-loss that other weights must gain before a voter beside the best one counts."""
 
-PRIOR = 5.0
-"""Strength of the pull towards equal weights, in samples: few votes move the weights little."""
 
+def fit_weights(oof: OutOfFoldVotes, method: str) -> Weights:
+    """The voters' temperatures, their weights, then the temperature of the pool.
 
-def fit_weights(box: OutOfFoldVotes, method: str) -> Weights:
-    """The voters' temperatures, the weights, then the pool's temperature, each of the least negative log-likelihood.
-
-    Temperatures are fitted voter by voter (https://arxiv.org/abs/1706.04599); weights over the grid of
-    the simplex, with a penalty of ``PRIOR`` samples' worth for leaving equal weights.
+    A temperature minimises the negative log-likelihood (https://arxiv.org/abs/1706.04599) with a log-normal prior
+    around 1. Weights come from the simplex in steps of ``1 / N_STEPS``: of those whose mean log-loss lies within
+    ``TOWARDS_BEST`` standard errors of the least, the ones nearest to the best single voter (the one-standard-error
+    rule of Breiman et al. 1984, with the lone voter as the simpler model). Every answer keeps ``1 / (n + 2)`` of the
+    uniform distribution: n right answers in a row are no proof that the next one is (Laplace's rule of succession).
+    ``scripts/benchmarks/vote_estimators.py`` compares all this with other choices.
     """
-    temperatures = {name: _temperature(vote, box.truth) for name, vote in box.votes.items()}
-    sharpened = [sharpen(vote, temperatures[name]) for name, vote in box.votes.items()]
-    best = min(_simplex(len(sharpened)), key=lambda weights: _cost(sharpened, weights, box.truth))
-    ballots = {
-        name: VoterWeight(temperature=float(temperatures[name]), weight=weight)
-        for name, weight in zip(box.votes, best, strict=True)
-    }
-    weights = Weights(method=method, voters=ballots, n_fitted=len(box.ids))
-    temperature = _temperature(weights.pool(box.votes), box.truth)
-    return weights.model_copy(update={"temperature": temperature})
+    temperatures = [fit_temperature(vote, oof.truth) for vote in oof.votes.values()]
+    sharpened = [sharpen(vote, each) for vote, each in zip(oof.votes.values(), temperatures, strict=True)]
+    chosen = _choose(sharpened, oof.truth)
+    pooled = log_linear(sharpened, chosen)
+    return Weights(
+        method=method,
+        voters={
+            name: VoterWeight(temperature=temperature, weight=weight)
+            for name, temperature, weight in zip(oof.votes, temperatures, chosen, strict=True)
+        },
+        temperature=fit_temperature(pooled, oof.truth),
+        uniform_share=1 / (len(oof.ids) + 2),
+        n_fitted=len(oof.ids),
+    )
 
 
-def weigh(box: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
+def fit_temperature(vote: Array, truth: NDArray[np.int64]) -> float:
+    """The temperature of most posterior probability for votes (n, n_labels) with the right labels ``truth`` (n,)."""
+    from scipy.optimize import minimize_scalar
+
+    def cost(log_temperature: float) -> float:
+        losses = _log_losses(sharpen(vote, float(np.exp(log_temperature))), truth)
+        return float(losses.sum()) + log_temperature**2 / (2 * PRIOR_SD**2)
+
+    found = minimize_scalar(cost, bounds=(-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE), method="bounded")
+    return round(float(np.exp(found.x)), 4)
+
+
+def _choose(votes: list[Array], truth: NDArray[np.int64]) -> tuple[float, ...]:
+    """Weights as ``fit_weights`` says; ``votes`` are sharpened already."""
+    grid = _simplex(len(votes))
+    losses = {weights: _log_losses(log_linear(votes, weights), truth) for weights in grid}
+    least = min(grid, key=lambda weights: losses[weights].mean())
+    best = max(range(len(votes)), key=lambda voter: -losses[_alone(voter, len(votes))].mean())
+
+    def close_enough(weights: tuple[float, ...]) -> bool:
+        excess = losses[weights] - losses[least]
+        return bool(excess.mean() <= TOWARDS_BEST * excess.std() / np.sqrt(len(truth)))
+
+    return max(filter(close_enough, grid), key=lambda weights: (weights[best], -losses[weights].mean()))
+
+
+def _alone(voter: int, n_voters: int) -> tuple[float, ...]:
+    return tuple(float(each == voter) for each in range(n_voters))
+
+
+def _log_losses(probabilities: Array, truth: NDArray[np.int64]) -> Array:
+    """Negative log-likelihood of each right label, (n,)."""
+    return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)))
+
+
+def equal_weights(oof: OutOfFoldVotes, method: str) -> Weights:
+    """Every voter alike and as it is: where there is nothing to fit on."""
+    return Weights(method=method, voters={name: VoterWeight() for name in oof.votes})
+
+
+def weigh(oof: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
     """The weights that the settings give for the task's voters, or fitted ones."""
     given = settings.weights.get(task)
     if given is None:
-        return fit_weights(box, settings.vote)
+        return fit_weights(oof, settings.vote)
     shares: dict[str, float] = {str(name): weight for name, weight in given.items()}
-    return Weights(method=settings.vote, voters={name: VoterWeight(weight=shares.get(name, 0.0)) for name in box.votes})
+    return Weights(method=settings.vote, voters={name: VoterWeight(weight=shares.get(name, 0.0)) for name in oof.votes})
 
 
 def fit_panel(panel: PanelFolder, task: Task) -> Weights:
@@ -52,20 +101,6 @@ def fit_panel(panel: PanelFolder, task: Task) -> Weights:
     weights = weigh(read_out_of_fold_votes(panel, task), panel.settings(), task)
     write_weights(weights, panel.weights(task))
     return weights
-
-
-def _temperature(vote: Array, truth: np.ndarray) -> float:
-    return float(min(TEMPERATURES, key=lambda temperature: _nll(sharpen(vote, temperature), truth)))
-
-
-def _nll(probabilities: Array, truth: np.ndarray) -> float:
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
-
-
-def _cost(votes: list[Array], weights: tuple[float, ...], truth: np.ndarray) -> float:
-    equal = 1 / len(weights)
-    distance = sum((weight - equal) ** 2 for weight in weights)
-    return _nll(log_linear(votes, weights), truth) + PRIOR / len(truth) * distance
 
 
 def _simplex(n_voters: int) -> list[tuple[float, ...]]:

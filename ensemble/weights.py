@@ -22,7 +22,7 @@ class Weights(BaseModel):
     """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted).
 
     ``temperature`` (> 0) is that of the pooled distribution: voters that are calibrated one by one are too
-    modest together. It changes no winner.
+    modest together. ``uniform_share`` (0 to 1) of every answer is the uniform distribution. Neither changes a winner.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +30,7 @@ class Weights(BaseModel):
     method: str = "log_linear"
     voters: dict[str, VoterWeight]
     temperature: float = 1.0
+    uniform_share: float = 0.0
     n_fitted: int = 0
 
     @field_validator("method")
@@ -49,13 +50,13 @@ class Weights(BaseModel):
         weights = [self.voters[name].weight for name in votes]
         if not any(weights):
             weights = [1.0] * len(weights)
-        pooled = RULES[self.method](sharpened, weights)
-        return sharpen(pooled, self.temperature)
+        pooled = sharpen(RULES[self.method](sharpened, weights), self.temperature)
+        return np.asarray((1 - self.uniform_share) * pooled + self.uniform_share / pooled.shape[-1])
 
     def without_temperatures(self) -> "Weights":
-        """The same weights on the votes as they are."""
+        """The same weights on the votes as they are, with nothing of the uniform distribution."""
         voters = {name: voter.model_copy(update={"temperature": 1.0}) for name, voter in self.voters.items()}
-        return self.model_copy(update={"voters": voters, "temperature": 1.0})
+        return self.model_copy(update={"voters": voters, "temperature": 1.0, "uniform_share": 0.0})
 
 
 def read_weights(path: Path) -> Weights:

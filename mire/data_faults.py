@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import TextIO
 
 from mire.errors import DataError
+from mire.folds import twins
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS
 from mire.samples import Sample, scan
 from mire.settings import Settings
 
+MAX_TWINS_SHOWN = 20
+
 
 def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> None:
-    """Write every fault of a file, then how many samples each label has.
+    """Write every fault of a file, its twins, then how many samples each label has.
 
     Raises:
         DataError: there is a fault, or the file as a whole cannot be read.
@@ -23,6 +26,11 @@ def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> 
     labels = Counter(sample.label or "(no label)" for sample in samples)
     for line in found:
         out.write(f"{line}\n")
+    pairs = list(twins(samples))
+    for left, right, reason in pairs[:MAX_TWINS_SHOWN]:
+        out.write(f"note: records {samples[left].number} and {samples[right].number} {reason}; one fold holds both\n")
+    if len(pairs) > MAX_TWINS_SHOWN:
+        out.write(f"note: {len(pairs) - MAX_TWINS_SHOWN} more pairs of twins\n")
     out.write(f"{len(samples)} samples, {len(labels)} labels: ")
     out.write(", ".join(f"{name} {count}" for name, count in labels.most_common()) + "\n")
     if found:

@@ -1,10 +1,10 @@
-"""Folds of a labelled set: by label, pictures that samples share kept together."""
+"""Folds of a labelled set: stratified by label, twins kept together; which samples a panel was trained on."""
 
 import hashlib
 import json
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from mire.atomic_files import read_model, write_text
 from mire.errors import DataError
 from mire.images import content_hash
+from mire.prompts import IMAGE_TAG
 from mire.samples import Sample
+
+LONG_ANSWER = 20
+"""Characters from which an answer, or a whole dialogue, is long enough to be told from others."""
+MAX_SHARED = 10
+"""An answer that more dialogues share is boilerplate: it says nothing of one intent."""
+NEAR_DUPLICATE = 0.7
+_BLOCK = 512
+"""Dialogues that are compared with all others at once."""
 
 
 class _Member(BaseModel):
@@ -26,7 +35,7 @@ def make_folds(samples: Sequence[Sample], *, n_folds: int, seed: int) -> dict[st
     """The fold (0 to n_folds - 1) of each sample's id.
 
     Every label is spread over the folds as evenly as its count allows; a label with fewer samples than
-    folds is missing from some. Samples that share a picture's bytes stay in one fold.
+    folds is missing from some. Twins stay in one fold.
 
     Raises:
         DataError: no label has as many samples as there are folds.
@@ -66,14 +75,22 @@ def read_folds(path: Path) -> dict[str, int]:
     return {key: member.fold for key, member in _read(path).items()}
 
 
-def trained_on(path: Path, samples: Sequence[Sample]) -> set[str]:
-    """Ids of the samples that are among the training samples behind ``path``: same id, same content.
+def trained_on(path: Path, samples: Sequence[Sample]) -> dict[str, str]:
+    """The samples that are among the training samples behind ``path``: the training id of each one's id.
+
+    Only the content counts, whatever the id: a training sample under another id has been seen all the same.
 
     Raises:
         PanelError: the file is missing or broken.
     """
-    known = _read(path)
-    return {sample.id for sample in samples if sample.id in known and digest(sample) == known[sample.id].digest}
+    members = _read(path)
+    known = {member.digest: key for key, member in members.items()}
+    found: dict[str, str] = {}
+    for sample in samples:
+        if (seen := digest(sample)) in known:
+            same_id = sample.id in members and members[sample.id].digest == seen
+            found[sample.id] = sample.id if same_id else known[seen]
+    return found
 
 
 def _read(path: Path) -> dict[str, _Member]:
@@ -86,8 +103,50 @@ def digest(sample: Sample) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def twins(samples: Sequence[Sample]) -> Iterator[tuple[int, int, str]]:
+    """Pairs of samples (indices) of which one gives the other's label away, with the reason; sparse, not every pair.
+
+    They share a picture's bytes, or word for word an agent's answer of at least ``LONG_ANSWER`` characters that is no
+    boilerplate, or their dialogues' texts have a cosine above ``NEAR_DUPLICATE`` (TF-IDF of 2- and 3-grams).
+    """
+    pictures = [[content_hash(path) for path in sample.images if path.is_file()] for sample in samples]
+    yield from _sharing(pictures, "share a picture")
+    answers = [[turn.text.strip() for turn in sample.turns if turn.speaker == "agent"] for sample in samples]
+    long = [[text for text in texts if len(text) >= LONG_ANSWER] for texts in answers]
+    counts = Counter(text for texts in long for text in set(texts))
+    told = [[text for text in texts if counts[text] <= MAX_SHARED] for texts in long]
+    yield from _sharing(told, "share an agent's long answer")
+    yield from _near_duplicates(samples)
+
+
+def _sharing(values: Sequence[Sequence[str]], reason: str) -> Iterator[tuple[int, int, str]]:
+    """Each later owner of a value with its first one."""
+    owners: dict[str, int] = {}
+    for index, own in enumerate(values):
+        for value in own:
+            if (first := owners.setdefault(value, index)) != index:
+                yield first, index, reason
+
+
+def _near_duplicates(samples: Sequence[Sample]) -> Iterator[tuple[int, int, str]]:
+    """Pairs of dialogues with almost the same text."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = ["\n".join(turn.text.replace(IMAGE_TAG, "") for turn in sample.turns) for sample in samples]
+    rows = [index for index, text in enumerate(texts) if len(text.strip()) >= LONG_ANSWER]
+    if len(rows) < 2:
+        return
+    grams = TfidfVectorizer(analyzer="char", ngram_range=(2, 3), sublinear_tf=True)
+    found = grams.fit_transform([texts[row] for row in rows])
+    for start in range(0, len(rows), _BLOCK):
+        alike = (found[start : start + _BLOCK] @ found.T).tocoo()
+        for left, right, cosine in zip(alike.row, alike.col, alike.data, strict=True):
+            if start + left < right and cosine > NEAR_DUPLICATE:
+                yield rows[start + left], rows[right], f"are alike (cosine {cosine:.2f})"
+
+
 def _groups(samples: Sequence[Sample]) -> list[int]:
-    """A number for each sample; samples that share a picture, directly or through others, get the same."""
+    """A number for each sample; twins, directly or through others, get the same."""
     parents = list(range(len(samples)))
 
     def root(index: int) -> int:
@@ -95,9 +154,6 @@ def _groups(samples: Sequence[Sample]) -> list[int]:
             index = parents[index]
         return index
 
-    owners: dict[str, int] = {}
-    for index, sample in enumerate(samples):
-        for path in sample.images:
-            if path.is_file():
-                parents[root(index)] = root(owners.setdefault(content_hash(path), index))
+    for left, right, _ in twins(samples):
+        parents[root(right)] = root(left)
     return [root(index) for index in range(len(samples))]

@@ -225,7 +225,9 @@ def test_a_voters_name_is_spelled_in_its_stage_only() -> None:
     assert len(names) >= 4
     for name, path in MODULES.items():
         said = {node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)}
-        assert name == "mire.settings" or not said & names, f"{name} spells {said & names}"
+        # A voter's own folder may use the word for something else, as pictures' way of resizing.
+        foreign = {voter for voter in said & names if not within(name, f"experts.{voter}")}
+        assert name == "mire.settings" or not foreign, f"{name} spells {foreign}"
 
 
 def test_every_command_is_found() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score
 
-from ensemble.evaluation.calibration import calibration_error, coverage, reliability
+from ensemble.evaluation.calibration import calibration_error, coverage, error_by_chance, reliability
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.evaluation.mistakes import mistakes
 from ensemble.evaluation.subset_scores import SubsetScore, VoterNames, contributions, score_subset, subsets
@@ -138,6 +138,7 @@ def _calibration(held_out: HeldOutVotes, pooled: Array) -> Calibration:
     return Calibration(
         error_before=calibration_error(before),
         error_after=calibration_error(after),
+        error_by_chance=error_by_chance(pooled),
         before=tuple(before),
         after=tuple(after),
         coverage=tuple(coverage(pooled, held_out.truth)),

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.report.ablation_result import Bin
+from ensemble.report.ablation_result import Bin, ErrorByChance
 from ensemble.vote import Array, winners
 
 N_BINS = 10
+N_SIMULATIONS = 200
 COVERAGES = tuple(round(0.1 * step, 1) for step in range(1, 11))
 
 
@@ -34,6 +35,22 @@ def calibration_error(bins: list[Bin]) -> float:
     """
     total = sum(part.n for part in bins)
     return sum(part.n * abs(part.confidence - part.accuracy) for part in bins) / total
+
+
+def error_by_chance(probabilities: Array, *, seed: int = 0) -> ErrorByChance:
+    """Simulated: each answer is right with the winner's probability, ``N_SIMULATIONS`` times over.
+
+    An error below ``high`` is no evidence against the panel's calibration: few answers in a bin are never exactly as
+    often right as they claim.
+    """
+    confidence = probabilities.max(axis=1)
+    rng = np.random.default_rng(seed)
+    guessed = winners(probabilities)
+    errors = [
+        calibration_error(reliability(probabilities, np.where(right, guessed, -1)))
+        for right in rng.random((N_SIMULATIONS, len(confidence))) < confidence
+    ]
+    return ErrorByChance(mean=float(np.mean(errors)), high=float(np.quantile(errors, 0.95)))
 
 
 def coverage(probabilities: Array, truth: NDArray[np.int64]) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.fitting import weigh
+from ensemble.fitting import equal_weights, weigh
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
 from ensemble.panel import Panel, Votes, pool
 from ensemble.vote import Array
@@ -79,7 +79,7 @@ def collect_held_out_votes(groups: Mapping[Task, Sequence[Sample]], root: Path) 
         _check(members, folder.taxonomy(task))
         seen = trained_on(folder.folds(task), members)
         if len(seen) == len(members):
-            held_out.append(_out_of_fold(task, members, folder, settings))
+            held_out.append(_out_of_fold(task, members, seen, folder, settings))
             continue
         if seen:
             logger.info(
@@ -110,18 +110,22 @@ def _fresh(task: Task, samples: Sequence[Sample], panel: Panel, folder: PanelFol
     )
 
 
-def _out_of_fold(task: Task, samples: Sequence[Sample], folder: PanelFolder, settings: Settings) -> HeldOutVotes:
+def _out_of_fold(
+    task: Task, samples: Sequence[Sample], training_ids: Mapping[str, str], folder: PanelFolder, settings: Settings
+) -> HeldOutVotes:
+    """The votes that were kept from training; of samples with the same content under several ids the last counts."""
     oof = read_out_of_fold_votes(folder, task)
-    known = {sample.id: sample for sample in samples}
-    kept = np.array([row for row, sample_id in enumerate(oof.ids) if sample_id in known])
+    known = {training_ids[sample.id]: sample for sample in samples}
+    kept = np.array([row for row, training_id in enumerate(oof.ids) if training_id in known])
     oof = oof.rows(kept)
+    members = tuple(known[training_id] for training_id in oof.ids)
     return HeldOutVotes(
         task=task,
         taxonomy=folder.taxonomy(task),
-        samples=tuple(known[sample_id] for sample_id in oof.ids),
+        samples=members,
         truth=oof.truth,
         votes={
-            name: [Vote(name, sample_id, tuple(row)) for sample_id, row in zip(oof.ids, vote.tolist(), strict=True)]
+            name: [Vote(name, sample.id, tuple(row)) for sample, row in zip(members, vote.tolist(), strict=True)]
             for name, vote in oof.votes.items()
         },
         costs=oof.costs,
@@ -143,8 +147,11 @@ def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 def _cross_fit(oof: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
-    """For each part of the samples, weights that were fitted on the other parts."""
-    return [(scored, weigh(oof.rows(learned), settings, task)) for scored, learned in cross_fit_parts(len(oof.ids))]
+    """For each part of the samples, weights that were fitted on the other parts; equal ones where there are none."""
+    return [
+        (scored, weigh(oof.rows(learned), settings, task) if len(learned) else equal_weights(oof, settings.vote))
+        for scored, learned in cross_fit_parts(len(oof.ids))
+    ]
 
 
 def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:

@@ -79,12 +79,22 @@ class Bin(_Model):
     accuracy: float
 
 
+class ErrorByChance(_Model):
+    """The calibration error that a perfectly calibrated panel would show on as many answers."""
+
+    # in [0, 1]: the mean, and what it exceeds in one of twenty cases
+    mean: float
+    high: float
+
+
 class Calibration(_Model):
     """Whether the panel's probabilities can be believed, before its temperatures and after."""
 
     # expected calibration error, in [0, 1]
     error_before: float
     error_after: float
+    # of probabilities like these after the temperatures, if they were exact
+    error_by_chance: ErrorByChance
     # bins of equal width, empty ones left out
     before: tuple[Bin, ...]
     after: tuple[Bin, ...]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
-from ensemble.evaluation.subset_scores import score_subset
 from ensemble.panel import Panel, TaskPanel, by_task
 from ensemble.training.adapters import load_fold_voter
 from ensemble.training.train_panel import read_labelled, train_panel
 from ensemble.training.training_set import TrainingSet
+from ensemble.vote import winners
 from ensemble.weights import read_weights
 from experts.registry import VOTERS, train_voter
 from experts.voter import Voter
@@ -21,6 +21,7 @@ from mire.budget import Ledger, ParameterCount
 from mire.errors import DataError
 from mire.folds import read_folds, trained_on
 from mire.labels import TASKS, Task
+from mire.metrics import interval, resampled_f1
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
 from mire.votes import Prediction
@@ -102,7 +103,7 @@ def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, li
 def _check_known(panel: PanelFolder, task: Task, samples: Sequence[Sample], data: Path) -> None:
     """The folds that keep guesses honest are the old panel's: both trainings must have the same samples."""
     known = read_folds(panel.folds(task)).keys()
-    odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples))
+    odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples).keys())
     if odd:
         raise DataError(
             f"{data} must hold the {task} samples that {panel.root} was trained on; {len(odd)} differ (first: "
@@ -134,16 +135,31 @@ def _panel_without(fold: int, known: TrainingSet) -> Panel:
 
 
 def keep_the_better(task: Task, samples: Sequence[Sample], old: PanelFolder, new: PanelFolder) -> None:
-    """The guard: put a task's old experts back where its out-of-fold F1 fell."""
-    before, after = (_out_of_fold_f1(task, samples, folder.root) for folder in (old, new))
-    if after >= before:
-        logger.info(f"{task}: out-of-fold F1 {before:.3f} before, {after:.3f} after: the new experts stay")
+    """The guard: put a task's old experts back unless its out-of-fold F1 rose by more than noise.
+
+    More than noise: the paired 95 % bootstrap interval of the difference lies above zero. Equally good experts stay
+    out, since each round of guessing takes the panel further from what people labelled.
+    """
+    before, after = (_out_of_fold_answers(task, samples, folder.root) for folder in (old, new))
+    common = sorted(before.keys() & after.keys())
+    truth = [before[key][0] for key in common]
+    runs = [resampled_f1(truth, [answers[key][1] for key in common]) for answers in (before, after)]
+    rise = interval(runs[1] - runs[0])
+    told = f"{task}: out-of-fold F1 changes by {rise.low:+.3f} to {rise.high:+.3f} (95 %, n {len(common)})"
+    if rise.low > 0:
+        logger.info(f"{told}: the new experts stay")
         return
     shutil.rmtree(new.task(task))
     shutil.copytree(old.task(task), new.task(task))
-    logger.info(f"{task}: out-of-fold F1 {before:.3f} before, {after:.3f} after: the old experts are put back")
+    logger.info(f"{told}: the old experts are put back")
 
 
-def _out_of_fold_f1(task: Task, samples: Sequence[Sample], panel: Path) -> float:
+def _out_of_fold_answers(task: Task, samples: Sequence[Sample], panel: Path) -> dict[str, tuple[str, str]]:
+    """Right label and answer of each training sample, by id."""
     (held_out,) = collect_held_out_votes({task: samples}, panel)
-    return score_subset(held_out, tuple(held_out.votes)).figures.f1
+    labels = held_out.taxonomy.labels
+    answers = winners(held_out.pooled(tuple(held_out.votes)))
+    return {
+        sample.id: (labels[right], labels[answer])
+        for sample, right, answer in zip(held_out.samples, held_out.truth, answers, strict=True)
+    }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ensemble.evaluation.calibration import calibration_error, coverage, reliability
+from ensemble.evaluation.calibration import calibration_error, coverage, error_by_chance, reliability
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.55, 0.45]])
 TRUTH = np.array([0, 1, 1, 1])
@@ -28,3 +28,19 @@ def test_coverage_starts_with_the_surest() -> None:
     pairs = dict(coverage(PROBABILITIES, TRUTH))
     # 0.9 right; then the first 0.8 wrong, the second right; 0.55 wrong
     assert (pairs[0.1], pairs[0.5], pairs[0.8], pairs[1.0]) == (1.0, 0.5, pytest.approx(2 / 3), 0.5)
+
+
+def test_a_calibrated_panel_errs_by_chance_and_less_with_more_answers() -> None:
+    rng = np.random.default_rng(1)
+    top = rng.uniform(0.5, 1.0, 800)
+    probabilities = np.stack([top, 1 - top], axis=1)
+    truth = np.where(rng.random(800) < top, 0, 1)
+    few, many = error_by_chance(probabilities[:50]), error_by_chance(probabilities)
+    assert 0 < many.mean < many.high < few.mean < few.high
+    assert calibration_error(reliability(probabilities, truth)) < many.high
+    overconfident = np.clip(probabilities + np.array([0.2, -0.2]), 0.0, 1.0)
+    assert calibration_error(reliability(overconfident, truth)) > error_by_chance(overconfident).high
+
+
+def test_certain_answers_cannot_err_by_chance() -> None:
+    assert error_by_chance(np.eye(3)).high == 0

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 import pytest
 
 from ensemble.report import charts
-from ensemble.report.ablation_result import Bin, Calibration, Contribution
+from ensemble.report.ablation_result import Bin, Calibration, Contribution, ErrorByChance
 
+CHANCE = ErrorByChance(mean=0.1, high=0.2)
 BINS = (
     Bin(low=0.4, high=0.5, n=1, confidence=0.5, accuracy=0.0),
     Bin(low=0.9, high=1.0, n=3, confidence=1.0, accuracy=1.0),
@@ -42,7 +43,9 @@ def test_changes_are_drawn_to_scale_from_zero() -> None:
 
 
 def test_a_reliability_diagram_has_both_lines_and_dots_by_their_answers() -> None:
-    calibration = Calibration(error_before=0.5, error_after=0.0, before=BINS, after=BINS[1:], coverage=())
+    calibration = Calibration(
+        error_before=0.5, error_after=0.0, error_by_chance=CHANCE, before=BINS, after=BINS[1:], coverage=()
+    )
     svg = charts.reliability(calibration, 4)
     before, after = (elements(svg, colour, "path") for colour in ("--soft", "--accent"))
     widths = [round(right - left, 1) for left, right in map(extent, before)]

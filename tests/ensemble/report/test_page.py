@@ -41,7 +41,13 @@ def body(tmp_path: Path) -> dict[str, Any]:
     ballots = [{"voters": {n: {"weight": w, "temperature": 2.0} for n, w in pair}} for pair in
                ([("a", 0.2), ("b", 0.8)], [("a", 0.4), ("b", 0.6)])]  # fmt: skip
     bins = [{"low": 0.8, "high": 0.9, "n": 4, "confidence": 0.875, "accuracy": 0.5}]
-    calibration = {"error_before": 0.4375, "error_after": 0.375, "before": bins, "after": bins}
+    calibration = {
+        "error_before": 0.4375,
+        "error_after": 0.375,
+        "error_by_chance": {"mean": 0.1, "high": 0.2},
+        "before": bins,
+        "after": bins,
+    }
     calibration["coverage"] = [(0.5, 1.0), (1.0, 0.5)]
     step = {"voter": "b", "f1": 0.6875, "change": 0.0625, "low": -0.125, "high": 0.25}
     first = step | {"voter": "a"}

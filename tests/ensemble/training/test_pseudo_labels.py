@@ -116,3 +116,15 @@ def test_experts_that_got_worse_are_put_back(
     keep_the_better("dialogue", samples, old, new)
     assert "the old experts are put back" in capsys.readouterr().err
     assert path.read_text("utf-8") == old.votes("dialogue", "dialogue_text").read_text("utf-8")
+
+
+def test_equally_good_experts_are_put_back(
+    trained: tuple[Path, Path], tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    old, new = PanelFolder(trained[0]), PanelFolder(tmp_path / "p4")
+    shutil.copytree(old.root, new.root)
+    samples = [s for s in read_samples(tiny_set / "train.json", tiny_set / "images") if not s.images]
+    keep_the_better("dialogue", samples, old, new)
+    assert "changes by +0.000 to +0.000 (95 %, n 12): the old experts are put back" in capsys.readouterr().err
