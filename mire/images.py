@@ -16,24 +16,24 @@ MAX_DECODED_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded (decompression bombs); settings may lower it."""
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""What phones and shops send. Pillow knows more, some of which starts other programs."""
+"""Formats that phones and shops send. Pillow reads more, but some of its readers start other programs."""
 
 FALLBACK_SIZE_PIXELS = (56, 56)
 """Size of the grey picture that stands in for one that cannot be read."""
 
 NO_PICTURE = Path()
-"""Stands in a sample for a picture that was refused; loading it fails as loading a missing one does."""
+"""Replaces a refused picture in a sample; loading it fails like loading a missing file."""
 
 
 def resolve_image(root: Path, name: str) -> Path:
     """The path of picture ``name`` under ``root``.
 
     Raises:
-        DataError: the name leads out of ``root`` (absolute, ``..``, a link, a URL), or no file can have it.
+        DataError: the name leads out of ``root`` (absolute, ``..``, a link, a URL), or is no valid file name.
     """
     path = root / name
     try:
-        # On Windows a drive or a share makes the joined path absolute, which the second test sees.
+        # On Windows a drive or a share makes the joined path absolute; is_relative_to then fails.
         relative = "://" not in name and not name.startswith(("/", "\\"))
         inside = relative and path.resolve().is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError):  # too long, a NUL or a lone surrogate, a loop of links
@@ -48,7 +48,7 @@ def _short(name: str) -> str:
 
 
 def picture_problem(path: Path, *, max_decoded_pixels: int = MAX_DECODED_PIXELS) -> str | None:
-    """Why the picture cannot be used, as far as its first bytes tell; nothing is decoded."""
+    """Why the picture cannot be used, judged by its header alone; nothing is decoded. None if nothing is wrong."""
     try:
         with _opened(path, max_decoded_pixels):
             return None
@@ -57,10 +57,10 @@ def picture_problem(path: Path, *, max_decoded_pixels: int = MAX_DECODED_PIXELS)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels as the file's head has them, before any turn; nothing is decoded.
+    """Width and height in pixels from the file's header, before any EXIF rotation; nothing is decoded.
 
     Raises:
-        DataError: as ``load_image``, as far as the head tells.
+        DataError: as ``load_image``, for faults visible in the header.
     """
     with _opened(path, MAX_DECODED_PIXELS) as picture:
         width, height = picture.size
@@ -68,7 +68,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def load_image(path: Path) -> "Image":
-    """Read a picture as 8-bit RGB: turned by its EXIF tag, transparency on white, first frame.
+    """Read a picture as 8-bit RGB: rotated by its EXIF tag, transparency on white, first frame.
 
     Raises:
         DataError: missing, not a picture, truncated, or over ``MAX_DECODED_PIXELS``.
@@ -82,7 +82,7 @@ def load_image(path: Path) -> "Image":
 
 
 def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
-    """The picture, or a plain grey one with the reason why it stands in."""
+    """The picture and None; or, if it cannot be read, a plain grey one and the reason."""
     from PIL import Image
 
     try:
@@ -92,7 +92,7 @@ def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes (hex); of its name where it cannot be read."""
+    """SHA-256 of the file's bytes (hex); of its name if the file cannot be read."""
     try:
         with _regular(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -111,7 +111,7 @@ def _formats() -> tuple[str, ...]:
 
 @contextmanager
 def _opened(path: Path, max_decoded_pixels: int) -> "Iterator[Image]":
-    """An opened picture of which only the head has been read."""
+    """Open a picture and read its header only."""
     from PIL import Image
 
     with _explained(path), Image.open(_regular(path), formats=_formats()) as picture:
@@ -124,7 +124,7 @@ def _opened(path: Path, max_decoded_pixels: int) -> "Iterator[Image]":
 
 
 def _regular(path: Path) -> Path:
-    """The path, if a file lies there: a pipe would keep its reader waiting for ever."""
+    """The path, if it is a regular file: reading from a pipe could block forever."""
     if not path.is_file():
         raise DataError(f"picture {_short(path.name)!r} is missing")
     return path
@@ -132,20 +132,20 @@ def _regular(path: Path) -> Path:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Whatever Pillow makes of a stranger's bytes, as an error that names the picture."""
+    """Turn any error of Pillow on untrusted bytes into a ``DataError`` that names the picture."""
     try:
         yield
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        # Broken files raise anything in Pillow, IndexError and struct.error too. Its text may hold the path.
+        # Broken files raise any kind of error in Pillow, even IndexError and struct.error. Its text may hold the path.
         said = getattr(error, "strerror", None) or str(error).replace(f" {str(path)!r}", "")
         reason = said or type(error).__name__
         raise DataError(f"picture {_short(path.name)!r} cannot be read: {reason}") from error
 
 
 def _rgb(picture: "Image") -> "Image":
-    """Another picture, or the same one where it is RGB already."""
+    """The picture converted to RGB; the same object if it is RGB already."""
     from PIL import Image
 
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):

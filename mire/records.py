@@ -1,4 +1,4 @@
-"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, or Parquet."""
+"""The records of a data file as plain JSON values, one at a time: a JSON array, JSON Lines, or Parquet."""
 
 import json
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ _BATCH_ROWS = 256
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The records in the file's order; a broken line gives its error, as a value.
+    """Yield the records in the file's order; for a broken line, yield its error as a value.
 
-    The content tells the format, not the name. Lines and Parquet are streamed: one line, or one row group, is
-    held at a time. An array is held whole.
+    The format is detected from the content, not the name. Lines and Parquet are streamed: one line, or one row
+    group, is in memory at a time. An array is read whole.
 
     Raises:
         DataError: the file as a whole cannot be read: no UTF-8, no JSON, no Parquet, or pyarrow is missing.
@@ -75,12 +75,12 @@ def _json(text: str, what: str, *, line: int | None) -> Any:
     except json.JSONDecodeError as error:
         at = line or error.lineno
         raise DataError(f"{what} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
-    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise DataError(f"{what} is no data file: {str(error).split(';')[0]} (line {line or 1})") from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of thousands of digits
+        raise DataError(f"{what} is not a data file: {str(error).split(';')[0]} (line {line or 1})") from error
 
 
 def _parquet(path: Path) -> Iterator[Any]:
-    """Rows as JSON would hold them; dates, bytes and the like become text."""
+    """Rows as JSON values; dates, bytes and the like become text."""
     try:
         import pyarrow
         from pyarrow import parquet

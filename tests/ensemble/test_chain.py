@@ -165,7 +165,7 @@ def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_us
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--images", "/none"], "the picture folder must be a folder: /none is none"),
+        (["--images", "/none"], "the picture folder /none is not a folder"),
         (["--panel", "/none"], "/none is no panel: settings.json is missing"),
         (["--data", "/none"], "No such file or directory (/none)"),
     ],
