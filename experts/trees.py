@@ -1,4 +1,4 @@
-"""LightGBM's own text format, which LightGBM itself reads without looking: half a file ends the process."""
+"""Load LightGBM's text format with a check first: on an incomplete file LightGBM itself crashes the process."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ def load_trees(path: Path) -> "Booster":
     """Read what ``Booster.save_model`` wrote.
 
     Raises:
-        PanelError: the file is missing, is something else, or is not whole.
+        PanelError: the file is missing, incomplete, or not a LightGBM text file.
     """
     import lightgbm
 
     lines = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
     if not lines or lines[0] != _FIRST or not lines[-1].startswith(_LAST):
-        raise PanelError(f"{path} is no whole LightGBM text file; copy the panel again, or train this voter again")
+        raise PanelError(f"{path} is not a complete LightGBM text file; copy the panel again, or retrain this voter")
     return lightgbm.Booster(model_file=path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _GRAMS = {"question": 0.7, "exchange": 1.0}
-"""Weight of the character n-grams of each part: how freely the penalty lets the model use them."""
+"""Weight of each part's character n-grams: a larger weight is penalised less."""
 
 _SHORTEST, _LONGEST = 1, 2
 """Characters of an n-gram."""
@@ -33,7 +33,7 @@ _PHRASES: dict[str, tuple[Side, float]] = {
     "answer": ("agent", 0.1),
     "earlier_answers": ("agent", 0.05),
 }
-"""Whose phrases are looked for in each part, and the block's weight."""
+"""Per part, the side whose phrases are searched, and the weight of these columns."""
 
 _PENALTY = 0.3
 _SHARPNESS = 6.0
@@ -52,7 +52,7 @@ class DialogueTextModel:
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def fit(self, samples: Sequence[Sample], labels: Sequence[str]) -> "DialogueTextModel":
-        """Learn from labelled dialogues and from made-up turns; every label must be the model's."""
+        """Fit on labelled dialogues and on synthetic turns; every label must be one of the model's."""
         from sklearn.linear_model import RidgeClassifier
 
         made = made_up(self.labels, self.lexicon, seed=self.seed)
@@ -77,17 +77,17 @@ class DialogueTextModel:
         return rows
 
     def explain(self, sample: Sample, *, n: int = 8) -> Attributions:
-        """The words that speak most for the top label, with what each adds to its score.
+        """The words that contribute most to the top label, with their contribution to its score.
 
-        Words of the question stand as they are, those of question and answer together as ``exchange: 上市``.
-        A lexicon entry names its intent and the phrases that were found: ``是否会生锈: 生锈, 锈迹``.
+        N-grams of the question have no prefix, those of question and answer together read ``exchange: 上市``.
+        A lexicon column names its intent and the phrases found: ``是否会生锈: 生锈, 锈迹``.
         """
         label = int(self.probabilities([sample])[0].argmax())
         parts = take_apart(sample.turns)
         return deciding_words(self._parts["linear"], label, self._input([parts]), self._names(parts), n)
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
-        """The pieces of text that speak most for each label, with their part of the dialogue."""
+        """Per label the n-grams with the largest coefficients, with their part of the dialogue."""
         names = self._piece_names()
         return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
 
@@ -103,7 +103,7 @@ class DialogueTextModel:
 
     @classmethod
     def load(cls, folder: Path) -> "DialogueTextModel":
-        """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless."""
+        """Read what ``save`` wrote; skops refuses types that are not on its list of safe ones."""
         import skops.io
 
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ class DialogueTextModel:
         return hstack(blocks).tocsr()
 
     def _names(self, parts: Parts) -> list[str]:
-        """A name for each column of the input, as this dialogue fills it."""
+        """A name for each input column, with the phrases that this dialogue contains."""
         names = self._piece_names()
         for name, (side, _) in _PHRASES.items():
             for label in self.labels:
@@ -148,7 +148,7 @@ def _fit_vectorizers(parts: Sequence[Parts]) -> dict[str, Any]:
 
     fitted: dict[str, Any] = {}
     for name in _GRAMS:
-        # A part without text would count as a document in the weights of the n-grams.
+        # An empty part would count as a document in the inverse document frequencies.
         texts = [text for part in parts if (text := getattr(part, name))]
         if any(len(text) >= _SHORTEST for text in texts):
             vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(_SHORTEST, _LONGEST), sublinear_tf=True)
