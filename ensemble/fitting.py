@@ -14,17 +14,17 @@ from mire.settings import Settings
 TEMPERATURES = tuple(np.round(np.geomspace(0.25, 8.0, 21), 4))
 
 N_STEPS = 10
-"""Weights are tried in steps of one tenth."""
+"""Candidate weights are multiples of one tenth."""
 
 PRIOR = 5.0
-"""Strength of the pull towards equal weights, in samples: few votes move the weights little."""
+"""Strength of the penalty on unequal weights, in samples: with few votes the weights stay nearly equal."""
 
 
 def fit_weights(box: OutOfFoldVotes, method: Method) -> Weights:
-    """The voters' temperatures, the weights, then the pool's temperature, each of the least negative log-likelihood.
+    """Fit the voters' temperatures, then the weights, then the pooled temperature, each by minimal log-loss.
 
-    Temperatures are fitted voter by voter (https://arxiv.org/abs/1706.04599); weights over the grid of
-    the simplex, with a penalty of ``PRIOR`` samples' worth for leaving equal weights.
+    Temperatures are fitted per voter (https://arxiv.org/abs/1706.04599); weights by search over a grid on
+    the simplex, with a penalty of ``PRIOR`` / n times their squared distance from equal weights.
     """
     temperatures = {name: _temperature(vote, box.truth) for name, vote in box.votes.items()}
     sharpened = [sharpen(vote, temperatures[name]) for name, vote in box.votes.items()]
@@ -39,7 +39,7 @@ def fit_weights(box: OutOfFoldVotes, method: Method) -> Weights:
 
 
 def weigh(box: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
-    """The weights that the settings give for the task's voters, or fitted ones."""
+    """The weights that the settings fix for the task's voters, or else fitted ones."""
     given = settings.weights.get(task)
     if given is None:
         return fit_weights(box, settings.vote)
@@ -48,7 +48,7 @@ def weigh(box: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
 
 
 def fit_panel(panel: PanelFolder, task: Task) -> Weights:
-    """Write one task's weights, from the votes in the panel folder."""
+    """Fit one task's weights on the votes in the panel folder, and write them there."""
     weights = weigh(read_out_of_fold_votes(panel, task), panel.settings(), task)
     write_weights(weights, panel.weights(task))
     return weights
@@ -69,6 +69,6 @@ def _cost(votes: list[Array], weights: tuple[float, ...], truth: np.ndarray) -> 
 
 
 def _simplex(n_voters: int) -> list[tuple[float, ...]]:
-    """All weights in steps of 1 / N_STEPS that sum to one."""
+    """All weight vectors of multiples of 1 / N_STEPS that sum to one."""
     grid = product(range(N_STEPS + 1), repeat=n_voters)
     return [tuple(step / N_STEPS for step in steps) for steps in grid if sum(steps) == N_STEPS]

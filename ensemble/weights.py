@@ -1,4 +1,4 @@
-"""The fitted vote of one task, as the panel folder keeps it."""
+"""The fitted vote of one task, as stored in the panel folder."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,10 +22,10 @@ class VoterWeight(BaseModel):
 
 
 class Weights(BaseModel):
-    """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted).
+    """How a task's votes are pooled; ``n_fitted`` out-of-fold samples were used to fit it (0: not fitted).
 
-    ``temperature`` (> 0) is that of the pooled distribution: voters that are calibrated one by one are too
-    modest together. It changes no winner.
+    ``temperature`` (> 0) is applied to the pooled distribution: pooling voters that are calibrated one by one
+    is underconfident. It changes no winner.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,10 +36,10 @@ class Weights(BaseModel):
     n_fitted: int = 0
 
     def pool(self, votes: dict[str, Array]) -> Array:
-        """One distribution a sample from the votes of some or all voters, (n, n_labels) each.
+        """Pool the votes of some or all voters, (n, n_labels) each, into one array (n, n_labels).
 
-        A voter that is missing leaves its weight to the others; where only voters of weight zero are
-        left, they count alike.
+        The weight of a missing voter goes to the others; if only voters of weight zero are left, they get
+        equal weights.
         """
         ballots = [self.voters[name] for name in votes]
         sharpened = [sharpen(vote, ballot.temperature) for vote, ballot in zip(votes.values(), ballots, strict=True)]
@@ -50,7 +50,7 @@ class Weights(BaseModel):
         return sharpen(pooled, self.temperature)
 
     def without_temperatures(self) -> "Weights":
-        """The same weights on the votes as they are."""
+        """The same weights with every temperature set to 1."""
         ballots = {name: ballot.model_copy(update={"temperature": 1.0}) for name, ballot in self.voters.items()}
         return self.model_copy(update={"voters": ballots, "temperature": 1.0})
 
@@ -75,5 +75,5 @@ def write_weights(weights: Weights, path: Path) -> None:
 
 
 def as_array(rows: list[tuple[float, ...]]) -> Array:
-    """Votes' probabilities as one array (n, n_labels)."""
+    """The probabilities of n votes as one array (n, n_labels)."""
     return np.array(rows, dtype=np.float64)

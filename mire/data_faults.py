@@ -38,7 +38,7 @@ def sample_faults(samples: Sequence[Sample], settings: Settings) -> Iterator[str
         if not sample.images and not any(turn.text.strip() for turn in sample.turns):
             yield f"{where}: neither a picture nor any dialogue text"
         if sample.label is not None and sample.label not in known:
-            yield f"{where}: {sample.label!r} is no live label; labels of your own are named by --config"
+            yield f"{where}: {sample.label!r} is not a live label; name labels of your own with --config"
         for path in sample.images:
             # A refused picture is among the problems already; decoding finds faults that the header does not show.
             if path != NO_PICTURE and (problem := load_or_fallback(path)[1]):

@@ -1,4 +1,4 @@
-"""How the Qwen2-VL adapters are trained: on which devices, and how the work is spread over them."""
+"""Start trainings of Qwen2-VL adapters through accelerate, on one device or several."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Launch:
-    """Training on some devices, a process each: ``gpus`` by number or UUID, or ``n_processes`` on the CPU."""
+    """Where to train, one process per device: ``gpus`` by number or UUID, or ``n_processes`` on the CPU."""
 
     kind: Kind
     gpus: tuple[str, ...]
@@ -26,7 +26,7 @@ class Launch:
 
     @classmethod
     def choose(cls, kind: Kind, n_devices: int | None) -> "Launch":
-        """The first ``n_devices`` GPUs that this process may use (None: all); where there is none, CPU processes.
+        """The first ``n_devices`` GPUs that this process may use (None: all); CPU processes if there is no GPU.
 
         Raises:
             SettingsError: there are not so many, or ZeRO-2 lacks its GPUs or its library.
@@ -34,7 +34,7 @@ class Launch:
         gpus = _gpus()
         n_processes = n_devices or len(gpus) or 1
         if gpus and n_processes > len(gpus):
-            raise SettingsError(f"--devices {n_processes}: this machine shows {len(gpus)} GPUs; ask for fewer")
+            raise SettingsError(f"--devices {n_processes}: this machine has {len(gpus)} GPUs; ask for fewer")
         if kind == "zero2" and not gpus:
             raise SettingsError("--launch zero2 needs GPUs, and there is none here; take ddp or fsdp")
         if kind == "zero2" and find_spec("deepspeed") is None:
@@ -44,10 +44,10 @@ class Launch:
         return cls(kind, gpus[:n_processes], n_processes)
 
     def groups(self, n_jobs: int, training: Training) -> Iterator["Launch"]:
-        """Divide the devices among trainings that run side by side: one group each, as many as there is work for.
+        """Divide the devices among trainings that run in parallel: one group per training, at most ``n_jobs``.
 
-        A group has as many devices as the batch can be divided among. With fsdp all devices stay together: it is
-        for a base that does not fit on fewer.
+        The group size is one by which the batch can be divided. With fsdp all devices form one group: it is for
+        a base that does not fit on fewer.
         """
         n_groups = 1 if self.kind == "fsdp" else min(n_jobs, self.n_processes)
         size = self.n_processes // n_groups
@@ -72,24 +72,24 @@ class Launch:
             command += ["--deepspeed_config_file", _settings("zero2.json")]
         command += ["--num_processes", str(self.n_processes)]
         if several:
-            command += ["--main_process_port", "0"]  # any free one: others may train on this machine
-        # accelerate gives a process one thread unless it is told otherwise.
+            command += ["--main_process_port", "0"]  # any free port: other trainings may run on this machine
+        # By default accelerate gives a process a single thread.
         n_threads = (os.cpu_count() or 1) // (self.n_processes * n_side_by_side)
         command += ["--num_cpu_threads_per_process", str(max(1, n_threads))]
         command += ["-m", "experts.qwen2vl.train", *arguments]
         return [*command, "--sharded"] if self.kind == "fsdp" else command
 
     def environment(self) -> Mapping[str, str]:
-        """This process's environment with these GPUs only: whatever is visible, the trainer takes."""
+        """This process's environment with only these GPUs visible, because the trainer uses all visible ones."""
         return {**os.environ, _VISIBLE: ",".join(self.gpus)} if self.gpus else os.environ
 
 
 def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> list[int]:
-    """Train one adapter on each launch's devices, all at the same time; the exit codes."""
+    """Train one adapter per launch, all in parallel; returns their exit codes."""
     processes: list[subprocess.Popen] = []
     try:
         for launch, words in zip(launches, arguments, strict=True):
-            # A session of its own, because the launcher has children: they must not outlive this process.
+            # Its own session, so that the launcher's children can be ended together with it.
             command = launch.command(words, len(launches))
             processes.append(subprocess.Popen(command, env=launch.environment(), start_new_session=True))
         return [process.wait() for process in processes]
@@ -103,7 +103,7 @@ def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[st
 
 
 def _gpus() -> tuple[str, ...]:
-    """What names each GPU of this process, for the environment of another."""
+    """The names of this process's GPUs, as ``CUDA_VISIBLE_DEVICES`` of a child process takes them."""
     import torch
 
     n_gpus = torch.cuda.device_count()
@@ -112,5 +112,5 @@ def _gpus() -> tuple[str, ...]:
 
 
 def _settings(name: str) -> str:
-    """Path of a file of launch settings that ships with the package."""
+    """Path of a launch settings file of the package."""
     return str(resources.files("experts").joinpath("qwen2vl", "training", "accelerate", name))

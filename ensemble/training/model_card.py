@@ -1,4 +1,4 @@
-"""Model cards of a panel and its adapters, written at the end of training from what really ran."""
+"""Model cards of a panel and its adapters, written at the end of training from the actual run."""
 
 import hashlib
 import subprocess
@@ -35,7 +35,7 @@ _HOW_JUDGED = (
 
 
 def write_cards(known: TrainingSet) -> None:
-    """Write a task's ``card.json``, the panel's README.md, and the adapter's, where there is one."""
+    """Write a task's ``card.json``, the panel's README.md, and the adapter's README.md if there is one."""
     (evidence,) = collect_held_out_votes(known.samples, known.panel.root)
     names = tuple(evidence.votes)
     card = Card(
@@ -61,7 +61,7 @@ def write_cards(known: TrainingSet) -> None:
 
 
 def panel_card(panel: PanelFolder) -> str:
-    """The panel's README: every task that it answers, then its settings."""
+    """The panel's README: each trained task, then the settings."""
     settings = panel.settings()
     cards = [card for task in TASKS if (card := read_card(panel, task))]
     parts = [
@@ -112,14 +112,14 @@ def _final(settings: Qwen2VL, folder: Path) -> str:
 
 
 def _used(settings: Settings) -> dict[str, Any]:
-    """The settings without the stages of voters that are not on the panel."""
+    """The settings without the stages of voters that are not in the panel."""
     voters = {voter for task in TASKS for voter in settings.panel.voters(task)}
     stages = {"qwen2vl": "qwen2vl", "clip_lightgbm": "clip"}
     return settings.model_dump(mode="json", exclude={stage for voter, stage in stages.items() if voter not in voters})
 
 
 def base_name(base: str) -> str:
-    """A base as others may read it: the name on the hub, or of a folder on this machine its last part."""
+    """A base's name without machine paths: its hub name, or the last part of a local folder."""
     return Path(base).name if Path(base).is_dir() else base
 
 
@@ -140,7 +140,7 @@ def _table(card: Card) -> str:
         ("**panel**", card.panel, sum(spent.values())),
     ]
     lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {_ms(taken)} |" for name, f, taken in rows]
-    return "\n".join(["| voter | F1 | 95 % interval | n | ms a sample |", "|---|---|---|---|---|", *lines])
+    return "\n".join(["| voter | F1 | 95 % interval | n | ms per sample |", "|---|---|---|---|---|", *lines])
 
 
 def _ms(milliseconds: float | None) -> str:
@@ -161,7 +161,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _commit() -> str:
-    """The checkout's commit, marked where files differ from it; empty where this is no checkout."""
+    """The checkout's commit, with ``-dirty`` if files differ; empty if this is not a git checkout."""
     root = Path(mire.__file__).parent.parent
     if not (root / ".git").exists():
         return ""
@@ -175,9 +175,9 @@ def _commit() -> str:
 
 
 def measure_latency_ms(panel: TaskPanel, samples: Sequence[Sample]) -> dict[str, float]:
-    """Milliseconds a sample of each voter, on this machine; pictures are read as if for the first time.
+    """Milliseconds per sample of each voter, by name, on this machine and with an empty cache.
 
-    The first sample loads what is loaded on demand and is not timed, unless it is the only one.
+    The first sample triggers lazy loading and is not timed, unless it is the only one.
     """
     first, timed = samples[:1], samples[1 : N_TIMED + 1] or samples[:1]
     taken: dict[str, float] = {}
