@@ -113,8 +113,8 @@ def _label_faults(samples: Sequence[Sample], taxonomy: Taxonomy) -> Iterator[str
             yield f"{where}: training needs a label in 'output'"
         elif sample.label not in taxonomy:
             yield (
-                f"{where}: {sample.label!r} is not a live {taxonomy.task} label; correct it, or name a taxonomy of your "
-                f"own as taxonomies.{taxonomy.task} in the settings"
+                f"{where}: {sample.label!r} is not a live {taxonomy.task} label; correct it, or name a taxonomy of "
+                f"your own as taxonomies.{taxonomy.task} in the settings"
             )
 
 
