@@ -1,4 +1,4 @@
-"""The command ``mire``: each of its words is one of the modules' own commands.
+"""The command ``mire``: each sub-command runs one command module.
 
 mire predict --data test.json --images images --panel runs/p --out submit.csv
 """
@@ -30,7 +30,7 @@ COMMANDS = {
     "convert": "experts.qwen2vl.convert",
     "merge": "experts.qwen2vl.merge",
 }
-"""For each word the module that is its command."""
+"""The module of each sub-command."""
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -38,7 +38,7 @@ def command_line() -> argparse.ArgumentParser:
     parser = Parser(
         prog="mire",
         description="Multimodal intent recognition in e-commerce customer service.",
-        epilog="mire COMMAND --help says more.",
+        epilog="mire COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"mire {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -48,7 +48,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def entry(argv: Sequence[str] | None = None) -> int:
-    """What the installed script runs; gives the exit code."""
+    """Entry point of the installed script; returns the exit code."""
     return run_parser(command_line(), argv)
 
 

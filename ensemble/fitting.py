@@ -97,13 +97,13 @@ def weigh(oof: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
 
 
 def fit_panel(panel: PanelFolder, task: Task) -> Weights:
-    """Write one task's weights, from the votes in the panel folder."""
+    """Fit one task's weights on the votes in the panel folder, and write them there."""
     weights = weigh(read_out_of_fold_votes(panel, task), panel.settings(), task)
     write_weights(weights, panel.weights(task))
     return weights
 
 
 def _simplex(n_voters: int) -> list[tuple[float, ...]]:
-    """All weights in steps of 1 / N_STEPS that sum to one."""
+    """All weight vectors of multiples of 1 / N_STEPS that sum to one."""
     grid = product(range(N_STEPS + 1), repeat=n_voters)
     return [tuple(step / N_STEPS for step in steps) for steps in grid if sum(steps) == N_STEPS]

@@ -1,4 +1,4 @@
-"""The vote: pure functions from probabilities to one distribution over the labels."""
+"""Pooling of votes: functions from the voters' probabilities to one distribution over the labels."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 FLOOR = 1e-6
-"""Probabilities below this count as this much, so that one voter's zero is no veto."""
+"""Smaller probabilities are raised to this value, so that one voter's zero does not exclude a label."""
 
 
 def sharpen(probabilities: Array, temperature: float) -> Array:
-    """``p ** (1 / temperature)``, renormalised over the last axis: above 1 flattens, below 1 sharpens.
+    """``p ** (1 / temperature)``, renormalised over the last axis; same shape. Above 1 flattens, below 1 sharpens.
 
     Raises:
         ValueError: the temperature is not above zero.
@@ -24,11 +24,11 @@ def sharpen(probabilities: Array, temperature: float) -> Array:
 def log_linear(votes: Sequence[Array], weights: Sequence[float]) -> Array:
     """Weighted log-linear pooling: the product of ``p_v ** w_v`` over the voters v, renormalised.
 
-    ``votes`` holds one array (n, n_labels) for each voter, ``weights`` one number >= 0 for each; weights
+    ``votes`` holds one array (n, n_labels) per voter, ``weights`` one number >= 0 per voter; weights
     are divided by their sum first. (Genest and Zidek 1986, https://doi.org/10.1214/ss/1177013825)
 
     Raises:
-        ValueError: no votes, another number of weights, a negative weight, or all weights zero.
+        ValueError: no votes, not one weight per voter, a negative weight, or all weights zero.
     """
     shares = _shares(votes, weights)
     pooled = sum(share * np.log(np.maximum(vote, FLOOR)) for vote, share in zip(votes, shares, strict=True))
@@ -36,10 +36,10 @@ def log_linear(votes: Sequence[Array], weights: Sequence[float]) -> Array:
 
 
 def majority(votes: Sequence[Array], weights: Sequence[float]) -> Array:
-    """Weighted majority: each voter gives its whole weight to its first label; shape (n, n_labels).
+    """Weighted majority: each voter's whole weight counts for its top label; shape (n, n_labels).
 
-    Ties are settled by the weighted mean of the probabilities: it is added as a part too small to
-    overturn any difference in weight above 1e-6.
+    Ties go to the label with the higher weighted mean probability: this mean is added with a factor too small
+    to outweigh any difference in weight above 1e-6.
 
     Raises:
         ValueError: as ``log_linear``.
@@ -60,7 +60,7 @@ voter, and gives one distribution per sample: (n, n_labels)."""
 
 
 def winners(pooled: Array) -> NDArray[np.int64]:
-    """The winning label's place in each row; of equal ones the first in the taxonomy's order."""
+    """Index of the most probable label per row, shape (n,); of equal ones the first in the taxonomy's order."""
     return np.asarray(pooled.argmax(axis=-1))
 
 

@@ -1,4 +1,4 @@
-"""The fitted vote of one task, as the panel folder keeps it."""
+"""The fitted vote of one task, as stored in the panel folder."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class VoterWeight(BaseModel):
 
 
 class Weights(BaseModel):
-    """How a task's votes are pooled, and on how many out-of-fold samples that was fitted (0: not fitted).
+    """How a task's votes are pooled; ``n_fitted`` out-of-fold samples were used to fit it (0: not fitted).
 
     ``temperature`` (> 0) is that of the pooled distribution: voters that are calibrated one by one are too
     modest together. ``uniform_share`` (0 to 1) of every answer is the uniform distribution. Neither changes a winner.
@@ -43,8 +43,8 @@ class Weights(BaseModel):
     def pool(self, votes: dict[str, Array]) -> Array:
         """One distribution per sample from the votes of some or all voters, (n, n_labels) each.
 
-        A voter that is missing leaves its weight to the others; where only voters of weight zero are
-        left, they count alike.
+        The weight of a missing voter goes to the others; if only voters of weight zero are left, they get
+        equal weights.
         """
         sharpened = [sharpen(vote, self.voters[name].temperature) for name, vote in votes.items()]
         weights = [self.voters[name].weight for name in votes]
@@ -74,5 +74,5 @@ def write_weights(weights: Weights, path: Path) -> None:
 
 
 def as_array(rows: list[tuple[float, ...]]) -> Array:
-    """Votes' probabilities as one array (n, n_labels)."""
+    """The probabilities of n votes as one array (n, n_labels)."""
     return np.array(rows, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Which columns of a linear model decided, in words."""
+"""Explain a linear model: the words whose columns contribute most to a label."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Attributions = list[tuple[str, float]]
-"""Words with what each adds to a label's logit, the strongest first."""
+"""Words with their contribution to a label's logit, largest first."""
 
 _KIND = re.compile(r"^(?:about )?\S+:(?: |$)|^(?:layout|phrase|count|place) ")
-"""What stands before the words in a column's name; a blank's name ends with it."""
+"""The prefix of a column's name before its words; the name of a column for a blank is the prefix alone."""
 
 
 def deciding_words(model: Any, label: int, inputs: "csr_matrix", names: Sequence[str], n: int) -> Attributions:
-    """The n columns of one row of input that speak most for a label; empty for a label that was not learnt.
+    """The n columns of one input row that contribute most to a label; empty for a label without training samples.
 
     ``inputs`` has shape (1, len(names)).
     """
@@ -42,7 +42,7 @@ def typical_words(model: Any, label: int, names: Sequence[str], n: int) -> Attri
 
 
 def _coefficients(model: Any, label: int) -> NDArray[np.float64] | None:
-    """What each column adds to the label's logit; None for a label that was not learnt."""
+    """The label's coefficient per column; None for a label without training samples."""
     if label not in model.classes_:
         return None
     row = int(np.flatnonzero(model.classes_ == label)[0])
@@ -52,7 +52,7 @@ def _coefficients(model: Any, label: int) -> NDArray[np.float64] | None:
 
 
 def _strongest(added: Attributions, n: int) -> Attributions:
-    """The first n whose words are not a part of words that rank higher; single characters are left out."""
+    """The n largest, without single characters and without words contained in words that rank higher."""
     kept: Attributions = []
     for name, value in sorted(added, key=lambda pair: -pair[1]):
         words = _KIND.sub("", name)

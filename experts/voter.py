@@ -19,13 +19,13 @@ Choices = TypeVar("Choices", bound=VoterStage)
 class Voter(Protocol):
     """A trained voter of one task.
 
-    ``parameters`` counts the neural weights that it loads, by part; parts that several voters share carry
-    the same name, so that the panel counts them once.
+    ``parameters`` counts the neural weights that it loads, by part; a part that several voters share has
+    the same name in each, so that the panel counts it once.
     """
 
     @property
     def name(self) -> str:
-        """As the settings call it."""
+        """The voter's name in the settings."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -33,21 +33,21 @@ class Voter(Protocol):
 
     @property
     def cost(self) -> Cost:
-        """What one vote books in the ledger."""
+        """Calls and output tokens that one vote books in the ledger."""
 
     @property
     def parameters(self) -> dict[str, int]:
         """Neural parameters by part."""
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        """One vote for each sample, in order; None where the voter has nothing to go by."""
+        """One vote per sample, in order; None if the voter abstains because the sample has no input for it."""
 
 
 class SavedVoter(Voter, Protocol):
-    """A voter that is trained in this process and written by itself."""
+    """A voter that is trained in this process and can save itself."""
 
     def save(self, folder: Path) -> None:
-        """Write everything that a later ``load`` needs, readable, without pickle."""
+        """Write everything that ``load`` needs, in readable files without pickle."""
 
 
 class VoterClass(Generic[Choices]):
@@ -115,10 +115,10 @@ class VoterClass(Generic[Choices]):
 
 @runtime_checkable
 class Explainer(Protocol):
-    """A voter that can say which words decided."""
+    """A voter that can explain which words decided."""
 
     def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
-        """For each sample the words that speak most for the voter's own first label; empty where it abstains."""
+        """Per sample the words that contribute most to the voter's top label; empty if it abstains."""
 
     def label_words(self) -> dict[str, Attributions]:
-        """For each label the words that speak most for it in general."""
+        """Per label the words that contribute most to it in general."""

@@ -1,4 +1,4 @@
-"""The challenge's limits, enforced: model calls and output tokens a sample, parameters in all."""
+"""The challenge's limits, enforced: model calls and output tokens per sample, parameters in total."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ MAX_PARAMETERS = 10_000_000_000
 
 
 class Cost(NamedTuple):
-    """Price of one vote: passes of a neural model, and the longest answer in tokens over all of them."""
+    """Cost of one vote: passes of a neural model, and output tokens of the longest possible answers."""
 
     calls: int
     output_tokens: int
@@ -23,8 +23,8 @@ class Cost(NamedTuple):
 class Ledger:
     """Books every model call before it is made, and refuses what the rules forbid.
 
-    ``seconds`` is the time that each voter took, by task and name. ``failed`` says by sample's id and
-    voter's name how the voter failed.
+    ``seconds`` is the time that each voter took, by task and voter name. ``failed`` holds the error of a voter
+    that failed, by sample id and voter name.
     """
 
     def __init__(self) -> None:
@@ -47,13 +47,13 @@ class Ledger:
         ):
             if have > limit:
                 raise BudgetError(
-                    f"at most {limit} {unit} a sample: {voter!r} would make it {have} for sample {sample_id!r}; "
-                    "take a voter out of the panel"
+                    f"at most {limit} {unit} per sample: {voter!r} would make it {have} for sample {sample_id!r}; "
+                    "remove a voter from the panel"
                 )
         self._booked[sample_id] = after
 
     def booked(self, sample_id: str) -> Cost:
-        """What the sample has cost so far."""
+        """Calls and tokens booked for the sample so far."""
         return self._booked.get(sample_id, Cost(0, 0))
 
 
@@ -79,9 +79,9 @@ class ParameterCount:
 
 
 def answer_tokens(labels: Iterable[str], token_lengths: Iterable[int] | None = None) -> int:
-    """Output tokens that one call books: those of the longest label that it could answer.
+    """Output tokens that one call books: those of the longest possible label.
 
-    Without a tokenizer's ``token_lengths`` a character counts as a token: Qwen2's vocabulary holds every
-    common Chinese character, alone or in longer pieces, so this does not undercount.
+    Without a tokenizer's ``token_lengths`` a character counts as a token: Qwen2's vocabulary contains every
+    common Chinese character, alone or in longer tokens, so this does not undercount.
     """
     return max(len(label) for label in labels) if token_lengths is None else max(token_lengths)

@@ -1,4 +1,4 @@
-"""What is computed once per picture is kept: a key-value file that survives crashes and several processes."""
+"""A cache of what is computed per picture: a key-value file that is safe with crashes and several processes."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ def cache_root() -> Path:
 
 @contextmanager
 def empty_cache() -> Iterator[None]:
-    """Inside, this process keeps what it computes in an empty folder, which is deleted in the end."""
+    """Make this process use an empty, temporary cache folder inside the ``with`` block."""
     before = os.environ.get("MIRE_CACHE")
     with tempfile.TemporaryDirectory(prefix="mire-cache-") as folder:
         os.environ["MIRE_CACHE"] = folder
@@ -35,17 +35,17 @@ def empty_cache() -> Iterator[None]:
 
 
 class BlobCache:
-    """Bytes by key in one SQLite file; a write is whole or absent.
+    """Bytes by key in one SQLite file; a write happens completely or not at all.
 
-    ``name`` must tell apart everything that changes the values (model, settings), keys the inputs.
-    Both methods raise JournalError where the file cannot be read or written.
+    ``name`` must identify everything that changes the values (model, settings); keys identify the inputs.
+    Both methods raise JournalError if the file cannot be read or written.
     """
 
     def __init__(self, name: str) -> None:
         self._path = cache_root() / f"{name}.sqlite"
 
     def get_many(self, keys: list[str]) -> dict[str, bytes]:
-        """The values that are there."""
+        """The values of those keys that are in the cache."""
         if not self._path.is_file():
             return {}
         found: dict[str, bytes] = {}
@@ -57,7 +57,7 @@ class BlobCache:
         return found
 
     def put_many(self, values: dict[str, bytes]) -> None:
-        """Keep values in one transaction; a key that is there already gets the new value."""
+        """Store values in one transaction; an existing key gets the new value."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained(), closing(self._connect()) as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", values.items())
@@ -72,7 +72,7 @@ class BlobCache:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            way_out = "make room, or name another folder as MIRE_CACHE"
+            way_out = "free some disk space, or set MIRE_CACHE to another folder"
             if not isinstance(error, sqlite3.OperationalError):
                 way_out = "delete it: it is only a cache"
             raise JournalError(f"the cache {self._path} cannot be used: {error}; {way_out}") from error

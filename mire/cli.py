@@ -1,4 +1,4 @@
-"""What every command shares: its parser, its exit code, one line per error, log lines on stderr, quiet libraries.
+"""What all commands share: parsers, exit codes, one line per error, log lines on stderr, quiet libraries.
 
 A command is a module with ``add_arguments(parser)`` and ``execute(options)``; its docstring's first line describes it.
 """
@@ -23,7 +23,7 @@ from mire.errors import MireError, UsageError
 from mire.plain_files import is_pipe, keep_pipe
 
 PACKAGES = ("mire", "router", "experts", "ensemble")
-"""Ours: their log lines are shown to whoever runs a command."""
+"""Our own packages: their log lines are shown to the user of a command."""
 _QUIET = "MIRE_QUIET"
 _TYPED = "MIRE_TYPED"
 """How the command was typed, where a script runs it for its user."""
@@ -37,10 +37,10 @@ class Stopped(BaseException):
 
 
 def run(door: ModuleType, argv: Sequence[str] | None = None) -> int:
-    """Run a command's module and turn its end into an exit code.
+    """Run a command's module and return its exit code.
 
-    0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Errors that a person can mend are one
-    line; anything else is a fault of ours and keeps its traceback.
+    0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM. An error that a user can fix is printed
+    as one line; any other error is a bug and keeps its traceback.
     """
     parser = Parser(prog=_prog(door), description=_described(door), formatter_class=_Formatter)
     declare(parser, door)
@@ -48,7 +48,7 @@ def run(door: ModuleType, argv: Sequence[str] | None = None) -> int:
 
 
 def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
-    """Parse, and run what ``declare`` has put into the parser or one of its sub-parsers; exit codes as ``run``.
+    """Parse the arguments and run the command that ``declare`` attached to the parser; exit codes as ``run``.
 
     Raises:
         SystemExit: with code 2 for wrong usage, as argparse does; with 0 after ``--help``.
@@ -73,7 +73,7 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
     except Stopped:
         return _fail(f"stopped by SIGTERM; {_AGAIN}", code=143)
     except (MemoryError, RuntimeError) as error:
-        # torch's own error is a RuntimeError; the shell of every command does not import torch to catch it.
+        # torch's out-of-memory error is a RuntimeError, matched by name so that torch need not be imported here.
         if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
             raise
         reason = str(error).split(". ")[0] or "the machine's memory is full"
@@ -83,7 +83,7 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
 
 def declare(parser: argparse.ArgumentParser, door: ModuleType) -> None:
     """Give a parser a command's own arguments and ``--quiet``, and name the function that runs it."""
-    parser.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="print nothing but errors")
+    parser.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="print errors only")
     door.add_arguments(parser)
     parser.set_defaults(execute=door.execute, parser=parser)
 
@@ -100,7 +100,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but for options that have none."""
+    """Shows the defaults of options that have one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, []) else super()._get_help_string(action)
@@ -113,7 +113,7 @@ def add_command(commands: Any, word: str, door: ModuleType) -> None:
 
 
 def _described(door: ModuleType) -> str:
-    """The first line of the module's docstring, with percent signs as argparse wants them."""
+    """The first line of the module's docstring, with percent signs escaped for argparse."""
     return (door.__doc__ or "").partition("\n")[0].replace("%", "%%")
 
 
@@ -139,12 +139,12 @@ def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="another value for one entry, as qwen2vl.max_pixels=600000; may be given several times",
+        help="override one setting, as qwen2vl.max_pixels=600000; may be repeated",
     )
 
 
 class _Hush(argparse.Action):
-    """Sets an environment variable, because processes that this one starts must be quiet too."""
+    """``--quiet``: sets an environment variable, so that child processes are quiet too."""
 
     def __call__(self, *_: object) -> None:
         os.environ[_QUIET] = "1"
@@ -152,12 +152,12 @@ class _Hush(argparse.Action):
 
 
 def is_quiet() -> bool:
-    """Whether this process was told to print nothing but errors."""
+    """Whether this process prints errors only."""
     return bool(os.environ.get(_QUIET))
 
 
 def say(line: str) -> None:
-    """Print one line to stderr at once, unless only errors are wanted; for commands, libraries use ``logging``."""
+    """Print one line to stderr at once, unless ``--quiet`` was given. For commands only: libraries use ``logging``."""
     if not is_quiet():
         _to_stderr(line)
 
@@ -204,7 +204,7 @@ def _leave_working_directory() -> None:
 
 
 def _quiet_libraries() -> None:
-    """What libraries say about themselves, to developers, drowns what a command says to its user."""
+    """Silence the libraries' messages to developers, which would hide our messages to the user."""
     for name, value in (
         ("TOKENIZERS_PARALLELISM", "false"),
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
@@ -221,7 +221,7 @@ def _quiet_libraries() -> None:
 
 
 def _print_anything() -> None:
-    """Let a terminal of any encoding show a line that quotes whatever a data file holds."""
+    """Escape characters that the terminal's encoding lacks: a line may quote any text of a data file."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -1,19 +1,19 @@
-"""Mends what keeps the libraries from working together; called before they are imported."""
+"""Patches that let the libraries work together; called before they are imported."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
 _KEPT: list[object] = []
-"""A torch Library undoes its definitions when it is collected, so it is kept."""
+"""A torch Library removes its definitions when it is garbage-collected, so it is kept here."""
 
 
 def patch_torchvision() -> None:
-    """Let torchvision import beside a torch build that its compiled operators do not fit.
+    """Let torchvision import next to a torch build that its compiled operators do not match.
 
     ``pip install torchvision`` beside a CPU-only torch leaves ``operator torchvision::nms does not exist``,
     and transformers and open_clip then refuse to import. Only torchvision's pure-Python transforms are
-    used here, so declaring the two missing schemas is enough. Nothing happens where the operators load.
+    used here, so declaring the two missing schemas is enough. Does nothing if the operators load.
     """
     specification = importlib.util.find_spec("torchvision")
     if _KEPT or "torchvision" in sys.modules or specification is None or specification.origin is None:
@@ -29,7 +29,7 @@ def patch_torchvision() -> None:
 
 
 def operators_load(folder: Path) -> bool:
-    """Whether the compiled operators in torchvision's package folder fit the installed torch."""
+    """Whether the compiled operators in torchvision's package folder match the installed torch."""
     binaries = [*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dll")]
     try:
         import torch

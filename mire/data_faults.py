@@ -1,4 +1,4 @@
-"""What is wrong with a data file and its pictures."""
+"""Find every fault of a data file and its pictures."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> 
     """Write every fault of a file, its twins, then how many samples each label has.
 
     Raises:
-        DataError: there is a fault, or the file as a whole cannot be read.
+        DataError: the file has a fault, or cannot be read at all.
     """
     samples, refused = scan(data, images, max_decoded_pixels=settings.max_decoded_pixels)
     found = [*refused, *sample_faults(samples, settings)]
@@ -38,16 +38,16 @@ def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> 
 
 
 def sample_faults(samples: Sequence[Sample], settings: Settings) -> Iterator[str]:
-    """One line for each fault that lets a prediction run, but degrades it or breaks training."""
+    """One line per fault that does not stop a prediction, but degrades it or breaks training."""
     known = {label for task in TASKS for label in settings.taxonomy(task).labels}
     for sample in samples:
         where = f"record {sample.number}, id {sample.id!r}"
         yield from (f"{where}: {problem}" for problem in sample.problems)
         if not sample.images and not any(turn.text.strip() for turn in sample.turns):
-            yield f"{where}: there is neither a picture nor a word of a dialogue"
+            yield f"{where}: neither a picture nor any dialogue text"
         if sample.label is not None and sample.label not in known:
-            yield f"{where}: {sample.label!r} is no live label; labels of your own are named by --config"
+            yield f"{where}: {sample.label!r} is not a live label; name labels of your own with --config"
         for path in sample.images:
-            # A refused one is among the problems; decoding finds what the first bytes do not show.
+            # A refused picture is among the problems already; decoding finds faults that the header does not show.
             if path != NO_PICTURE and (problem := load_or_fallback(path)[1]):
                 yield f"{where}: {problem}"

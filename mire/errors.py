@@ -15,7 +15,7 @@ def missing_package(user: str, package: str, extra: Extra) -> str:
 
 
 class MireError(Exception):
-    """Base of every error that a person can mend; commands print it without a traceback, exit code 1."""
+    """Base of every error that a user can fix; commands print it without a traceback, exit code 1."""
 
 
 class DataError(MireError):
@@ -35,11 +35,11 @@ class BudgetError(MireError):
 
 
 class WorkerError(MireError):
-    """Workers die more often than they are replaced."""
+    """Worker processes died too often."""
 
 
 class JournalError(MireError):
-    """A journal or a cache is in another process's hands, cannot be written, or is damaged."""
+    """A journal or a cache is used by another process, cannot be written, or is damaged."""
 
 
 class UsageError(MireError):

@@ -1,4 +1,4 @@
-"""The hub of model weights: found to be out of reach in seconds, so that what is cached is used or an error comes."""
+"""Find out within seconds whether the model hub can be reached; if not, use the cache or fail."""
 
 import http.client
 import logging
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 @lru_cache
 def offline_reason() -> str | None:
-    """Why the hub cannot be reached, asked once; None where it answers, whatever it says.
+    """Why the hub cannot be reached, checked once per process; None if it answers, with any status.
 
-    The Hugging Face libraries ask again and again for a minute or more. Where nothing answers they are told to
-    stay offline for the rest of the process: they then read their cache, or fail at once.
+    The Hugging Face libraries retry for a minute or more. If nothing answers, this sets them offline for the rest
+    of the process: they then read their cache, or fail at once.
     """
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
         return "HF_HUB_OFFLINE is set"
@@ -26,7 +26,7 @@ def offline_reason() -> str | None:
     from huggingface_hub import constants
 
     try:
-        # The endpoint is a person's own setting (HF_ENDPOINT) or the hub.
+        # The endpoint is the user's own setting (HF_ENDPOINT) or the hub.
         with urllib.request.urlopen(constants.ENDPOINT, timeout=TIMEOUT_SECONDS):  # noqa: S310
             return None
     except urllib.error.HTTPError:

@@ -1,7 +1,7 @@
-"""What is finished stays finished: one SQLite file beside the output, one process at a time.
+"""Finished answers, kept in one SQLite file beside the output, for one process at a time.
 
-SQLite's own exclusive lock keeps a second process out, and the operating system drops it with the process,
-so a kill leaves nothing to clean up. A transaction is on the disk when ``add`` returns, or it never was.
+SQLite's exclusive lock keeps a second process out. The operating system releases it when the process ends, so a
+killed process leaves nothing to clean up. When ``add`` returns, its answers are on disk; before, none of them is.
 """
 
 import json
@@ -23,10 +23,10 @@ _SELECT = "SELECT answer FROM answers WHERE fingerprint = ? AND sample_id = ?"
 
 
 class Journal:
-    """Answers by sample id and a fingerprint of all that decides them; an open journal is this process's alone.
+    """Answers by sample id and a fingerprint of everything that decides them; only one process can open a journal.
 
-    Answers of other fingerprints (another panel, other settings, a changed sample) may lie in the same file;
-    they are kept, and never given out.
+    Answers of other fingerprints (another panel, other settings, a changed sample) may be in the same file;
+    they are kept, but never returned.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,10 +35,10 @@ class Journal:
 
     @contextmanager
     def opened(self) -> Iterator["Journal"]:
-        """Lock the journal for this process, making the file where it is missing.
+        """Lock the journal for this process; create the file if it is missing.
 
         Raises:
-            JournalError: another process has it, it cannot be written, or it is no journal.
+            JournalError: another process has it open, it cannot be written, or it is not a journal.
         """
         with self._explained():
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class Journal:
             self._connection.close()
 
     def finished(self, fingerprints: Mapping[str, str]) -> dict[str, Any]:
-        """The answers that are there, by sample id, of samples given with their fingerprints.
+        """The answers in the journal, by sample id, of the samples in ``fingerprints``.
 
         Raises:
             JournalError: the file is damaged.
@@ -68,10 +68,10 @@ class Journal:
         return found
 
     def add(self, answers: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:
-        """Keep answers (JSON values) by sample id, all of them or none; each only once.
+        """Store answers (JSON values) by sample id in one transaction; each may be stored only once.
 
         Raises:
-            JournalError: an answer is there already, or the disk is full.
+            JournalError: an answer is in the journal already, or the disk is full.
         """
         rows = [(fingerprints[key], key, json.dumps(answer, ensure_ascii=False)) for key, answer in answers.items()]
         with self._explained(), self._open() as connection:
@@ -84,7 +84,7 @@ class Journal:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """SQLite's errors as one line that says what to do."""
+        """Turn SQLite's errors into one line that says what to do."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -93,8 +93,10 @@ class Journal:
                     f"another run is writing {self._path}; wait for it, or choose another --out"
                 ) from error
             raise JournalError(
-                f"the journal {self._path} cannot be written: {error}; make room, or choose a folder that can be "
-                "written; what is finished is kept, and the same command goes on with it"
+                f"the journal {self._path} cannot be written: {error}; free some disk space, or choose a writable "
+                "folder; finished answers are kept, and the same command resumes"
             ) from error
         except (sqlite3.DatabaseError, UnicodeEncodeError, json.JSONDecodeError) as error:
-            raise JournalError(f"{self._path} is no journal, or damaged: {error}; delete it to start afresh") from error
+            raise JournalError(
+                f"{self._path} is not a journal, or damaged: {error}; delete it to start again"
+            ) from error

@@ -19,9 +19,10 @@ TASKS: tuple[Task, ...] = ("image", "dialogue")
 
 
 class Label(BaseModel):
-    """One label: its name as the challenge writes it, an English gloss, what it means, live or struck out.
+    """One label: its name as in the challenge, an English gloss, a description, and whether it is live.
 
-    ``convention`` says where the label is given against what a reader would expect.
+    ``convention`` says where the label is used differently from what a reader would expect. A label that is not
+    live is listed in prompts but never predicted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +76,7 @@ class Taxonomy:
 
     @cached_property
     def printed(self) -> tuple[str, ...]:
-        """Names of all labels, the struck-out ones too, as a prompt lists them."""
+        """Names of all labels, including those that are not live, as a prompt lists them."""
         return tuple(entry.name for entry in self.entries)
 
     @cached_property
@@ -85,14 +86,14 @@ class Taxonomy:
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hex digits that change with any live label's name or place."""
+        """12 hex digits that change with any live label's name or position."""
         return hashlib.sha256("\n".join((self.task, *self.labels)).encode()).hexdigest()[:12]
 
     def index(self, label: str) -> int:
-        """Place of a live label.
+        """Index of a live label.
 
         Raises:
-            KeyError: the label is unknown or struck out.
+            KeyError: the label is unknown or not live.
         """
         return self._places[label]
 

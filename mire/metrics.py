@@ -1,4 +1,4 @@
-"""Scores as the official script counts them, and bootstrap intervals around them."""
+"""Scores as the official script computes them, and their bootstrap intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Interval:
-    """Bounds of a bootstrap percentile interval at 95 % confidence."""
+    """Bounds of a 95% bootstrap percentile interval."""
 
     low: float
     high: float
@@ -93,14 +93,14 @@ def resampled_f1(truth: Sequence[str], predicted: Sequence[str], *, seed: int = 
 
 
 def interval(resamples: NDArray[np.float64]) -> Interval:
-    """Percentile interval of bootstrap figures."""
+    """Percentile interval of resampled figures, shape (N_RESAMPLES,)."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resamples, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
 def mean_f1(by_task: Mapping[str, float]) -> float | None:
-    """The challenge's headline: the mean of both tasks' weighted F1; None unless both are there."""
+    """The challenge's headline figure: the mean of both tasks' weighted F1; None if one is missing."""
     return sum(by_task[task] for task in TASKS) / len(TASKS) if all(task in by_task for task in TASKS) else None
 
 

@@ -1,7 +1,7 @@
 """The two prompt frames: split a prompt into the instruction and the dialogue that it quotes.
 
-Only this module knows how a prompt is laid out. What a shopper wrote stays inside ``turns``; where the
-dialogue is marked at both ends it never becomes part of the instruction, whatever it says.
+Only this module knows the layout of a prompt. What a shopper wrote stays inside ``turns``: if marks enclose the
+dialogue, it never becomes part of the instruction, whatever it says.
 """
 
 import re
@@ -19,7 +19,7 @@ DIALOGUE_END = "<用户与客服的对话 END>"
 OFFICIAL_IMAGE_HEAD = f"Picture 1: {IMAGE_TAG}\n你是一个电商领域识图专家"
 OFFICIAL_DIALOGUE_HEAD = f"你是一个电商客服专家，请根据用户与客服的多轮对话判断用户的意图分类标签。\n{DIALOGUE_START}\n"
 
-# Reworded frames name the speakers differently and mark the dialogue's ends in other words, or not at all.
+# Reworded frames name the speakers differently, and mark the dialogue's start and end in other words or not at all.
 _USERS = (
     "用户", "顾客", "买家", "买方", "消费者", "客户", "会员",
     "user", "customer", "buyer", "shopper", "client", "consumer", "human",
@@ -31,9 +31,9 @@ _AGENTS = (
 )  # fmt: skip
 _SPEAKERS: dict[str, Speaker] = {**dict.fromkeys(_USERS, "user"), **dict.fromkeys(_AGENTS, "agent")}
 
-# Case by ASCII's rules: by Unicode's "\u017f", the long s, matches "s", and no table knows such a name.
-# A number or a bracket may follow (用户2, Customer A, 买家(tb*1)), nothing else: "用户意图:" is the slot
-# of an answer, not a speaker.
+# Case is ignored by ASCII rules only: by Unicode rules "\u017f", the long s, would match "s" and be in no table.
+# A number or a bracket may follow (用户2, Customer A, 买家(tb*1)), nothing else: "用户意图:" asks for an answer
+# and is not a speaker.
 _NAME = rf"((?ai:{'|'.join(_SPEAKERS)}))(?:[ ]?[A-Za-z0-9]{{1,2}}|[ ]?[(（][^()（）\n]{{1,20}}[)）])?"
 _CALL = rf"[\[【*]{{0,2}}{_NAME}(?:[\]】][ \t]*[:\uff1a]?|[*]{{0,2}}[ \t]*[:\uff1a][*]{{0,2}})[ \t]?"
 _BULLET = r"(?:(?:[-•>]|\d{1,3}[.、)])[ \t]*)?"
@@ -45,7 +45,7 @@ _OFFICIAL_LINE = re.compile(rf"^({'|'.join(SPEAKER_NAMES.values())}): ?", re.MUL
 
 
 def _mark(edge: str) -> str:
-    """Pattern of a mark that names a talk and its ``edge``: in brackets, or ruled on a line of its own."""
+    """Pattern of a mark with a word for "dialogue" and ``edge``: in brackets, or on a line of its own between rules."""
     talk = "(?:对话|会话|聊天|dialog|conversation|chat|transcript)"
     some = r"[^<>\[\]【】\n]{0,16}?"
     edge = f"(?<![A-Za-z]){edge}"
@@ -60,7 +60,7 @@ _REST_OF_LINE = re.compile(r"[ \t\r]*(?:\n|\Z)")
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a dialogue; ``<image>`` in ``text`` stands where a picture was sent."""
+    """One turn of a dialogue; ``<image>`` in ``text`` marks where a picture was sent."""
 
     speaker: Speaker
     text: str
@@ -72,10 +72,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt taken apart.
+    """A parsed prompt.
 
-    ``text`` is the whole prompt as it was given; ``head`` and ``tail`` are what stands before and after
-    the dialogue, its marks included. Without a dialogue ``turns`` is empty and ``head`` is all.
+    ``text`` is the whole prompt as given; ``head`` and ``tail`` are the text before and after the dialogue,
+    including its marks. Without a dialogue ``turns`` is empty and ``head`` is the whole prompt.
     """
 
     text: str
@@ -90,9 +90,9 @@ class Prompt:
 
     @property
     def marked(self) -> bool:
-        """Whether a mark says where the dialogue ends.
+        """Whether a mark ends the dialogue.
 
-        Without one the end is a guess: further lines of the last turn count as ``tail``.
+        Without one the end is guessed: further lines of the last turn count as ``tail``.
         """
         return bool(self.turns) and _END_MARK.match(self.tail) is not None
 
@@ -105,8 +105,8 @@ class Prompt:
 def parse_prompt(text: str) -> Prompt:
     """Split any text into instruction and dialogue; never fails.
 
-    The dialogue runs from the first start mark to the **last** end mark (a shopper may quote an end mark
-    inside), or, in a prompt without marks, from the first to the last line that a speaker opens.
+    The dialogue runs from the first start mark to the **last** end mark (a shopper may type an end mark inside
+    it), or, in a prompt without marks, from the first to the last line that begins with a speaker's name.
     """
     start, end = _marked_span(text) or _spoken_span(text) or (0, 0)
     turns = _turns(text[start:end])
@@ -114,7 +114,7 @@ def parse_prompt(text: str) -> Prompt:
 
 
 def _marked_span(text: str) -> tuple[int, int] | None:
-    """Begin and end of a dialogue that stands between marks."""
+    """Start and end offsets of a dialogue between marks."""
     if text.startswith(OFFICIAL_DIALOGUE_HEAD):
         start, end = len(OFFICIAL_DIALOGUE_HEAD), text.rfind(DIALOGUE_END)
         if end >= start:
@@ -124,14 +124,14 @@ def _marked_span(text: str) -> tuple[int, int] | None:
         return None
     ends = [mark.start() for mark in _END_MARK.finditer(text, opened)]
     spoken = _SPEAKER_LINE.search(text, opened)
-    # An instruction may name both marks and then print none: its "dialogue" would end before anybody speaks.
+    # An instruction may mention both marks and contain no dialogue: that span would end before the first speaker.
     if not ends or (spoken and ends[-1] < spoken.start()):
         return None
     return opened, ends[-1]
 
 
 def _after_start_mark(text: str) -> int | None:
-    """Where the dialogue begins after its start mark, that line's break skipped."""
+    """Offset at which the dialogue begins: after its start mark and that line's break."""
     spoken = _SPEAKER_LINE.search(text) or _SPEAKER_INLINE.search(text)
     limit = spoken.start() if spoken else len(text)
     # A mark that a speaker's name precedes was typed by a speaker.
@@ -147,7 +147,7 @@ def _after_start_mark(text: str) -> int | None:
 
 
 def _spoken_span(text: str) -> tuple[int, int] | None:
-    """Begin and end of a dialogue that only its speakers' names give away; one of them must be a user."""
+    """Start and end offsets of a dialogue recognised by its speakers' names alone; one of them must be a user."""
     calls = _calls(text)
     if not any(_speaker(call) == "user" for call in calls):
         return None
@@ -156,7 +156,7 @@ def _spoken_span(text: str) -> tuple[int, int] | None:
 
 
 def _calls(dialogue: str) -> list[re.Match[str]]:
-    """Where speakers take turns: the strictest way of naming them that shows both sides."""
+    """The speakers' names that open turns, by the strictest pattern that finds both sides."""
     by_line: list[re.Match[str]] = []
     for pattern in (_OFFICIAL_LINE, _SPEAKER_LINE, _SPEAKER_INLINE):
         calls = list(pattern.finditer(dialogue))
@@ -171,9 +171,9 @@ def _speaker(call: re.Match[str]) -> Speaker:
 
 
 def _turns(dialogue: str) -> tuple[Turn, ...]:
-    """The turns of a dialogue; a line that no speaker opens continues the turn before it.
+    """The turns of a dialogue; a line without a speaker's name continues the turn before it.
 
-    Words before the first speaker count as a user's, so that they cannot pass for instruction.
+    Words before the first speaker count as the user's, so that they are not taken for the instruction.
     """
     calls = _calls(dialogue)
     ends = [*(call.start() for call in calls), len(dialogue)]

@@ -17,10 +17,10 @@ _BATCH_ROWS = 256
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The records in the file's order; a broken line gives its error, as a value.
+    """Yield the records in the file's order; for a broken line, yield its error as a value.
 
-    The content tells the format, not the name. Lines and Parquet are streamed: one line, or one row group, is
-    held at a time. An array is held whole.
+    The format is detected from the content, not the name. Lines and Parquet are streamed: one line, or one row
+    group, is in memory at a time. An array is read whole.
 
     Raises:
         DataError: the file as a whole cannot be read: a device, no UTF-8, no JSON, no Parquet, pyarrow is missing.
@@ -106,7 +106,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_cons
 
 
 def _parquet(path: Path) -> Iterator[Any]:
-    """Rows as JSON would hold them; dates, bytes and the like become text."""
+    """Rows as JSON values; dates, bytes and the like become text."""
     try:
         import pyarrow
         from pyarrow import parquet

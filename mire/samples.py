@@ -1,4 +1,4 @@
-"""Read samples: the official JSON, a JSONL or Parquet of the same, and ShareGPT, into one frozen ``Sample``."""
+"""Read samples from the official JSON, from JSONL or Parquet with the same columns, and from ShareGPT."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +23,12 @@ _ODD_CHARACTERS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. It does not know its task: the router reads that from the prompt.
+    """One sample. It has no task: the router reads the task from the prompt.
 
     ``images`` are paths in the order of the prompt's ``<image>`` tags, ``NO_PICTURE`` for one that was
     refused. ``label`` is None where unknown.
-    ``problems`` names what was mended or is missing; a prediction for such a sample is marked as degraded.
-    ``row`` is the record as the file holds it, for the submission's columns; ``number`` is its place there,
-    from 1.
+    ``problems`` names what was repaired or is missing; a prediction for such a sample is marked as degraded.
+    ``row`` is the record as the file holds it, for the submission's columns; ``number`` counts records from 1.
     """
 
     id: str
@@ -48,14 +47,14 @@ class Sample:
 def read_samples(
     path: Path, images: Path | None = None, *, max_decoded_pixels: int = MAX_DECODED_PIXELS
 ) -> list[Sample]:
-    """Read every sample of ``path``; pictures are looked for under ``images``.
+    """Read every sample of ``path``; picture names are relative to ``images``.
 
-    Without ``images`` the samples carry no pictures (routing and scoring need none). A picture that is
-    missing, no picture, too large or outside the folder is a problem of its sample, not an error.
+    Without ``images`` the samples carry no pictures (routing and scoring need none). A picture
+    that is missing, unreadable, too large or outside the folder is a problem of its sample, not an error.
 
     Raises:
         DataError: the file cannot be parsed, a record breaks the format, or two share an id; all
-            faults are named at once.
+            faults are reported together.
     """
     samples, faults = scan(path, images, max_decoded_pixels=max_decoded_pixels)
     if faults:
@@ -66,7 +65,7 @@ def read_samples(
 def scan(
     path: Path, images: Path | None = None, *, max_decoded_pixels: int = MAX_DECODED_PIXELS
 ) -> tuple[list[Sample], list[str]]:
-    """As ``read_samples``: the samples that can be read, and one line for each record that cannot.
+    """As ``read_samples``, but returns the samples that can be read and one line per record that cannot.
 
     Raises:
         DataError: the file as a whole cannot be read: no UTF-8, no JSON, no sample, no picture folder.
@@ -90,15 +89,15 @@ def scan(
 def each_sample(
     path: Path, images: Path | None = None, *, max_decoded_pixels: int = MAX_DECODED_PIXELS
 ) -> Iterator[Sample | str]:
-    """The samples in the file's order, one at a time, a line that says why for one that cannot be read.
+    """Yield the samples in the file's order; for a record that cannot be read, a line that says why.
 
-    Nothing is remembered, so ids may repeat.
+    Ids may repeat: nothing is kept between records.
 
     Raises:
         DataError: as ``scan``, but for a file without samples.
     """
     if images is not None and not images.is_dir():
-        raise DataError(f"the picture folder must be a folder: {images} is none; pass it with --images")
+        raise DataError(f"the picture folder {images} is not a folder; pass the right one with --images")
     for number, record in enumerate(read_records(path), start=1):
         try:
             if isinstance(record, DataError):
@@ -110,7 +109,7 @@ def each_sample(
 
 
 def known_sample(record: Mapping[str, Any], *, images: tuple[Path, ...], problems: tuple[str, ...]) -> Sample:
-    """The sample that was read from ``record`` before; its pictures are not looked at again, its row is left out."""
+    """Rebuild a sample that was read from ``record`` before; its pictures are not checked again, its row is empty."""
     text, label, _ = _parts(record)
     prompt = parse_prompt(_readable(text)[0])
     return Sample(id=_id(record), prompt=prompt, images=images, label=label or None, problems=problems)
@@ -127,7 +126,7 @@ def _where(number: int, record: Any) -> str:
 
 
 def fault_text(path: Path, faults: Sequence[str]) -> str:
-    """One error about some faults, the first of them listed; about a single one it is one line."""
+    """One error text for all faults: a single fault is one line, of many the first ones are listed."""
     if len(faults) == 1:
         return f"{path}: {faults[0]}"
     shown = "\n  ".join(faults[:_MAX_FAULTS_SHOWN])
@@ -174,9 +173,9 @@ def _is_chat(record: Mapping[str, Any]) -> bool:
 
 
 def _readable(text: str) -> tuple[str, list[str]]:
-    """The text with lone surrogates, which no tokenizer takes, replaced; what is odd about it is named.
+    """Replace lone surrogates, which no tokenizer accepts, and name whatever is unusual about the text.
 
-    Other odd characters stay: taking them out could join what a shopper kept apart into a tag or a mark.
+    Other unusual characters stay: removing them could join separate characters into a tag or a mark.
     """
     mended, n_mended = _SURROGATE.subn("\ufffd", text)
     problems = [f"{n_mended} lone surrogates were replaced"] if n_mended else []
@@ -195,7 +194,7 @@ def _unread(record: Mapping[str, Any], text: str) -> list[str]:
 
 
 def _picture(images: Path, name: str, max_decoded_pixels: int) -> tuple[Path, str | None]:
-    """Where the picture lies, or ``NO_PICTURE`` and why it is refused."""
+    """The picture's path, or ``NO_PICTURE`` and why it is refused."""
     try:
         path = resolve_image(images, name)
     except DataError as error:

@@ -1,8 +1,8 @@
-"""Check a data file and its pictures before hours are spent on them; every fault is listed.
+"""Check a data file and its pictures before a long run; every fault is listed.
 
     python -m mire.validate --data train.json --images images [--config mine.yaml]
 
-With ``--config`` the labels and the limit on pictures are those of its settings, else the challenge's.
+With ``--config`` the labels and the picture limit are those of its settings, otherwise the challenge's.
 """
 
 import argparse

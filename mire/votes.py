@@ -1,4 +1,4 @@
-"""What crosses the folders' borders after the samples: votes and predictions."""
+"""Votes and predictions, as the packages exchange them."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from mire.labels import Task
 
 @dataclass(frozen=True)
 class Vote:
-    """What one voter thinks of one sample.
+    """One voter's probabilities for one sample.
 
     ``probabilities`` holds one number in [0, 1] for each live label of the task, in the taxonomy's order,
-    and sums to 1. ``problems`` says what the voter could not see as it was sent: a picture, old turns.
+    and sums to 1. ``problems`` says what the voter could not read in full: a picture, old turns.
     """
 
     voter: str
@@ -23,7 +23,7 @@ class Vote:
 class Prediction:
     """The panel's answer for one sample.
 
-    ``votes`` are the votes behind it; ``problems`` says why the answer is degraded (empty if it is not);
+    ``votes`` are the votes that were pooled; ``problems`` says why the answer is degraded (empty if it is not);
     ``n_calls`` and ``n_output_tokens`` are what the ledger booked.
     """
 

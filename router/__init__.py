@@ -1,1 +1,1 @@
-"""The router: reads a prompt and picks the task, without a model call."""
+"""The router: picks a prompt's task from its text, without a model call."""

@@ -1,4 +1,4 @@
-"""Choose the router's threshold on phrases that the classifier did not see.
+"""Choose the router's threshold by cross-validation on the classifier's phrases.
 
 python -m router.calibrate
 """
@@ -18,7 +18,7 @@ WANTED_ACCURACY = 0.99
 
 
 def held_out() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence in [0.5, 1] of every held-out answer, and whether it was right; the seeds' runs pooled."""
+    """Confidence in [0.5, 1] of every held-out answer, and whether it was right; shape (n_phrases * n_seeds,) each."""
     # Imported here: scikit-learn takes a second, and --help does without it.
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -42,7 +42,7 @@ def held_out() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 def choose_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """The lowest of ``GRID`` at which ``WANTED_ACCURACY`` of the sure answers are right, else its last."""
+    """The lowest threshold of ``GRID`` at which the answers above it reach ``WANTED_ACCURACY``; else the highest."""
     for threshold in GRID:
         sure = confidence >= threshold
         if sure.any() and right[sure].mean() >= WANTED_ACCURACY:
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> None:
-    """Print how sure and how right the classifier is at each threshold, and the choice."""
+    """Print the share of confident answers and their accuracy at each threshold, and the choice."""
     confidence, right = held_out()
     print(f"n = {len(right)}, accuracy {right.mean():.3f}\nthreshold  share sure  accuracy of these")
     for threshold in GRID:

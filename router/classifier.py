@@ -1,4 +1,4 @@
-"""A small text classifier for instructions in unknown words, trained on ``phrases.json`` when first used."""
+"""A small text classifier for instructions in unknown wordings, trained on ``phrases.json`` when first used."""
 
 import json
 from functools import lru_cache
@@ -13,7 +13,7 @@ from router.wording import wording
 
 
 def phrases() -> tuple[tuple[str, ...], tuple[Task, ...]]:
-    """Our own instruction wordings and the task of each, in the file's order."""
+    """The instruction wordings of ``phrases.json`` and the task of each, in the file's order."""
     source = resources.files("router").joinpath("phrases.json").read_text(encoding="utf-8")
     by_task: dict[Task, list[str]] = json.loads(source)
     pairs = [(wording(text), task) for task in TASKS for text in by_task[task]]
@@ -21,7 +21,7 @@ def phrases() -> tuple[tuple[str, ...], tuple[Task, ...]]:
 
 
 def untrained() -> Pipeline:
-    """Character n-grams, which need no word segmentation in any language, and a logistic regression."""
+    """A logistic regression on character n-grams, which need no word segmentation in any language."""
     return make_pipeline(
         TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True),
         LogisticRegression(C=100.0, max_iter=1000),
@@ -35,6 +35,6 @@ def log_odds(words: str) -> float:
 
 @lru_cache
 def _trained() -> Pipeline:
-    """The classifier, trained; the same on every run, for the solver draws no random numbers."""
+    """The trained classifier; identical on every run, because the solver uses no random numbers."""
     texts, tasks = phrases()
     return untrained().fit(texts, [task == "dialogue" for task in tasks])

@@ -1,4 +1,4 @@
-"""Pick the task of a prompt by what its instruction asks; no model is called.
+"""Pick the task of a prompt from its instruction; no model is called.
 
 python -m router.route --data train.json
 python -m router.route --prompt "判断用户的意图: ..."
@@ -18,18 +18,18 @@ from mire.prompts import OFFICIAL_DIALOGUE_HEAD, OFFICIAL_IMAGE_HEAD, Prompt, pa
 from router.wording import wording
 
 THRESHOLD = 0.8
-"""Below this confidence the wording does not decide; ``python -m router.calibrate`` chooses it."""
+"""Below this confidence the structure decides instead of the wording; chosen by ``python -m router.calibrate``."""
 DIALOGUE_LOG_ODDS = 3.0
-"""What a dialogue between two sides adds to the wording's log odds: 20 to 1 that its intent is asked."""
+"""Added to the wording's log odds if the prompt quotes a two-sided dialogue: odds of 20 to 1 for "dialogue"."""
 MIN_LABELS = 3
-"""So many labels of a taxonomy make a printed list; one or two occur in ordinary sentences."""
+"""At least so many label names count as a label list; one or two occur in ordinary sentences."""
 LIST_CONFIDENCE = 0.99
 STRUCTURE_CONFIDENCE = 0.6
 
 
 @dataclass(frozen=True)
 class Route:
-    """A task, how sure the router is of it (0 to 1), and the evidence in a few words."""
+    """A task, the router's confidence in it (0 to 1), and the reason in a few words."""
 
     task: Task
     confidence: float
@@ -47,12 +47,12 @@ _KNOWN = (
 
 
 def route_text(text: str) -> Route:
-    """Route a raw prompt; an official frame is told by its head and never parsed."""
+    """Route a raw prompt; an official frame is recognised by its first words, without parsing."""
     return _known(text) or _unknown(parse_prompt(text))
 
 
 def route(prompt: Prompt) -> Route:
-    """Route a parsed prompt, whatever it says; nothing but the prompt is read."""
+    """Route a parsed prompt; nothing but the prompt is read, and every prompt gets a route."""
     return _known(prompt.text) or _unknown(prompt)
 
 
@@ -70,10 +70,10 @@ def _unknown(prompt: Prompt) -> Route:
 
 
 def _asked(prompt: Prompt) -> str:
-    """The words that decide: the instruction, as far as no shopper can have written it.
+    """The text that decides: those parts of the instruction that no shopper can have written.
 
-    Without an end mark a shopper's last lines may stand in ``tail``: it is read only where ``head`` says
-    nothing and one side alone speaks.
+    Without an end mark ``tail`` may hold a shopper's last lines: it is read only if ``head`` has no words and
+    only one side speaks.
     """
     if not prompt.turns or prompt.marked:
         return prompt.instruction
@@ -96,7 +96,7 @@ def _two_sided(prompt: Prompt) -> bool:
 
 
 def _by_labels(asked: str) -> Route | None:
-    """Decide by the label list in the instruction, if it is one task's and not the other's."""
+    """Decide by the label list in the instruction, if it belongs to one task only."""
     text = _squeeze(asked)
     counts = {task: sum(name in text for name in _label_names(task)) for task in TASKS}
     first, second = sorted(TASKS, key=lambda task: counts[task], reverse=True)
@@ -107,7 +107,7 @@ def _by_labels(asked: str) -> Route | None:
 
 @lru_cache
 def _label_names(task: Task) -> frozenset[str]:
-    """Label names, and their glosses of two words and more: "Care" or "Return" mean nothing in a sentence."""
+    """Label names, and their glosses of two or more words: "Care" or "Return" occur in ordinary sentences."""
     entries = builtin_taxonomy(task).entries
     names = [entry.name for entry in entries] + [entry.gloss for entry in entries if " " in entry.gloss]
     return frozenset(map(_squeeze, names))
@@ -118,7 +118,7 @@ def _squeeze(text: str) -> str:
 
 
 def _by_wording(prompt: Prompt, asked: str) -> Route:
-    """Decide by the instruction's words and a dialogue's presence; where they are unsure, by structure."""
+    """Decide by the instruction's words and the presence of a dialogue; below the threshold, by structure."""
     quotes_dialogue = prompt.marked or _two_sided(prompt)
     log_odds = _log_odds(asked) + DIALOGUE_LOG_ODDS * quotes_dialogue
     p_dialogue = 1 / (1 + math.exp(-log_odds))
@@ -143,7 +143,7 @@ def _log_odds(asked: str) -> float:
 def _by_structure(prompt: Prompt, p_dialogue: float) -> Route:
     """The fallback: turns or several pictures mean dialogue, one picture alone means image.
 
-    A prompt with neither goes where its words lean.
+    Without turns and pictures the more probable task by the words is chosen.
     """
     if prompt.turns:
         return Route("dialogue", STRUCTURE_CONFIDENCE, "fallback: there is a dialogue")
@@ -175,7 +175,7 @@ def execute(options: argparse.Namespace) -> None:
 
 
 def _print(sample_id: str | None, answer: Route) -> None:
-    """One line of plain ASCII, which any terminal's encoding can print."""
+    """Print one line of ASCII, which every terminal encoding can show."""
     line = {
         "id": sample_id,
         "task": answer.task,

@@ -1,14 +1,14 @@
-"""What is left of an instruction when only its words count."""
+"""Normalise an instruction to its words."""
 
 import re
 import unicodedata
 
-# Where pictures stand says nothing about what is asked: some frames list a dialogue's pictures up front.
+# The position of pictures does not show the task: some frames list a dialogue's pictures first.
 _PICTURE_SLOT = re.compile(r"(?:(?:picture|image|图片?|图像)[ \t]*\d*[ \t]*[:\uff1a]?[ \t]*)?<image>", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 
 
 def wording(text: str) -> str:
-    """``text`` without picture slots, in one character width and case; empty where no letter is left."""
+    """``text`` without picture slots, in half-width characters and lower case; empty if it has no letter."""
     plain = unicodedata.normalize("NFKC", _PICTURE_SLOT.sub(" ", text)).casefold()
     return " ".join(plain.split()) if _LETTER.search(plain) else ""

@@ -1,4 +1,4 @@
-"""What the documentation tells people to type: every command is understood, every file that it shows is read."""
+"""The documentation: every command parses, every link, file and settings example that it shows is valid."""
 
 import argparse
 import importlib
@@ -89,6 +89,24 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_optimistic_figures_are_starred_everywhere() -> None:
+    """`cpu`'s out-of-fold figures, in every table cell of every page; 0.830 is also the dialogues' unseen figure."""
+    optimistic = re.compile(r"0\.799|0\.861|0\.835|0\.830(?!\*{0,2} ?[（(](?:se|标准误))")
+    cells = [
+        (page.name, cell)
+        for page in PAGES
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
+        for cell in line.split("|")
+        if optimistic.search(cell)
+    ]
+    assert len(cells) >= 12
+    assert [found for found in cells if "*" not in found[1].replace("**", "")] == []
+    for name in ("README.md", "README.zh.md", "RESULTS.md"):
+        text = next(page for page in PAGES if page.name == name).read_text(encoding="utf-8")
+        assert 0 < text.index("0.761") < text.index("0.799")
+
+
 def test_settings_that_are_shown_load(tmp_path: Path) -> None:
     shown = [block for page in PAGES for block in blocks(page, "yaml") if "panel" in yaml.safe_load(block)]
     assert len(shown) >= 2
@@ -158,9 +176,7 @@ def test_the_challenge_is_done_as_the_page_says(
     done = []
     for line in lines:
         program, *words = shlex.split(line)
-        if program == "bash":
-            program, words = "mire", ["train", *words[1:]]
-        if program == "mire" and words[0] not in ("doctor", "export"):
+        if program == "mire" and words[0] not in ("doctor", "pseudo-label", "convert", "export"):
             assert mire_command(words) == 0, line
             done.append(words[0])
     assert done == ["validate", "train", "ablate", "predict", "score"]

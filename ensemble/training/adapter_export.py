@@ -1,4 +1,4 @@
-"""A Qwen2-VL adapter as a folder that plain transformers and PEFT load."""
+"""Export a Qwen2-VL adapter as a folder that plain transformers and PEFT load."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from mire.settings import Qwen2VL
 
 
 def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
-    """Copy the adapter with its labels and its card; no path of this machine goes along.
+    """Copy the adapter with its labels and its model card, without any path of this machine.
 
     Raises:
         PanelError: the panel has no such adapter, or ``out`` is not an empty folder.
@@ -22,7 +22,7 @@ def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
     source = panel.voter(task, Qwen2VL.voter)
     manifest = read_manifest(source)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PanelError(f"an adapter is written into a new folder, but {out} is not empty")
+        raise PanelError(f"an adapter is exported into a new folder, but {out} is not empty")
     out.mkdir(parents=True, exist_ok=True)
     name = base_name(manifest.base)
     config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"base_model_name_or_path": name}

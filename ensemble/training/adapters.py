@@ -1,4 +1,4 @@
-"""The Qwen2-VL adapters of one task: one for each fold that is voted on, then the final one."""
+"""Train the Qwen2-VL adapters of one task: one per voting fold, then the final one."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -17,11 +17,10 @@ from mire.votes import Vote
 
 
 def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
-    """Train through accelerate; give the out-of-fold votes and what a vote costs.
+    """Train through accelerate; returns the out-of-fold votes and the cost of a vote.
 
-    The fold that is voted on also decided when to stop, which flatters its votes a little. Fold adapters are
-    kept: they can guess labels without knowing their fold. Where there are several devices, folds are trained
-    side by side.
+    The held-out fold also chooses the best epoch, which makes its votes slightly too good. Fold adapters are
+    kept for pseudo-labels: they have not seen their fold. With several devices folds are trained in parallel.
     """
     task, panel, settings = known.task, known.panel, known.settings.qwen2vl
     folder = panel.voter(task, Qwen2VL.voter)
@@ -57,7 +56,7 @@ def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
 
 
 def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
-    """A fold's votes; the expert is let go afterwards, the next training needs the memory."""
+    """A fold's votes; the expert is freed afterwards, because the next training needs the memory."""
     voter = load_fold_voter(known, fold)
     return voter.vote(known.outside(fold)), voter.cost
 
@@ -66,6 +65,6 @@ def _run(task: Task, launches: Sequence[Launch], arguments: Sequence[Sequence[st
     codes = [code for code in run_side_by_side(launches, arguments) if code != 0]
     if codes:
         raise PanelError(
-            f"training the {task} adapter failed (exit code {codes[0]}); its message stands above if it left one; "
-            "its checkpoints are kept, and the same command goes on with them"
+            f"training the {task} adapter failed (exit code {codes[0]}); its message, if any, is above; "
+            "its checkpoints are kept, and the same command resumes from them"
         )

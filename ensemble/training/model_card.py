@@ -1,4 +1,4 @@
-"""Model cards of a panel and its adapters, written at the end of training from what really ran."""
+"""Model cards of a panel and its adapters, written at the end of training from the actual run."""
 
 import hashlib
 import subprocess
@@ -62,7 +62,7 @@ def write_cards(known: TrainingSet) -> None:
 
 
 def panel_card(panel: PanelFolder) -> str:
-    """The panel's README: every task that it answers, then its settings."""
+    """The panel's README: each trained task, then the settings."""
     settings = panel.settings()
     cards = [card for task in TASKS if (card := read_card(panel, task))]
     parts = [
@@ -119,7 +119,7 @@ def _used(settings: Settings) -> dict[str, Any]:
 
 
 def base_name(base: str) -> str:
-    """A base as others may read it: the name on the hub, or of a folder on this machine its last part."""
+    """A base's name without machine paths: its hub name, or the last part of a local folder."""
     return Path(base).name if Path(base).is_dir() else base
 
 
@@ -140,7 +140,7 @@ def _table(card: Card) -> str:
         ("**panel**", card.panel, sum(spent.values())),
     ]
     lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {_ms(taken)} |" for name, f, taken in rows]
-    return "\n".join(["| voter | F1 | 95 % interval | n | ms a sample |", "|---|---|---|---|---|", *lines])
+    return "\n".join(["| voter | F1 | 95 % interval | n | ms per sample |", "|---|---|---|---|---|", *lines])
 
 
 def _ms(milliseconds: float | None) -> str:
@@ -156,7 +156,7 @@ def _yaml(body: object) -> str:
 
 
 def _commit() -> str:
-    """The checkout's commit, marked where files differ from it; empty where this is no checkout."""
+    """The checkout's commit, with ``-dirty`` if files differ; empty if this is not a git checkout."""
     root = Path(mire.__file__).parent.parent
     if not (root / ".git").exists():
         return ""
@@ -170,9 +170,9 @@ def _commit() -> str:
 
 
 def measure_latency_ms(panel: TaskPanel, samples: Sequence[Sample]) -> dict[str, float]:
-    """Milliseconds a sample of each voter, on this machine; pictures are read as if for the first time.
+    """Milliseconds per sample of each voter, by name, on this machine and with an empty cache.
 
-    The first sample loads what is loaded on demand and is not timed, unless it is the only one.
+    The first sample triggers lazy loading and is not timed, unless it is the only one.
     """
     first, timed = samples[:1], samples[1 : N_TIMED + 1] or samples[:1]
     taken: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Pseudo-labels: guess the labels of unlabelled samples, keep the surest of each class, train again."""
+"""Pseudo-labels: predict unlabelled samples, keep the most confident per label, train again with them."""
 
 import json
 import logging
@@ -29,13 +29,13 @@ from mire.votes import Prediction
 logger = logging.getLogger(__name__)
 
 MIN_PROBABILITY = 0.5
-"""A guess below it is never kept."""
+"""Predictions below this probability are never kept."""
 
 
 def confident(predictions: Sequence[Prediction], share: float) -> list[Prediction]:
-    """The surest ``share`` of the guesses of each label, rounded up, that reach ``MIN_PROBABILITY``.
+    """The most confident ``share`` (0 to 1) of each label's predictions, rounded up, above ``MIN_PROBABILITY``.
 
-    By label, because a common threshold would keep the easy labels only. Degraded predictions are left out.
+    Per label, because a common threshold would keep the easy labels only. Degraded predictions are left out.
     """
     by_label: dict[str, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
@@ -50,7 +50,7 @@ def confident(predictions: Sequence[Prediction], share: float) -> list[Predictio
 
 
 def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence[Prediction], images: Path) -> None:
-    """Write the samples that were guessed, in the official format, their guess as the label; no file for none."""
+    """Write the predicted samples in the official format with the prediction as label; no file if there are none."""
     if not guesses:
         return
     labels = {guess.sample_id: guess.label for guess in guesses}
@@ -64,10 +64,10 @@ def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence
 
 
 def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: Path, *, share: float) -> None:
-    """Train the panel ``out`` from ``panel``'s guesses; see the module's docstring.
+    """Train the panel ``out`` with ``panel``'s predictions on ``unlabelled``; ``share`` as in ``confident``.
 
     Raises:
-        DataError, PanelError: a file or folder does not fit, nothing is left to guess, or ``out`` is already there.
+        DataError, PanelError: a file or folder does not fit, nothing is left to predict, or ``out`` already exists.
     """
     if out.exists():
         raise DataError(f"{out} is already there; a new panel needs a new folder")
@@ -87,11 +87,11 @@ def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: P
 
 
 def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, list[Sample]]:
-    """The samples to guess, by task: those of the file that the panel was not trained on."""
+    """The samples to predict, by task: those of the file that the panel was not trained on."""
     groups = by_task(panel.read_samples(unlabelled, images))
     fresh: dict[Task, list[Sample]] = {}
     for task in (task for task in TASKS if task in groups):
-        panel.taxonomy(task)  # refuses where there are no experts of this task
+        panel.taxonomy(task)  # raises if there are no experts of this task
         seen = trained_on(panel.folds(task), groups[task])
         if unseen := [sample for sample in groups[task] if sample.id not in seen]:
             fresh[task] = unseen
@@ -101,7 +101,7 @@ def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, li
 
 
 def _check_known(panel: PanelFolder, task: Task, samples: Sequence[Sample], data: Path) -> None:
-    """The folds that keep guesses honest are the old panel's: both trainings must have the same samples."""
+    """Pseudo-labels are made per fold of the old panel, so both trainings must have the same labelled samples."""
     known = read_folds(panel.folds(task)).keys()
     odd = (known ^ {sample.id for sample in samples}) | (known - trained_on(panel.folds(task), samples).keys())
     if odd:
@@ -112,7 +112,7 @@ def _check_known(panel: PanelFolder, task: Task, samples: Sequence[Sample], data
 
 
 def _guess(known: TrainingSet, fresh: Sequence[Sample], new: PanelFolder, share: float) -> None:
-    """Write the guesses of the final voters, and those of voters that each fold was kept from."""
+    """Write the predictions of the final voters, and per fold those of voters trained without that fold."""
     for fold in (None, *range(known.settings.folds)):
         panel = Panel.load(known.panel.root, (known.task,)) if fold is None else _panel_without(fold, known)
         guesses = confident(panel.tasks[known.task].predict(fresh, Ledger()), share)
@@ -122,7 +122,7 @@ def _guess(known: TrainingSet, fresh: Sequence[Sample], new: PanelFolder, share:
 
 
 def _panel_without(fold: int, known: TrainingSet) -> Panel:
-    """A panel that knows nothing of one fold but the vote's weights; voters without such an expert are left out."""
+    """A panel whose voters were trained without one fold (only the weights used it); other voters are left out."""
     taxonomy, settings, task = known.panel.taxonomy(known.task), known.settings, known.task
     voters: list[Voter] = []
     for name in settings.panel.voters(task):

@@ -1,4 +1,4 @@
-"""Train the experts of one task or both, cast their out-of-fold votes, fit the vote."""
+"""Train the experts of one task or both, collect their out-of-fold votes, fit the vote."""
 
 import logging
 import shutil
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def train_task(known: TrainingSet, launch: Launch) -> None:
-    """Train every voter of a task and fit its vote; the panel folder then answers this task."""
+    """Train every voter of a task and fit the vote; afterwards the panel folder can predict this task."""
     task, panel = known.task, known.panel
     taxonomy = known.settings.taxonomy(task)
     labels = {sample.id: str(sample.label) for sample in known.samples}
@@ -42,7 +42,7 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
     if broken := [sample for sample in known.samples if sample.problems]:
         first = broken[0]
         logger.info(
-            f"{task}: {len(broken)} of them are learned from as far as they can be read (first: record {first.number}, "
+            f"{task}: {len(broken)} of them can be read only in part (first: record {first.number}, "
             f"id {first.id!r}: {first.problems[0]}); python -m mire.validate lists all"
         )
     # Until the vote is fitted again, a panel with old and new voters does not count as trained.
@@ -74,7 +74,7 @@ def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], C
 
 @contextmanager
 def only_training(path: Path) -> Iterator[None]:
-    """Keep other trainings out that ask for the same lock file; the system frees it when the process ends.
+    """Hold a lock file that other trainings respect; the system releases it when the process ends.
 
     Raises:
         PanelError: another process holds it, or the file cannot be written.
@@ -93,7 +93,7 @@ def only_training(path: Path) -> Iterator[None]:
 
 
 def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:
-    """The samples of some tasks, each with a live label; those of other tasks may have any.
+    """The samples of ``tasks``, each with a live label; labels of other tasks are not checked.
 
     Raises:
         DataError: the file breaks the format, lacks a task's samples, or holds missing or unknown labels.
@@ -115,8 +115,8 @@ def _label_faults(samples: Sequence[Sample], taxonomy: Taxonomy) -> Iterator[str
             yield f"{where}: training needs a label in 'output'"
         elif sample.label not in taxonomy:
             yield (
-                f"{where}: {sample.label!r} is no live {taxonomy.task} label; mend it, or name a taxonomy of your own "
-                f"as taxonomies.{taxonomy.task} in the settings"
+                f"{where}: {sample.label!r} is not a live {taxonomy.task} label; correct it, or name a taxonomy of "
+                f"your own as taxonomies.{taxonomy.task} in the settings"
             )
 
 
@@ -130,7 +130,7 @@ def train_panel(
     kind: Kind = "ddp",
     n_devices: int | None = None,
 ) -> None:
-    """Train the experts of some tasks on a labelled file; the folder becomes, or is, their panel.
+    """Train the experts of ``tasks`` on a labelled file into a new or existing panel folder.
 
     The adapters are trained on ``n_devices`` (None: all GPUs, or one process on the CPU).
 
@@ -138,7 +138,7 @@ def train_panel(
         DataError: as ``read_labelled``.
         PanelError: the folder is another configuration's panel, another process trains the same task in it, or
             training failed.
-        SettingsError: there are not so many devices, or a batch cannot be divided among them.
+        SettingsError: there are fewer devices than asked for, or a batch cannot be divided among them.
     """
     launch = Launch.choose(kind, n_devices)
     for task in tasks:

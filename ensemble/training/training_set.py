@@ -1,4 +1,4 @@
-"""The labelled samples of one task, what is learned from in each fold, and what is judged."""
+"""The labelled samples of one task, and the training and held-out samples of each fold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mire.settings import Settings
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Samples of a file, their folds (0 to settings.folds - 1, by id), and the panel that is trained on them."""
+    """Samples of a file, their folds (0 to settings.folds - 1, by id), and the panel being trained."""
 
     task: Task
     samples: Sequence[Sample]
@@ -30,7 +30,7 @@ class TrainingSet:
         """Make the folds, and write them and the labels into the panel folder.
 
         Raises:
-            DataError: as ``make_folds``; nothing is written then.
+            DataError: as ``make_folds``; then nothing is written.
         """
         settings = panel.settings()
         folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
@@ -48,11 +48,11 @@ class TrainingSet:
         return cls(task, members, folds, data, images, panel, panel.settings())
 
     def inside(self, fold: int | None) -> list[Sample]:
-        """What is learned from where a fold is kept out (None: nothing is): labelled samples, then guessed ones."""
+        """Training samples without ``fold`` (None: all samples): labelled ones, then pseudo-labelled ones."""
         path = self.panel.pseudo(self.task, fold)
         guessed = self.panel.read_samples(path, self.images) if path.is_file() else []
         return [sample for sample in self.samples if self.folds[sample.id] != fold] + guessed
 
     def outside(self, fold: int) -> list[Sample]:
-        """The samples of a fold."""
+        """The held-out samples of a fold."""
         return [sample for sample in self.samples if self.folds[sample.id] == fold]

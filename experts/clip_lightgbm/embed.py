@@ -1,4 +1,4 @@
-"""Picture embeddings by open_clip, computed once per picture and kept."""
+"""Picture embeddings by open_clip, cached by the picture's content."""
 
 import hashlib
 import logging
@@ -30,12 +30,12 @@ RANDOM_SEED = 7
 
 @dataclass(frozen=True)
 class Embedder:
-    """open_clip's picture tower. The model is loaded when the first new picture comes, not before."""
+    """open_clip's picture tower. The model is loaded when the first picture is not in the cache."""
 
     settings: Clip
 
     def embed(self, paths: Sequence[Path]) -> dict[Path, NDArray[np.float32]]:
-        """Embeddings of shape (dimension,) of the pictures that can be read; the others are left out."""
+        """Embeddings of shape (dimension,) of the pictures that can be read; others are missing in the result."""
         keys = {path: content_hash(path) for path in paths}
         cache = BlobCache(f"clip-{self.fingerprint}")
         known = cache.get_many(list(keys.values()))
@@ -51,7 +51,7 @@ class Embedder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hex digits of what decides an embedding: the model, and its weights by name or by the file."""
+        """12 hex digits that change with the model or its weights (by name, or by the file's size and time)."""
         parts = [self.settings.model, self.settings.weights, str(RANDOM_SEED)]
         for source in (Path(self.settings.model), Path(self.settings.weights)):
             if source.exists():
@@ -60,11 +60,11 @@ class Embedder:
 
     @property
     def n_parameters(self) -> int:
-        """Parameters of the picture tower; the text tower is not kept."""
+        """Parameters of the picture tower; the text tower is dropped."""
         return sum(parameter.numel() for parameter in self._tower[0].parameters())
 
     def _run(self, pictures: "dict[str, Image]") -> dict[str, NDArray[np.float32]]:
-        """Embeddings by the keys of the pictures."""
+        """Embeddings of shape (dimension,) by the pictures' keys."""
         import torch
 
         if not pictures:
@@ -92,7 +92,7 @@ class Embedder:
 
 
 def _squashed(size: tuple[int, int], path: Path) -> "Image | None":
-    """A picture as the transform would squash it, nothing cropped away; None where it cannot be read."""
+    """A picture resized to ``size`` (width, height) without cropping; None if it cannot be read."""
     from PIL.Image import Resampling
 
     try:
@@ -108,7 +108,7 @@ def create_model(settings: Clip) -> Any:
     ``open_clip_config.json``; ``weights`` a tag, a file, or ``random``.
 
     Raises:
-        PanelError: open_clip knows no such model or weights, or cannot fetch them.
+        PanelError: open_clip has no such model or weights, or cannot download them.
     """
     patch_torchvision()
     import open_clip
@@ -117,7 +117,7 @@ def create_model(settings: Clip) -> Any:
     weights = None if settings.weights == "random" or Path(settings.model).is_dir() else settings.weights
     check_clip_files(settings)
     offline = offline_reason() if weights and not Path(weights).is_file() else None
-    # open_clip warns of random weights, which here are asked for by name.
+    # open_clip warns about random weights, which were requested here.
     logging.disable(logging.WARNING if weights is None else logging.NOTSET)
     try:
         with torch.random.fork_rng(devices=[]):

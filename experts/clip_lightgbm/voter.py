@@ -96,7 +96,7 @@ class ClipLightgbmVoter(VoterClass[Clip]):
         return {f"clip {self.embedder.settings.model}": self.embedder.n_parameters}
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        """None where the sample has no readable picture."""
+        """One vote per sample; None if the sample has no readable picture."""
         vectors = self.embedder.embed([sample.images[0] for sample in samples if sample.images])
         usable = [sample for sample in samples if sample.images and sample.images[0] in vectors]
         if not usable:

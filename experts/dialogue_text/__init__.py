@@ -1,1 +1,1 @@
-"""The dialogue's text as a voter of the dialogue task: no neural model, no download."""
+"""A voter of the dialogue task that uses the dialogue's text, without a neural model or download."""

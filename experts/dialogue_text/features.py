@@ -1,4 +1,4 @@
-"""A dialogue taken apart: the last real question, what came before it, and what the agent answered."""
+"""Split a dialogue into its last real question, what came before it, and the agent's answers."""
 
 import re
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from mire.prompts import Turn
 
-# Marks of the challenge's data that say nothing: tags, highlight marks, emoticon codes, links, video records.
+# Markup in the challenge's data without meaning: tags, highlight marks, emoticon codes, links, video records.
 _NOISE = re.compile(r"</?dxm:highlight>|<[^<>]{0,20}>|/:[\w^$-]+|\{[^{}]*\"url\"[^{}]*\}|https?://\S+")
 _BLANKS = re.compile(r"\s+")
 _QUOTES = " \"'“”"
 
 _ORDER_NOTE = re.compile(r"订单标识|交易完成于|件商品[,，]总金额")
-"""A card that the shop's system writes into the chat as if the user had said it."""
+"""An order card that the shop's system inserts into the chat as a turn of the user."""
 
 _GREETING = re.compile(
     r"(?:您好|你好|亲爱的|亲|(?:你好|您好)?[,，]?还?在吗|人工|转人工|客服|人力|联系客服\w*|售后服务|好的?|嗯+|哦+|谢谢)?"
@@ -22,9 +22,9 @@ _GREETING = re.compile(
 
 @dataclass(frozen=True)
 class Parts:
-    """The words of a dialogue by their place; every text is clean and may be empty.
+    """The parts of a dialogue; every text is cleaned and may be empty.
 
-    ``question`` is the user's last turn that says something, ``answer`` what the agent said to it;
+    ``question`` is the user's last turn with content, ``answer`` the agent's reply to it;
     ``earlier`` and ``earlier_answers`` are the real questions before it and their answers.
     """
 
@@ -35,12 +35,12 @@ class Parts:
 
     @property
     def exchange(self) -> str:
-        """Question and answer as one text: what either says of the matter counts alike."""
+        """Question and answer as one text, so that a word counts the same in either."""
         return f"{self.question} {self.answer}".strip()
 
 
 def take_apart(turns: Sequence[Turn]) -> Parts:
-    """Sort a dialogue's turns into its parts; greetings, order notes and bare pictures or links are no questions."""
+    """Split a dialogue's turns into parts; greetings, order cards and lone pictures or links are not questions."""
     exchanges: list[tuple[str, list[str]]] = []
     answers: list[str] | None = None
     for turn in turns:
@@ -65,21 +65,21 @@ def take_apart(turns: Sequence[Turn]) -> Parts:
 
 
 def clean(text: str) -> str:
-    """Lower case, without tags, links and emoticon codes, blanks squeezed."""
+    """Lower case, without tags, links and emoticon codes, runs of blanks collapsed."""
     return _BLANKS.sub(" ", _NOISE.sub(" ", text)).strip(_QUOTES).lower()
 
 
 def is_question(text: str) -> bool:
-    """Whether a user's cleaned turn says anything of its own."""
+    """Whether a user's cleaned turn has content of its own."""
     return not (_GREETING.fullmatch(text) or _ORDER_NOTE.search(text))
 
 
 def _last_words(turns: Sequence[Turn]) -> str:
-    """The user's last words of any kind: all that is left where nothing was asked."""
+    """The user's last text of any kind, for a dialogue without a question."""
     words = [clean(turn.text) for turn in turns if turn.speaker == "user"]
     return next((text for text in reversed(words) if text), "")
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """Texts in order, each once: canned answers repeat."""
+    """Texts in order without repetitions: agents repeat canned answers."""
     return " ".join(dict.fromkeys(text for text in texts if text))

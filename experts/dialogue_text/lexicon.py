@@ -1,4 +1,4 @@
-"""Words per intent: phrases that speak for it, and made-up questions to train on."""
+"""The lexicon: per intent, phrases that indicate it and synthetic questions for training."""
 
 import json
 import re
@@ -19,7 +19,7 @@ Side = Literal["user", "agent"]
 
 LEXICON_FILE = Path(__file__).with_name("lexicon.json")
 
-# Bounded: a line of nothing but digits would cost the square of its length.
+# Bounded: matching a line of digits only would otherwise take quadratic time.
 _NUMBER = r"(?:\d{1,12}(?:\.\d{1,6})?|[零一二两三四五六七八九十百]{1,12})"
 _GAP = r".{0,6}?"
 _WILDCARDS = {"#": _NUMBER, "…": _GAP}
@@ -81,21 +81,21 @@ class Lexicon:
         return lexicon
 
     def phrases_in(self, text: str, *, label: str, side: Side) -> list[str]:
-        """The label's phrases that ``text`` (lower case) holds."""
+        """The label's phrases that occur in ``text`` (lower case)."""
         return [phrase.text for phrase in self._phrases(label, side) if phrase.found_in(text)]
 
     def strengths(self, text: str, *, labels: Sequence[str], side: Side) -> NDArray[np.float64]:
-        """How strongly ``text`` speaks for each label, shape (len(labels),).
+        """How strongly ``text`` indicates each label, shape (len(labels),), from 0 to 4.
 
-        0 without a phrase; else 1, and 0.5 for each further phrase (3 at most), and 0.25 for each character
-        of the longest phrase (1 at most): long phrases are rarely there by chance.
+        0 without a phrase; else 1, plus 0.5 per further phrase (3 at most in total), plus 0.25 per character
+        of the longest phrase (1 at most): long phrases rarely occur by chance.
         """
-        if not text:  # as most parts of most dialogues are
+        if not text:  # most parts of most dialogues are empty
             return np.zeros(len(labels))
         return np.array([self._strength(text, label, side) for label in labels])
 
     def questions(self, label: str, *, n_each: int, seed: int) -> list[tuple[str, float]]:
-        """Made-up questions with a weight: at most ``n_each`` of every template, a template's weights sum to 1."""
+        """Synthetic questions with weights: at most ``n_each`` per template, whose weights sum to 1."""
         rng = np.random.default_rng(seed)
         made: list[tuple[str, float]] = []
         for template in self._intents[label].questions if label in self._intents else ():
@@ -128,7 +128,7 @@ class Lexicon:
 
 
 def _expand(template: str) -> list[str]:
-    """Every text that a template stands for: ``{a|b}c`` is ``ac`` and ``bc``."""
+    """Every text that a template generates: ``{a|b}c`` gives ``ac`` and ``bc``."""
     pieces = [piece for piece in _CHOICE.split(template) if piece]
     choices = [piece[1:-1].split("|") if _CHOICE.fullmatch(piece) else [piece] for piece in pieces]
     return ["".join(choice) for choice in product(*choices)]

@@ -43,7 +43,7 @@ class DialogueTextModel:
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def fit(self, samples: Sequence[Sample], labels: Sequence[str]) -> "DialogueTextModel":
-        """Learn from labelled dialogues and from made-up turns; every label must be the model's."""
+        """Fit on labelled dialogues and on synthetic turns; every label must be one of the model's."""
         from sklearn.linear_model import RidgeClassifier
 
         made = made_up(self.labels, self.lexicon, settings=self.settings, seed=self.seed)
@@ -68,17 +68,17 @@ class DialogueTextModel:
         return rows
 
     def explain(self, sample: Sample, *, n: int = 8) -> Attributions:
-        """The words that speak most for the top label, with what each adds to its score.
+        """The words that contribute most to the top label, with their contribution to its score.
 
-        Words of the question stand as they are, those of question and answer together as ``exchange: 上市``.
-        A lexicon entry names its intent and the phrases that were found: ``是否会生锈: 生锈, 锈迹``.
+        N-grams of the question have no prefix, those of question and answer together read ``exchange: 上市``.
+        A lexicon column names its intent and the phrases found: ``是否会生锈: 生锈, 锈迹``.
         """
         label = int(self.probabilities([sample])[0].argmax())
         parts = take_apart(sample.turns)
         return deciding_words(self._parts["linear"], label, self._input([parts]), self._names(parts), n)
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
-        """The pieces of text that speak most for each label, with their part of the dialogue."""
+        """Per label the n-grams with the largest coefficients, with their part of the dialogue."""
         names = self._piece_names()
         return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
 
@@ -116,7 +116,7 @@ class DialogueTextModel:
         return hstack(blocks).tocsr()
 
     def _names(self, parts: Parts) -> list[str]:
-        """A name for each column of the input, as this dialogue fills it."""
+        """A name for each input column, with the phrases that this dialogue contains."""
         names = self._piece_names()
         for name, side in _SIDES.items():
             for label in self.labels:

@@ -1,4 +1,4 @@
-"""Made-up turns of every intent, to train on beside the labelled dialogues."""
+"""Synthetic turns of every intent, for training together with the labelled dialogues."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from mire.settings import DialogueText
 
 @dataclass(frozen=True)
 class MadeUp:
-    """A dialogue of one turn; ``weight`` counts in labelled dialogues."""
+    """A synthetic dialogue of one turn; a labelled dialogue has ``weight`` 1."""
 
     parts: Parts
     label: str

@@ -1,4 +1,4 @@
-"""The dialogue's text as a voter of the panel."""
+"""The voter that classifies a dialogue by its text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class DialogueTextVoter(VoterClass[DialogueText]):
         return {}
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        """None where nobody wrote a word."""
+        """One vote per sample; None if the dialogue has no text."""
         usable = [sample for sample in samples if any(clean(turn.text) for turn in sample.turns)]
         if not usable:
             return [None] * len(samples)
@@ -76,7 +76,7 @@ class DialogueTextVoter(VoterClass[DialogueText]):
         self.model.save(folder)
 
     def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
-        """The words that speak most for the voter's own first label, for each sample."""
+        """Per sample the words that contribute most to the voter's top label."""
         return [self.model.explain(sample) for sample in samples]
 
     def label_words(self) -> dict[str, Attributions]:

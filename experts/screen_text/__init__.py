@@ -1,1 +1,1 @@
-"""The screen's text as a voter of the image task: what it says, where it stands, what the screen looks like."""
+"""A voter of the image task that uses the screen's text, the text's layout, and pixel statistics."""

@@ -1,4 +1,4 @@
-"""From a reading to features: its text by zone, its layout in numbers, the phrases that screens show."""
+"""Features of an OCR reading: its text by zone, its layout in numbers, and phrases typical of screens."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from experts.screen_text.reader import Box, Reading
 Array = NDArray[np.float64]
 
 ZONES = ("all", "title", "bottom", "large", "middle")
-"""Parts of a screen whose text is taken apart; ``all`` is the whole screen."""
+"""Parts of a screen whose text is vectorised separately; ``all`` is the whole screen."""
 
 _TITLE = (0.03, 0.13)
 _BOTTOM = 0.88
@@ -24,7 +24,7 @@ _LARGE = 1.35
 """A line counts as large above this many times the median line height."""
 
 # \uff1a and \uffe5 are the full-width colon and yen sign.
-# A number's kind tells more than its value: times, prices, order numbers and counts each become one mark.
+# The kind of a number says more than its value: times, prices, order numbers and counts each become one mark.
 _MARKS = (
     (re.compile(r"\d+[:\uff1a]\d+(?:[:\uff1a]\d+)?"), "时"),
     (re.compile(r"[¥\uffe5]\s*\d+(?:\.\d+)?"), "价"),
@@ -51,7 +51,7 @@ def normalise(text: str) -> str:
 
 
 def zone_texts(reading: Reading) -> dict[str, str]:
-    """Normalised text of each zone, lines parted by a blank."""
+    """Normalised text of each zone, lines joined by a space."""
     median = _median_height(reading.boxes)
     lines: dict[str, list[str]] = {zone: [] for zone in ZONES}
     for box in reading.boxes:
@@ -109,7 +109,7 @@ def _text_layout(boxes: Sequence[Box]) -> list[float]:
 
 @lru_cache
 def phrase_groups() -> dict[str, tuple[int, ...]]:
-    """The groups of ``phrases.json``: places of their phrases in ``phrases()``."""
+    """The groups of ``phrases.json``: per group the indices of its phrases in ``phrases()``."""
     places = {phrase: place for place, phrase in enumerate(phrases())}
     return {name: tuple(places[phrase] for phrase in dict.fromkeys(group)) for name, group in _groups().items()}
 
@@ -128,10 +128,10 @@ def _groups() -> dict[str, list[str]]:
 
 
 def group_features(found: Array) -> Array:
-    """What ``phrase_features`` found, summed up by group: shape (3, len(phrase_groups())).
+    """The result of ``phrase_features``, (3, len(phrases())), aggregated by group: shape (3, len(phrase_groups())).
 
-    The shares of lines that the group's phrases fill, the number of its phrases that are there over the
-    root of their number, and the most prominent of them, weighed by its share of the line.
+    Row 0: the sum of the shares of lines that the group's phrases fill. Row 1: the number of its phrases that
+    occur, divided by the root of the group's size. Row 2: the largest prominence times share of the line.
     """
     share, count, prominence = found
     return np.array(
@@ -145,7 +145,7 @@ def group_features(found: Array) -> Array:
 
 def phrase_features(reading: Reading) -> Array:
     """Shape (3, len(phrases())): the largest share of a line that the phrase fills (0 to 1), the number of
-    lines that hold it (at most 5), and how prominent the best of them stands (0 to 2.2)."""
+    lines that hold it (at most 5), and the largest prominence of these lines (0 to 2.2)."""
     median = _median_height(reading.boxes)
     values = np.zeros((3, len(phrases())))
     for box in reading.boxes:

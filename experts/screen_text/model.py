@@ -1,4 +1,4 @@
-"""Two small models over a screen's features, averaged: a linear one on its text, trees on its layout."""
+"""The average of two small models: a linear one on a screen's text, trees on its layout."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _CLIP = 3.0
-"""Standard deviations beyond which a layout or group number counts no further."""
+"""Standardised layout and group numbers are clipped at this many standard deviations."""
 
 _SKLEARN_FILE, _TREES_FILE, _META_FILE = "linear.skops", "trees.txt", "meta.json"
 
@@ -90,7 +90,7 @@ class ScreenTextModel:
         linear = np.zeros((len(readings), len(self.labels)))
         model = self._parts["linear"]
         linear[:, model.classes_] = model.predict_proba(self._linear_input(features))
-        # For the type checker: whoever made this model has fitted or loaded it.
+        # For the type checker: a model is fitted or loaded before it is used.
         assert self._trees is not None, "fit or load first"  # noqa: S101
         trees = np.asarray(self._trees.predict(self._tree_input(features), num_threads=1))
         mixed: Array = self.settings.linear_share * linear + (1 - self.settings.linear_share) * trees
@@ -98,17 +98,17 @@ class ScreenTextModel:
         return mixed
 
     def explain(self, reading: Reading, *, n: int = 8) -> Attributions:
-        """The words that speak most for the top label, with what each adds to its logit.
+        """The words that contribute most to the top label, with their contribution to its logit.
 
-        Pieces of text stand as they are read, with their zone, other features in words: ``title: 退款``,
-        ``layout prices``, ``phrase 实付款``, ``about 退款: 退款成功, 退款金额`` (a group and what was found of it).
+        Character n-grams carry their zone, other features a name: ``title: 退款``, ``layout prices``,
+        ``phrase 实付款``, ``about 退款: 退款成功, 退款金额`` (a phrase group and the phrases found).
         """
         label = int(self.probabilities([reading])[0].argmax())
         features = self._features([reading])
         return deciding_words(self._parts["linear"], label, self._linear_input(features), self._names(features), n)
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
-        """The pieces of text that speak most for each label, with their zone."""
+        """Per label the character n-grams with the largest coefficients, with their zone."""
         names = self._piece_names()
         return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
 

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PIXELS_VERSION = 1
-"""Raise it when a number's meaning changes: kept readings are then read again."""
+"""Increase it when a number's meaning changes: cached readings are then discarded."""
 
 _GRID = (32, 64)
-"""Columns and rows of the small picture that colours are taken from."""
+"""Columns and rows of the reduced picture whose colours are measured."""
 
 _BANDS = {"status": (0, 8), "top": (8, 24), "middle": (24, 44), "lower": (44, 56), "bottom": (56, 64)}
-"""Bands of its rows: a dimmed top or a white middle tells a pop-up from a page."""
+"""Bands of its rows: a dimmed top or a white middle distinguishes a pop-up from a page."""
 
 _EDGE_GRID = (128, 256)
 _HUES = {"red": (0.0, 0.05), "orange": (0.05, 0.12), "green": (0.25, 0.45), "blue": (0.5, 0.7)}
@@ -30,7 +30,7 @@ def pixel_names() -> tuple[str, ...]:
 
 
 def pixel_features(picture: "Image") -> "tuple[float, ...]":
-    """Statistics of an RGB picture, as ``pixel_names`` names them; most in [0, 1], sides in 1280 pixels."""
+    """Statistics of an RGB picture, as ``pixel_names`` names them; most in [0, 1], sides in units of 1280 pixels."""
     import numpy as np
 
     width, height = picture.size

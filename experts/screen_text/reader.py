@@ -1,4 +1,4 @@
-"""Read pictures once: the text lines by RapidOCR and a few pixel statistics, kept by content."""
+"""Read pictures: text lines by RapidOCR and a few pixel statistics, cached by the picture's content."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _BATCH_SIZE = 16
-"""Pictures between two writes to the cache: what a crash can cost."""
+"""Pictures between two writes to the cache: the most that a crash can lose."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of a picture: its size in pixels, its lines from top to bottom, its pixel features."""
+    """A picture's size in pixels, its text lines from top to bottom, and its pixel features."""
 
     width: int
     height: int
@@ -58,7 +58,7 @@ class Reading:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Reading | None":
-        """The reading that ``to_bytes`` wrote; None where the bytes are none."""
+        """The reading that ``to_bytes`` wrote; None if the bytes are not a reading."""
         try:
             body = json.loads(data)
             boxes = tuple(Box(**box) for box in body["boxes"])
@@ -69,7 +69,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """How a picture is read; the values trade time for text (docs: a quarter of the defaults' CPU time).
+    """How a picture is read; the values trade text for time (docs/RESULTS-APPENDIX.md has the measurements).
 
     ``longest_side`` (pixels) bounds the picture. ``squeeze`` narrows it to this share of its width: Chinese
     characters stay legible, and a line's recognition costs as much as the line is wide. ``detection_side``
@@ -83,7 +83,7 @@ class ReaderSettings:
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits of everything that decides a reading."""
+        """12 hex digits that change with anything that affects a reading."""
         body = {**asdict(self), "threads": None, "rapidocr": version("rapidocr"), "pixels": PIXELS_VERSION}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -109,7 +109,7 @@ class Reader:
         return {path: known[key] for path, key in keys.items() if key in known}
 
     def __reduce__(self) -> tuple[Any, tuple[ReaderSettings]]:
-        """Sent to another process, it is the reader that process has: RapidOCR is loaded there once."""
+        """Pickle the settings only: a worker process uses its one reader, so RapidOCR is loaded once per process."""
         return _own_reader, (self.settings,)
 
     def _read(self, path: Path) -> Reading | None:
@@ -121,7 +121,7 @@ class Reader:
         return Reading(width, height, self.lines(picture), pixel_features(picture))
 
     def lines(self, picture: "Image") -> tuple[Box, ...]:
-        """The text lines of an RGB picture, from top to bottom; nothing is kept."""
+        """The text lines of an RGB picture, from top to bottom; nothing is cached."""
         import numpy as np
         from PIL import Image
 
@@ -150,7 +150,7 @@ class Reader:
                 "Global.use_cls": False,
                 "Det.limit_type": "max",
                 "Det.limit_side_len": self.settings.detection_side,
-                # One line a batch, as narrow as the line is: a batch pads every line to its widest.
+                # One line per batch, at the line's own width: a larger batch pads every line to the widest.
                 "Rec.rec_batch_num": 1,
                 "Rec.rec_img_shape": [3, 48, 32],
                 engine + "intra_op_num_threads": self.settings.threads,

@@ -1,4 +1,4 @@
-"""The screen's text as a voter of the panel."""
+"""The voter that classifies a screen by its text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -90,7 +90,7 @@ class ScreenTextVoter(VoterClass[ScreenText]):
         return {"ocr rapidocr": count_ocr()}
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        """None where the sample has no readable picture."""
+        """One vote per sample; None if the sample has no readable picture."""
         readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
         usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
         if not usable:
@@ -106,7 +106,7 @@ class ScreenTextVoter(VoterClass[ScreenText]):
         self.model.save(folder)
 
     def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
-        """The words that speak most for the voter's own first label, for each sample; empty where it abstains."""
+        """Per sample the words that contribute most to the voter's top label; empty if it abstains."""
         readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
         return [
             self.model.explain(readings[sample.images[0]]) if sample.images and sample.images[0] in readings else []

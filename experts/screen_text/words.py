@@ -1,4 +1,4 @@
-"""The words of a screen as columns: fitting them, and naming them."""
+"""Text columns of the model: fitting the vectorizers, and naming columns for explanations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def fit_vectorizers(readings: Sequence[Reading], settings: ScreenText) -> dict[s
 
 
 def group_words(found: Array) -> list[str]:
-    """For each phrase group its name and its phrases that a screen shows, the longest first; blank without one.
+    """Per phrase group its name and those of its phrases that a screen shows, longest first; empty if there is none.
 
     ``found`` is the screen's phrase features, flat: shape (3 * len(phrases()),).
     """

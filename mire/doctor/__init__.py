@@ -1,1 +1,1 @@
-"""What ``python -m mire.doctor`` checks: the machine, its packages, weights, a panel, the cost of a training."""
+"""The checks of ``mire doctor``: the machine, its packages, weights, a panel, the cost of a training."""

@@ -1,7 +1,7 @@
 """Check this machine, a configuration and a panel: versions, devices, memory, weights, parameter budget.
 
 python -m mire.doctor [--config qwen2-vl-7b] [--panel runs/p]
-python -m mire.doctor --config qwen2-vl-7b --devices 4 --launch fsdp --memory-gib 24    a plan, before it is started
+python -m mire.doctor --config qwen2-vl-7b --devices 4 --launch fsdp --memory-gib 24    a forecast
 """
 
 import argparse
@@ -15,14 +15,16 @@ from mire.launch_options import add_launch
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser, default=None)
-    parser.add_argument("--panel", type=Path, help="look at this panel, and at its configuration")
+    parser.add_argument("--panel", type=Path, help="check this panel and its configuration")
     add_launch(parser)
-    parser.add_argument("--memory-gib", type=float, help="plan for GPUs of so much memory (default: this machine's)")
-    parser.add_argument("--tflops", type=float, default=790, help="matrix products of a planned device, TFLOP/s")
+    parser.add_argument("--memory-gib", type=float, help="memory per GPU for the forecast (default: this machine's)")
+    parser.add_argument(
+        "--tflops", type=float, default=790, help="rate of matrix products per device for the forecast, TFLOP/s"
+    )
 
 
 def execute(options: argparse.Namespace) -> None:
-    """Print what is found, section by section."""
+    """Print the checks, section by section."""
     from mire.doctor.sections import Plan, sections
     from mire.panel_folder import PanelFolder
     from mire.settings import load_settings

@@ -1,11 +1,11 @@
-"""What a check finds: a fact, and a fix where the fact is trouble."""
+"""The result of one check: a fact, and a fix if something is wrong."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line for a person. ``fix`` says what to do; it is empty where nothing is wrong."""
+    """One line of the report. ``fix`` says what to do; it is empty if nothing is wrong."""
 
     text: str
     fix: str = ""

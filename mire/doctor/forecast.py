@@ -1,4 +1,4 @@
-"""What training on some devices would need, line by line, and whether it fits: before it is started."""
+"""Compute, before a training starts, how much memory and time it needs on given devices, and whether it fits."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from mire.model_sizes import base_config
 from mire.settings import Settings
 
 N_TEXT = 350
-"""Tokens of an official prompt without its pictures, about, labels listed: counted on real prompts. A compact one is
-shorter."""
+"""Approximate tokens of an official prompt with its label list, without pictures: counted on real prompts. A compact
+prompt is shorter."""
 SHARE = 0.5
-"""Of a device's rate of plain matrix products, what training is assumed to reach."""
+"""Share of a device's rate of plain matrix products that training is assumed to reach."""
 RESERVE = 1.5 * GIB
-"""What CUDA itself and gaps between tensors are assumed to take of a GPU."""
+"""Bytes of a GPU that CUDA itself and fragmentation are assumed to take."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
     """Memory and time of the Qwen2-VL experts' training.
 
     Raises:
-        SettingsError: the base's shape is not known here, or a batch cannot be divided among the devices.
+        SettingsError: the base's shape is unknown, or a batch cannot be divided among the devices.
     """
     from experts.registry import VOTERS
 
@@ -50,7 +50,7 @@ def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
 
 
 def longest_sample(settings: Settings, task: Task) -> LongestSample:
-    """A sample at its longest: a picture at the pixel limit; a dialogue that fills ``max_tokens``, pictures and all."""
+    """The longest possible sample: a picture at the pixel limit, or a dialogue of ``max_tokens`` including pictures."""
     qwen2vl = settings.qwen2vl
     n_nodes = count_nodes(settings.taxonomy(task).labels)
     n_text = min(N_TEXT, qwen2vl.max_tokens // 2)
@@ -88,7 +88,7 @@ def _memory(task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]
     yield Check(f"{task:<9} {_sizes(parts)} GiB; the last is the largest of {_sizes(plan.transient_bytes)}")
     reserve = RESERVE if machine.gpu else 0
     need, name = sum(parts.values()) + reserve, "GPU" if machine.gpu else "process"
-    text = f"{task:<9} in all {need / GIB:.1f} GiB of {machine.memory / GIB:.1f} a {name}"
+    text = f"{task:<9} in all {need / GIB:.1f} GiB of {machine.memory / GIB:.1f} per {name}"
     text += f", {reserve / GIB:.1f} of it for CUDA (assumed)" if machine.gpu else ""
     if need <= machine.memory:
         yield Check(f"{text}: fits; computed, not measured")
@@ -97,7 +97,7 @@ def _memory(task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]
 
 
 def _ways_out(task: Task, plan: TrainingCost) -> str:
-    """What could still be changed, the cheapest first."""
+    """What could be changed to make it fit, the cheapest first."""
     ways = [f"qwen2vl.{task}.micro_batch_size: 1"] if plan.micro_batch_size > 1 else []
     ways += [] if plan.training.gradient_checkpointing else [f"qwen2vl.{task}.gradient_checkpointing: true"]
     ways += ["--launch fsdp on several GPUs"] if plan.kind != "fsdp" or plan.n_devices == 1 else []
@@ -115,7 +115,7 @@ def _time(settings: Settings, task: Task, plan: TrainingCost, machine: Machine) 
     n_epochs = qwen2vl.vote_folds * (settings.folds - 1) / settings.folds + (qwen2vl.final == "refit")
     n_epochs *= plan.training.epochs
     yield Check(
-        f"{task:<9} 1,000 such samples: at most {_duration(one)} an epoch, {_duration(one * n_epochs)} for the "
+        f"{task:<9} 1,000 such samples: at most {_duration(one)} per epoch, {_duration(one * n_epochs)} for the "
         f"{n_epochs:g} of folds and final adapter; computed from {machine.tflops:g} TFLOP/s at {100 * SHARE:.0f} %, "
         "not measured"
     )

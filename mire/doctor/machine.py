@@ -1,4 +1,4 @@
-"""What this machine has: Python, cores, memory, devices, room for the cache, fonts."""
+"""What this machine has: Python, cores, memory, devices, disk space for the cache, fonts."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ from mire.doctor.weights import GIB
 
 
 def machine() -> Iterator[Check]:
-    """Python, cores, memory, devices, room for what is kept, fonts."""
+    """Check Python, cores, memory, devices, disk space for the cache, fonts."""
     from mire.cache import cache_root
 
     old = sys.version_info < (3, 11)
@@ -50,9 +50,9 @@ def _devices() -> Iterator[Check]:
 
 
 def _fonts() -> Check:
-    """Pages carry no font: the browser's own must know Chinese."""
+    """Pages embed no font, so the browser needs an installed one for Chinese."""
     if shutil.which("fc-list") is None:
-        return Check("fonts        not checked: pages use the browser's own")
+        return Check("fonts        not checked: pages use the browser's fonts")
     listed = subprocess.run(["fc-list", ":lang=zh", "family"], capture_output=True, text=True, check=False)
     n_families = len(set(listed.stdout.splitlines()))
     fix = "" if n_families else "to read pages on this machine: apt install fonts-noto-cjk, or any Chinese font"
@@ -60,7 +60,7 @@ def _fonts() -> Check:
 
 
 def free_memory() -> int:
-    """Bytes that programs can still get."""
+    """Bytes of memory that programs can still allocate."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -69,7 +69,7 @@ def free_memory() -> int:
 
 
 def memory(count: ParameterCount) -> Check:
-    """Whether the configuration's weights fit the first GPU, or without one the machine."""
+    """Whether the configuration's weights fit the first GPU, or main memory if there is none."""
     import torch
 
     from mire.doctor.weights import fit

@@ -9,15 +9,15 @@ from mire.compat import operators_load
 from mire.doctor.check import Check
 
 OPTIONAL = ("accelerate", "cleanlab", "gradio", "pyarrow", "ray")
-"""Packages of the extras train, audit, serve and ray: shown where they are."""
+"""Packages of the extras train, audit, serve and ray: listed if installed."""
 OVERWRITING = (("onnxruntime", "onnxruntime-gpu"), ("opencv-python", "opencv-python-headless"))
-"""Pairs that install files over each other's: the one that is removed takes the other's along."""
+"""Pairs that overwrite each other's files: removing one breaks the other."""
 TORCHVISION_AHEAD = 15
 """torchvision 0.N is built for torch 2.(N - 15)."""
 
 
 def packages() -> Iterator[Check]:
-    """Every package that this project needs, held against the versions that it was declared to need."""
+    """Every package that this project needs, compared with its declared version."""
     from packaging.requirements import Requirement
 
     for line in requires("mire") or ():
@@ -35,7 +35,7 @@ def packages() -> Iterator[Check]:
 
 
 def bad_pairs() -> Iterator[Check]:
-    """Pairs that are known to break, among what is installed; one reassuring line where there are none."""
+    """Installed pairs that are known not to work together; a single line if there are none."""
     found = [*_torchvision(), *_overwriting()]
     yield from found or [Check("no known-bad pair")]
 
@@ -52,7 +52,7 @@ def _torchvision() -> Iterator[Check]:
     elif not operators_load(Path(specification.origin).parent):
         yield Check(
             f"torchvision {vision} was built for another torch than {torch}: its operators do not load. This project "
-            "works all the same, others will not import transformers",
+            "works nevertheless; in other programs transformers will not import",
             "install torch and torchvision together, in one command, from one index",
         )
 

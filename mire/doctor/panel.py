@@ -1,4 +1,4 @@
-"""What a panel folder is, what it was trained on, and how it did there."""
+"""What is in a panel folder: its settings, its training data, and its out-of-fold figures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from mire.panel_folder import PanelFolder
 
 
 def panel_lines(panel: PanelFolder) -> Iterator[Check]:
-    """What a panel folder is, what it was trained on, and how it did there."""
+    """The panel's settings and fingerprint; per task its voters, training data and out-of-fold F1."""
     settings = panel.settings()
     yield Check(f"configuration {settings.name}, seed {settings.seed}, {settings.folds} folds")
     yield Check(f"fingerprint   {fingerprint(panel)}")
@@ -27,7 +27,7 @@ def panel_lines(panel: PanelFolder) -> Iterator[Check]:
             f" on {card.data} ({card.data_digest}): {card.n_samples:,} samples, {card.n_labels} labels; out of fold "
             f"F1 {card.panel.f1:.3f} ({card.panel.low:.3f} to {card.panel.high:.3f}, n {card.panel.n})"
             if card
-            else ", before panels carried a card"
+            else ", with a version that wrote no model card"
         )
         yield Check(f"{task:<13} {voters}: trained{known}")
         for name in settings.panel.voters(task):
@@ -35,7 +35,7 @@ def panel_lines(panel: PanelFolder) -> Iterator[Check]:
 
 
 def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Check]:
-    """An adapter of an older transformers loads without an error, and does nothing."""
+    """Find adapters with the module names of an older transformers: they load without an error and have no effect."""
     if not weights.is_file():
         return
     from safetensors import safe_open

@@ -22,7 +22,7 @@ Section = tuple[str, Iterable[Check]]
 
 @dataclass(frozen=True)
 class Plan:
-    """A training to forecast: its launch, the devices, and each one's GiB and TFLOP/s (None: this machine's)."""
+    """A training to forecast: launch kind, number of devices, GiB (None: this machine's) and TFLOP/s per device."""
 
     kind: Kind
     n_devices: int | None
@@ -31,11 +31,11 @@ class Plan:
 
     @property
     def asked(self) -> bool:
-        """Whether devices were named, and so a forecast is wanted."""
+        """Whether a forecast is wanted: devices or their memory were given."""
         return bool(self.n_devices or self.memory_gib)
 
     def machine(self) -> "Machine":
-        """The devices that were named: those of this machine, or others."""
+        """The devices to forecast for; what was not given is taken from this machine."""
         import torch
 
         from mire.doctor.forecast import Machine
@@ -50,10 +50,10 @@ class Plan:
 
 
 def sections(panel: PanelFolder | None, settings: Settings | None, plan: Plan) -> Iterator[Section]:
-    """Title and checks of each section, as they are made.
+    """Yield title and checks of each section; a section is computed when it is reached.
 
     Raises:
-        BudgetError: after everything else, where the configuration has too many parameters.
+        BudgetError: after the last section, if the configuration has too many parameters.
     """
     yield "machine", machine()
     yield "packages", packages()
@@ -82,5 +82,5 @@ def budget(count: ParameterCount) -> Iterator[Check]:
     yield Check(
         f"{'sum':<36} {count.total:>15,}  {'fits' if fits else 'IS OVER THE LIMIT'}: fewer than {MAX_PARAMETERS:,} "
         "are allowed",
-        "" if fits else "take a voter out of the panel, or a smaller base or CLIP model",
+        "" if fits else "remove a voter from the panel, or use a smaller base or CLIP model",
     )

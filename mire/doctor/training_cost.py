@@ -1,7 +1,7 @@
-"""What LoRA training of a Qwen2-VL needs, by arithmetic from its shape: parameters, operations, memory, time.
+"""The cost of training LoRA adapters of a Qwen2-VL, computed from its shape: parameters, operations, memory, time.
 
-Nothing is loaded and nothing is measured here. A matrix product of an (a, b) weight takes 2 a b operations a
-token; attention over all S places of a row 4 S^2 of the width (scores and values; the mask saves none).
+Nothing is loaded or measured. A matrix product with an (a, b) weight takes 2 a b operations per token; attention over
+all S positions of a row takes 4 S^2 times the width (scores and values; the mask saves none).
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ CELL_PIXELS = 28 * 28
 """Pixels behind one visual token, which is four patches."""
 PATCH_VALUES = 3 * 2 * 14 * 14
 FRAME_VALUES = PATCH_VALUES // 2
-"""A still is embedded as one frame."""
+"""Values per patch of a still picture, which is embedded as one frame."""
 
 BytesPerNumber = Literal[2, 4]
-"""Bytes of a number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
+"""Bytes per number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
 
 KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (36, 16, 28), 2: (28, 8, 21)}
 """Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
@@ -27,9 +27,9 @@ tensors (``tests/mire/doctor/test_training_cost.py`` counts them again)."""
 KEPT_FOR_DROPOUT: dict[BytesPerNumber, tuple[int, int]] = {4: (36, 4), 2: (24, 4)}
 """The same for dropout in the adapters: its masks and what it puts out. A GPU's masks are smaller."""
 KEPT_BY_BLOCK: dict[BytesPerNumber, tuple[int, int]] = {4: (57, 16), 2: (35, 10)}
-"""Bytes a patch of one vision block with adapters and dropout: for each of its width and its MLP's width."""
+"""Bytes per patch of one vision block with adapters and dropout: per unit of its width and of its MLP's width."""
 LOGIT_BYTES = 12
-"""The logits in float32, their log-softmax, and the gradient."""
+"""Bytes per logit: the logit in float32, its log-softmax, and the gradient."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Shape:
 
     @property
     def merger_weights(self) -> int:
-        """Weights of the two matrices that make one token of four patches."""
+        """Weights of the two matrices that merge four patches into one token."""
         return 16 * self.vision**2 + 4 * self.vision * self.hidden
 
     @property
@@ -83,7 +83,7 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """All of the base, with biases and norms; embedding and head are two matrices."""
+        """Parameters of the whole base, including biases and norms; embedding and head are separate matrices."""
         layer = self.layer_weights + self.hidden + 2 * self.kv + 2 * self.hidden
         block = self.block_weights + 4 * self.vision + self.vision_mlp + self.vision + 4 * self.vision
         merger = self.merger_weights + 2 * self.vision + 4 * self.vision + self.hidden
@@ -100,7 +100,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class LongestSample:
-    """One sample at its longest: tokens of text, of pictures, and inner nodes of the label trie."""
+    """The longest possible sample: tokens of text, tokens of pictures, inner nodes of the label trie."""
 
     n_text: int
     n_visual: int
@@ -116,32 +116,32 @@ class LongestSample:
 
     @property
     def n_read_positions(self) -> int:
-        """Places whose logits are read: the prompt's last token, then the inner nodes."""
+        """Number of positions whose logits are read: the prompt's last token and the inner nodes."""
         return self.n_nodes + 1
 
 
 def count_nodes(labels: Iterable[str]) -> int:
-    """Inner nodes of the label trie, a character a token: Qwen2's vocabulary needs as many or fewer."""
+    """Inner nodes of the label trie with one token per character, an upper bound for Qwen2's vocabulary."""
     return len({label[:end] for label in labels for end in range(1, len(label) + 1)})
 
 
 def forward_operations(shape: Shape, row: LongestSample) -> tuple[int, int]:
-    """Operations of one pass over a sample: of the language model and of the vision tower."""
-    # The last layer gives keys and values of every place; the rest of it is done where it is read.
+    """Operations of one forward pass over a sample: of the language model, and of the vision tower."""
+    # The last layer computes keys and values at every position, the rest only where logits are read.
     flops_per_token = 2 * shape.layer_weights + 4 * row.length * shape.hidden
     of_key = 2 * 2 * shape.hidden * shape.kv
     last = of_key * row.length + (flops_per_token - of_key) * row.n_read_positions
     language = flops_per_token * row.length * (shape.layers - 1) + last + 2 * shape.embedding * row.n_read_positions
     of_patch = 2 * (shape.block_weights * shape.depth + FRAME_VALUES * shape.vision)
-    # One picture: several smaller ones, whose patches do not see each other, take less.
+    # Counted for one picture: several smaller ones, whose patches do not attend to each other, take less.
     attention = 4 * row.n_patches**2 * shape.vision * shape.depth
     return language, of_patch * row.n_patches + attention + 2 * shape.merger_weights * row.n_visual
 
 
 def training_operations(shape: Shape, row: LongestSample, lora: Lora, training: Training) -> int:
-    """Operations of one training sample: forward, again forward from checkpoints, and the activations' gradients.
+    """Operations of one training sample: forward, recomputation with checkpoints, and gradients of the activations.
 
-    Frozen weights have no gradients of their own; a vision tower without adapters is only passed forward.
+    Frozen weights need no gradients; a vision tower without adapters runs forward only.
     """
     language, vision = forward_operations(shape, row)
     times = 3 if training.gradient_checkpointing else 2
@@ -150,7 +150,7 @@ def training_operations(shape: Shape, row: LongestSample, lora: Lora, training: 
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """One adapter's training on ``n_devices``; memory is that of one device, in bytes."""
+    """The training of one adapter on ``n_devices``; memory is per device, in bytes."""
 
     shape: Shape
     row: LongestSample
@@ -162,7 +162,7 @@ class TrainingCost:
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes on each device at the fullest moment, by what they hold."""
+        """Peak bytes per device, by purpose."""
         averaging = 4 if self.n_devices > 1 else 0
         return {
             "base": self._base(),
@@ -174,7 +174,7 @@ class TrainingCost:
 
     @property
     def transient_bytes(self) -> dict[str, int]:
-        """Bytes of what comes one after the other in a step: only the largest counts."""
+        """Bytes of the temporary tensors of a step, which do not coexist: only the largest counts."""
         tokens, patches = self._places()
         return {
             "vision tower": 0 if self.lora.vision else patches * self._of_frozen_block(),
@@ -191,7 +191,7 @@ class TrainingCost:
         return self.training.share(self.n_devices)[0]
 
     def _base(self) -> int:
-        """Whole; or a share, with the largest layer gathered and the next one on its way."""
+        """The whole base; with ``fsdp`` a shard, plus the gathered layer and the prefetched next one."""
         whole = self.shape.parameters * self.width
         if self.kind != "fsdp" or self.n_devices == 1:
             return whole
@@ -205,7 +205,7 @@ class TrainingCost:
     def _kept(self) -> int:
         """What the backward pass needs: of every layer, or with checkpoints its input only; the pixels.
 
-        Of the last layer little more than the places that are read.
+        The last layer keeps little more than the positions whose logits are read.
         """
         (tokens, patches), shape = self._places(), self.shape
         checkpoints = self.training.gradient_checkpointing
@@ -220,11 +220,11 @@ class TrainingCost:
         return layers + patches * (blocks + FRAME_VALUES * self.width)
 
     def _of_frozen_block(self) -> int:
-        """Bytes a patch of a vision block without adapters at work: eight of its width, two of its MLP's."""
+        """Temporary bytes per patch of a vision block without adapters: eight times its width, twice its MLP's."""
         return (8 * self.shape.vision + 2 * self.shape.vision_mlp) * self.width
 
     def _of_layer(self) -> int:
-        """Bytes a token of one decoder layer."""
+        """Bytes per token that one decoder layer keeps."""
         of_hidden, of_mlp, of_rank = KEPT_BY_LAYER[self.width]
         if self.lora.dropout:
             of_hidden += KEPT_FOR_DROPOUT[self.width][0]
@@ -232,11 +232,11 @@ class TrainingCost:
         return of_hidden * self.shape.hidden + of_mlp * self.shape.mlp + of_rank * self.lora.rank
 
     def _of_block(self) -> int:
-        """Bytes a patch of one vision block."""
+        """Bytes per patch that one vision block keeps."""
         of_width, of_mlp = KEPT_BY_BLOCK[self.width]
         return of_width * self.shape.vision + of_mlp * self.shape.vision_mlp
 
     def seconds(self, n_samples: int, operations_per_second: float) -> float:
-        """Time of one pass over ``n_samples`` where each device does so many operations a second."""
+        """Seconds of one epoch over ``n_samples`` if each device runs ``operations_per_second``."""
         operations = training_operations(self.shape, self.row, self.lora, self.training)
         return n_samples * operations / (self.n_devices * operations_per_second)

@@ -1,4 +1,4 @@
-"""Whether a configuration's weights are on this machine, and whether its models fit into the memory."""
+"""Whether a configuration's weights are on this machine, and whether its models fit into memory."""
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ def base_check(base: str) -> Check:
     """Whether a Qwen2-VL base is here."""
     if base == "nano":
         built = any(cache_root().glob("nano*/config.json"))
-        return Check(f"base nano: {'built' if built else 'is built here when it is first needed'}")
+        return Check(f"base nano: {'built' if built else 'is built on this machine when first needed'}")
     if Path(base).is_dir():
         from experts.weight_files import check_base_folder
 
@@ -52,7 +52,7 @@ def clip_check(clip: Clip) -> Check:
     repository = str(open_clip.get_pretrained_cfg(clip.model, clip.weights).get("hf_hub", "")).rstrip("/")
     if not repository:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(clip.model)[:8]) or "none"
-        return Check(f"{what}: neither a file nor a tag", f"set clip.weights to a file, or one of: {known}")
+        return Check(f"{what}: neither a file nor a known tag", f"set clip.weights to a file, or one of: {known}")
     return _from_hub(what, repository, _CLIP_FILES, "clip.weights")
 
 
@@ -75,8 +75,8 @@ def _from_hub(what: str, repository: str, names: tuple[str, ...], entry: str) ->
         return Check(f"{what}: in the hub's cache")
     if reason := offline_reason():
         fix = f"download {repository} where the hub can be reached, and set {entry} to the copy's path"
-        return Check(f"{what}: not here, and {reason}", fix)
-    return Check(f"{what}: is downloaded when it is first needed")
+        return Check(f"{what}: not on this machine, and {reason}", fix)
+    return Check(f"{what}: is downloaded when first needed")
 
 
 def ocr_check() -> Check:
@@ -90,12 +90,12 @@ def ocr_check() -> Check:
 
 
 def fit(count: ParameterCount, memory_bytes: int, kind: str) -> Check:
-    """Whether the weights leave room; ``kind`` is the number format that they are loaded in.
+    """Whether the weights fit into ``memory_bytes``; ``kind`` is the number format in which they are loaded.
 
-    What a batch needs besides cannot be told from shapes: it is bounded by ``qwen2vl.token_budget``.
+    A batch needs more; ``qwen2vl.token_budget`` bounds it.
     """
     need = count.total * _BYTES[kind]
     text = f"weights take {need / GIB:.1f} GiB as {kind}, of {memory_bytes / GIB:.1f} GiB free"
     if need < memory_bytes:
         return Check(f"{text}: {(memory_bytes - need) / GIB:.1f} GiB are left for batches and training")
-    return Check(f"{text}: too little", "take a larger GPU or machine, or a smaller configuration: cpu or nano")
+    return Check(f"{text}: too little", "use a larger GPU or machine, or a smaller configuration: cpu or nano")

@@ -104,7 +104,7 @@ def test_a_panel_of_other_settings_is_not_overwritten(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"output": "没有的"}, "record 1, id '0000': '没有的' is no live image label; mend it"),
+        ({"output": "没有的"}, "record 1, id '0000': '没有的' is not a live image label; correct it"),
         ({"output": ""}, "record 1, id '0000': training needs a label in 'output'"),
     ],
 )
@@ -132,7 +132,7 @@ def test_training_says_what_it_cannot_read_and_goes_on(
     arguments = ["--data", str(path), "--images", str(tiny_set / "images"), "--panel", str(tmp_path / "p")]
     assert run(train, ["image", *arguments, "--config", str(config)]) == 0
     said = capsys.readouterr().err
-    assert "image: 2 of them are learned from as far as they can be read (first: record 2, id '0001': picture" in said
+    assert "image: 2 of them can be read only in part (first: record 2, id '0001': picture" in said
     assert re.search(r"clip_lightgbm trained in \d+ s, 10 out-of-fold votes", said)
 
 
@@ -151,7 +151,7 @@ def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_us
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--images", "/none"], "the picture folder must be a folder: /none is none"),
+        (["--images", "/none"], "the picture folder /none is not a folder"),
         (["--panel", "/none"], "/none is no panel: settings.json is missing"),
         (["--data", "/none"], "No such file or directory (/none)"),
     ],

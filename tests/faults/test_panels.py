@@ -50,7 +50,7 @@ def test_the_bomb_is_live(tmp_path: Path) -> None:
         ("dialogue/dialogue_text/linear.skops", "dialogue_text cannot be read: "),
         ("dialogue/dialogue_text/meta.json", "dialogue_text cannot be read: "),
         ("dialogue/dialogue_text/lexicon.json", "dialogue_text cannot be read: "),
-        ("image/clip_lightgbm/model.txt", "model.txt is no whole LightGBM text file"),
+        ("image/clip_lightgbm/model.txt", "model.txt is not a complete LightGBM text file"),
         ("image/weights.json", "weights.json is broken"),
         ("image/taxonomy.json", "taxonomy.json is not a taxonomy"),
         ("settings.json", "settings.json"),

@@ -145,7 +145,7 @@ def test_a_panel_that_no_worker_can_load_is_one_line(bench: Bench, tmp_path: Pat
     for engine in (("--devices", "2"), (*RAY, "--workers", "1")):
         done = bench.predict(tmp_path / "s.csv", *engine, panel=broken)
         assert done.returncode == 1
-        assert "model.txt is no whole LightGBM text file" in error_line(done)
+        assert "model.txt is not a complete LightGBM text file" in error_line(done)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ def test_the_fourth_call_is_refused_and_not_booked() -> None:
     ledger = Ledger()
     for _ in range(MAX_CALLS):
         ledger.book("s", "clip", Cost(1, 10))
-    with pytest.raises(BudgetError, match="at most 3 model calls a sample: 'more' would make it 4 for sample 's'"):
+    with pytest.raises(BudgetError, match="at most 3 model calls per sample: 'more' would make it 4 for sample 's'"):
         ledger.book("s", "more", Cost(1, 10))
     assert ledger.booked("s") == Cost(3, 30)
     ledger.book("other", "more", Cost(1, 10))
@@ -19,7 +19,7 @@ def test_the_fourth_call_is_refused_and_not_booked() -> None:
 def test_the_101st_token_is_refused() -> None:
     ledger = Ledger()
     ledger.book("s", "a", Cost(1, 60))
-    with pytest.raises(BudgetError, match="at most 100 output tokens a sample: 'b' would make it 101"):
+    with pytest.raises(BudgetError, match="at most 100 output tokens per sample: 'b' would make it 101"):
         ledger.book("s", "b", Cost(1, 41))
     ledger.book("s", "b", Cost(1, 40))
     assert ledger.booked("s") == Cost(2, 100)

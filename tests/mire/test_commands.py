@@ -29,7 +29,7 @@ def test_every_fault_is_listed(
     assert run(validate, ["--data", str(write_json(records)), "--images", str(tmp_path)]) == 1
     seen = capsys.readouterr()
     assert "record 1, id '1': picture 'a.png' is missing" in seen.out
-    assert "record 1, id '1': '没有的' is no live label; labels of your own are named by --config" in seen.out
+    assert "record 1, id '1': '没有的' is not a live label; name labels of your own with --config" in seen.out
     assert "record 2, id '2': picture 'b.png' cannot be read: " in seen.out
     assert seen.err.startswith("error: ") and "3 faults" in seen.err
 
@@ -53,12 +53,12 @@ def test_labels_and_limits_of_ones_own(
     assert run(validate, [*usual, "--config", str(tmp_path / "c.yaml")]) == 1
     listed = capsys.readouterr().out.splitlines()[:-1]
     assert listed == [
-        "record 2, id '2': '是否会生锈' is no live label; labels of your own are named by --config",
+        "record 2, id '2': '是否会生锈' is not a live label; name labels of your own with --config",
         "record 3, id '3': picture 'a.png': 10x10 pixels exceed the limit of 99",
     ]
     assert run(validate, usual) == 1
     assert capsys.readouterr().out.splitlines()[:-1] == [
-        "record 1, id '1': '开发票' is no live label; labels of your own are named by --config"
+        "record 1, id '1': '开发票' is not a live label; name labels of your own with --config"
     ]
 
 

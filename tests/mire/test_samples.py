@@ -133,5 +133,5 @@ def test_pictures_stay_inside_the_folder(write_json: Write, tmp_path: Path, name
 
 
 def test_a_missing_picture_folder(write_json: Write, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the picture folder must be a folder"):
+    with pytest.raises(DataError, match="the picture folder .* is not a folder; pass the right one with --images"):
         read_samples(write_json([record()]), tmp_path / "none")

@@ -30,7 +30,7 @@ def test_all_gpus_or_the_first_of_them() -> None:
     assert Launch.choose("ddp", None).gpus == ("0", "2", "3")
     two = Launch.choose("ddp", 2)
     assert two.environment()["CUDA_VISIBLE_DEVICES"] == "0,2" and two.n_processes == 2
-    with pytest.raises(SettingsError, match="--devices 4: this machine shows 3 GPUs; ask for fewer"):
+    with pytest.raises(SettingsError, match="--devices 4: this machine has 3 GPUs; ask for fewer"):
         Launch.choose("ddp", 4)
 
 

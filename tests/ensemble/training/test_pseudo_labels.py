@@ -67,7 +67,7 @@ def test_a_new_panel_learns_from_guesses_and_is_no_worse(
 @pytest.mark.parametrize(
     ("option", "change", "message"),
     [
-        ("--data", {"output": "没有的"}, "'没有的' is no live dialogue label"),
+        ("--data", {"output": "没有的"}, "'没有的' is not a live dialogue label"),
         ("--data", {"output": ""}, "training needs a label in 'output'"),
         ("--data", {"id": "stranger"}, "must hold the dialogue samples that .* was trained on; 2 differ"),
         ("--data", {"instruction": "判断意图。\n用户: 变了\n客服: 您好"}, "was trained on; 1 differ"),

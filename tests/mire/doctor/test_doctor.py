@@ -100,10 +100,10 @@ def test_a_folder_of_weights_must_be_whole(tmp_path: Path) -> None:
 def test_weights_on_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "offline_reason", lambda: "the hub is asleep")
     found = next(presence.weights(with_base("some/base")))
-    assert found.text == "base some/base: not here, and the hub is asleep"
+    assert found.text == "base some/base: not on this machine, and the hub is asleep"
     assert found.fix.startswith("download some/base where") and "set qwen2vl.base to" in found.fix
     monkeypatch.setattr(hub, "offline_reason", lambda: None)
-    assert next(presence.weights(with_base("some/base"))).text.endswith("is downloaded when it is first needed")
+    assert next(presence.weights(with_base("some/base"))).text.endswith("is downloaded when first needed")
 
 
 def test_cpu_needs_no_download() -> None:
@@ -148,7 +148,7 @@ def test_an_adapter_of_an_older_transformers_is_found(tmp_path: Path) -> None:
     save_file({key.format("language_model."): np.zeros(1)}, folder / "adapter_model.safetensors")
     found = list(panel_lines(panel))
     assert [finding.text.split()[0] for finding in found] == ["configuration", "fingerprint", "image", "dialogue"]
-    assert "before panels carried a card" in found[2].text
+    assert "with a version that wrote no model card" in found[2].text
     (untrained,) = trouble(found)
     assert untrained.text == "dialogue      not trained yet (qwen2vl, dialogue_text)"
     save_file({key.format(""): np.zeros(1)}, folder / "adapter_model.safetensors")
