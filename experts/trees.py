@@ -55,7 +55,7 @@ def load_trees(path: Path, *, n_classes: int, digest: str | None) -> "Booster":
 
     text = path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n") if path.is_file() else ""
     if not text.startswith("tree\n") or _END not in text or not _last_line(text).startswith("pandas_categorical:"):
-        raise PanelError(f"{path} is no whole LightGBM text file; copy the panel again, or train this voter again")
+        raise PanelError(f"{path} is not a complete LightGBM text file; copy the panel again, or train it again")
     if digest is not None and _digest(text) != digest:
         raise PanelError(f"{path} is not the file that was trained; copy the panel again, or train this voter again")
     try:

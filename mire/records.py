@@ -82,7 +82,7 @@ def _json(text: str, what: str, *, line: int | None) -> Any:
         at = line or error.lineno
         raise DataError(f"{what} is not valid JSON: {error.msg} (line {at}, column {error.colno})") from error
     except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise DataError(f"{what} is no data file: {str(error).split('; use')[0]} (line {line or 1})") from error
+        raise DataError(f"{what} is not a data file: {str(error).split('; use')[0]} (line {line or 1})") from error
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

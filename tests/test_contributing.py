@@ -138,6 +138,7 @@ def test_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         rows = [tuple(0.7 if place == number % 2 else 0.3 / 22 for place in range(23)) for number in range(20)]
         votes = [Vote(name, str(number), row) for number, row in enumerate(rows)]
         write_votes(panel.votes("dialogue", name), votes, labels, taxonomy=taxonomy, cost=Cost(0, 0))
+        panel.voter("dialogue", name).mkdir()
     assert run(fit, ["--panel", str(tmp_path), "--task", "dialogue"]) == 0
     assert json.loads(panel.weights("dialogue").read_text())["method"] == "linear"
     capsys.readouterr()

@@ -39,7 +39,6 @@ def execute(options: argparse.Namespace) -> None:
             f"--max-batch must be from 1 to {Limits.max_waiting}, which may wait at most, got {options.max_batch}"
         )
     from ensemble.serve.access import Access, check_exposure, read_keys
-    from ensemble.serve.listening import listen, taken_address
     from mire.hub import drop_unusable_proxies
 
     keys = read_keys(options.api_key_file)
@@ -48,6 +47,7 @@ def execute(options: argparse.Namespace) -> None:
     drop_unusable_proxies()
     try:
         from ensemble.serve.app import create_app
+        from ensemble.serve.listening import listen, taken_address
     except ModuleNotFoundError as error:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel

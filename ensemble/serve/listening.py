@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import uvicorn
+
 from mire.errors import MireError, UsageError
 
 MAX_PORT = 65535
@@ -39,8 +41,6 @@ def listen(app: Any, taken: socket.socket, **options: Any) -> None:
     Raises:
         MireError: the application did not start; uvicorn has logged why.
     """
-    import uvicorn
-
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
     with suppress(KeyboardInterrupt):
         server.run(sockets=[taken])

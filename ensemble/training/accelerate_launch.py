@@ -34,7 +34,7 @@ class Launch:
         gpus = _gpus()
         n_processes = n_devices or len(gpus) or 1
         if gpus and n_processes > len(gpus):
-            raise SettingsError(f"--devices {n_processes}: this machine shows {len(gpus)} GPUs; ask for fewer")
+            raise SettingsError(f"--devices {n_processes}: this machine has {len(gpus)} GPUs; ask for fewer")
         return cls(kind, gpus[:n_processes], n_processes)
 
     def groups(self, n_jobs: int, training: Training) -> Iterator["Launch"]:

@@ -41,7 +41,7 @@ def test_predict_writes_every_id_once_in_order_and_score_reads_it(
     out = tmp_path / "submit.csv"
     assert run(predict, [*data(tiny_set), "--panel", str(tiny_panel), "--out", str(out), "--json"]) == 0
     seen = capsys.readouterr()
-    assert re.search(r"all [\d.]+ s; [\d.]+ rows a second", seen.err)
+    assert re.search(r"all [\d.]+ s; [\d.]+ rows per second", seen.err)
     printed = json.loads(seen.out)
     assert printed["seconds"].keys() == {"reading and loading", "image clip_lightgbm", "dialogue dialogue_text", "all"}
     assert printed["rows"] == 24

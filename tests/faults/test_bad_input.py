@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import broken
@@ -13,9 +12,10 @@ from broken import Broken
 
 from ensemble import predict
 from ensemble.prediction.worker import Answered, Worker
+from ensemble.prediction.workload import Chunk
 from mire import validate
 from mire.cli import run
-from mire.samples import Sample, read_samples
+from mire.samples import read_samples
 
 CASES = broken.samples()
 NAMES = [case.name for case in CASES]
@@ -52,9 +52,9 @@ def answered(bench: Bench, folder: Path, asked: list[str]) -> Path:
     """All broken samples in one run."""
     answer = Worker.answer
 
-    def count(worker: Worker, samples: Sequence[Sample]) -> Answered:
-        asked.extend(sample.id for sample in samples)
-        return answer(worker, samples)
+    def count(worker: Worker, chunk: Chunk) -> Answered:
+        asked.extend(sample.id for sample in chunk.samples)
+        return answer(worker, chunk)
 
     out = folder / "all.csv"
     usual = ["--data", str(write(folder, "all.json", CASES)), "--images", str(folder / "images")]

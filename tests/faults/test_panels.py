@@ -16,6 +16,7 @@ from ensemble.oof_votes import read_out_of_fold_votes
 from ensemble.panel import Panel
 from mire.cli import run
 from mire.errors import PanelError
+from mire.labels import TASKS
 from mire.panel_folder import PanelFolder
 
 
@@ -60,7 +61,7 @@ def test_a_planted_pickle_is_refused_and_never_run(panel: Path, tmp_path: Path, 
     (panel / place).parent.mkdir(exist_ok=True)
     (panel / place).write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
     with pytest.raises(Exception, match=message) as caught:
-        Panel.load(panel)
+        Panel.load(panel, TASKS)
     assert type(caught.value).__module__ == "mire.errors"
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
@@ -71,7 +72,7 @@ def test_a_skops_file_with_a_foreign_type_is_refused(panel: Path, tmp_path: Path
 
     skops.io.dump({"linear": Bomb(tmp_path / "ran")}, panel / "dialogue/dialogue_text/linear.skops")
     with pytest.raises(PanelError, match="dialogue_text cannot be read: .*Bomb"):
-        Panel.load(panel)
+        Panel.load(panel, TASKS)
     assert not (tmp_path / "ran").exists()
 
 
@@ -87,7 +88,7 @@ def test_a_damaged_panel_is_one_line(panel: Path, place: str, damage: str) -> No
     if damage != "missing":
         (panel / place).write_bytes(whole[: len(whole) // 2] if damage == "half" else b"")
     with pytest.raises(Exception, match=Path(place).parts[-1].split(".")[0] + "|cannot be read|holds no") as caught:
-        Panel.load(panel)
+        Panel.load(panel, TASKS)
     assert type(caught.value).__module__ == "mire.errors"
     assert "\n" not in str(caught.value)
 
@@ -132,7 +133,7 @@ def test_votes_that_fit_no_label_are_refused(panel: Path, vote: dict[str, object
 def test_code_in_a_panel_is_refused(panel: Path, place: str) -> None:
     (panel / place).write_bytes(b"raise SystemExit('ran')")
     with pytest.raises(PanelError, match="is no file of a panel, and may be code; remove it"):
-        Panel.load(panel)
+        Panel.load(panel, TASKS)
 
 
 def test_what_a_training_and_people_leave_in_a_panel_is_no_code(panel: Path) -> None:
