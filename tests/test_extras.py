@@ -58,6 +58,7 @@ def test_serving_without_uvicorn(
     tiny_panel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "ensemble.serve.listening", raising=False)
     assert run(serve_command, ["--panel", str(tiny_panel)]) == 1
     assert capsys.readouterr().err == f"error: {missing_package('serving', 'uvicorn', 'serve')}\n"
 

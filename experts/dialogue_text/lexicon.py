@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -90,9 +90,7 @@ class Lexicon:
         0 without a phrase; else 1, plus 0.5 per further phrase (3 at most in total), plus 0.25 per character
         of the longest phrase (1 at most): long phrases rarely occur by chance.
         """
-        if not text:  # most parts of most dialogues are empty
-            return np.zeros(len(labels))
-        return np.array([self._strength(text, label, side) for label in labels])
+        return _strengths(self, text, tuple(labels), side)
 
     def questions(self, label: str, *, n_each: int, seed: int) -> list[tuple[str, float]]:
         """Synthetic questions with weights: at most ``n_each`` per template, whose weights sum to 1."""
@@ -105,7 +103,8 @@ class Lexicon:
             made += [(variants[place], 1 / n) for place in sorted(chosen.tolist())]
         return made
 
-    def _strength(self, text: str, label: str, side: Side) -> float:
+    def strength(self, text: str, label: str, side: Side) -> float:
+        """``strengths`` for one label."""
         lengths = [phrase.length for phrase in self._phrases(label, side) if phrase.found_in(text)]
         if not lengths:
             return 0.0
@@ -132,3 +131,13 @@ def _expand(template: str) -> list[str]:
     pieces = [piece for piece in _CHOICE.split(template) if piece]
     choices = [piece[1:-1].split("|") if _CHOICE.fullmatch(piece) else [piece] for piece in pieces]
     return ["".join(choice) for choice in product(*choices)]
+
+
+# The synthetic turns are the same texts in every training, of each fold and the final one.
+@lru_cache(maxsize=16_384)
+def _strengths(lexicon: Lexicon, text: str, labels: tuple[str, ...], side: Side) -> NDArray[np.float64]:
+    if not text:  # most parts of most dialogues are empty
+        return np.zeros(len(labels))
+    found = np.array([lexicon.strength(text, label, side) for label in labels])
+    found.flags.writeable = False
+    return found

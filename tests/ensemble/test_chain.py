@@ -136,6 +136,7 @@ def test_training_says_what_it_cannot_read_and_goes_on(
     assert re.search(r"clip_lightgbm trained in \d+ s, 10 out-of-fold votes", said)
 
 
+@pytest.mark.slow
 def test_too_few_samples_for_the_folds_leave_a_folder_that_other_settings_may_use(
     tiny_set: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

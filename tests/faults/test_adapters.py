@@ -139,6 +139,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "names"),
     [(kind, "new") for kind in KINDS] + [(kind, "old") for kind in ("plain", "ranks and alphas", "pissa")],
@@ -244,6 +245,7 @@ MIXTURES: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MIXTURES)
 def test_a_merge_is_the_mean_of_what_peft_has(settings: Settings, tmp_path: Path, kind: str) -> None:
     parts = [
@@ -259,6 +261,7 @@ def test_a_merge_is_the_mean_of_what_peft_has(settings: Settings, tmp_path: Path
     check_same(weights(base, "image", wanted), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MIXTURES)
 def test_a_merge_of_a_lower_rank_is_the_nearest(settings: Settings, tmp_path: Path, kind: str) -> None:
     parts = [

@@ -193,6 +193,7 @@ def test_a_changed_panel_or_sample_is_answered_again_and_nothing_else(bench: Ben
     assert not set(fingerprints(bench.data).values()) & set(before.values())
 
 
+@pytest.mark.slow
 def test_a_finished_run_answers_from_its_journal(bench: Bench, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
     first = bench.predict(out)

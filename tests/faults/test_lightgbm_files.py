@@ -96,7 +96,7 @@ def test_a_damaged_text_is_refused_without_a_digest(booster: lightgbm.Booster, t
     path.write_text(DAMAGES[damage](whole.decode()), newline="")
     assert path.read_bytes() != whole
     with pytest.raises(
-        PanelError, match=r"model\.txt is (damaged: |no whole LightGBM).*; copy the panel again"
+        PanelError, match=r"model\.txt is (damaged: |not a complete LightGBM).*; copy the panel again"
     ) as caught:
         load_trees(path, n_classes=N_CLASSES, digest=None)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500

@@ -99,6 +99,7 @@ def test_json_is_json_in_every_encoding(text: str, extra: dict[str, str]) -> Non
     assert json.loads(done.stdout.decode(encoding)) == {"id": text}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["route", "validate", "score"])
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, command: str) -> None:
     record = {"instruction": dialogue_instruction("用户: 会生锈吗"), "input": "", "output": "是否会生锈", "image": []}

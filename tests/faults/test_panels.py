@@ -143,6 +143,7 @@ def test_what_a_training_and_people_leave_in_a_panel_is_no_code(panel: Path) -> 
     Panel.load(panel)
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
     for name in ("megatron_core", "lightgbm", "peft"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('ran')")

@@ -161,6 +161,7 @@ def screens(tmp_path: Path) -> list[Sample]:
     return [Sample(id=path.stem, prompt=prompt, images=(path,)) for path in paths]
 
 
+@pytest.mark.slow
 def test_workers_change_no_vote_and_a_killed_one_neither(
     voter: Qwen2VLVoter, screens: list[Sample], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,6 +124,7 @@ def test_over_the_parameter_budget_is_an_error() -> None:
     assert not list(budget(ParameterCount({"base": MAX_PARAMETERS - 1})))[-1].fix
 
 
+@pytest.mark.slow
 def test_over_the_budget_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "c.yaml"
     lora = "{rank: 512, vision: true}"
