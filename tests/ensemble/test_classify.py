@@ -1,6 +1,8 @@
 """The library: a panel asked from Python."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -23,19 +25,13 @@ from mire.settings import load_settings
 CART, SHOP = "购物车页面", "店铺页面"
 ROOT = Path(__file__).parents[2]
 
-README = """
-from ensemble import Panel, Question
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md"]
 
-panel = Panel.load("runs/cpu")
-answer = panel.classify(image="screen.png")
-print(answer.label, answer.probability, answer.problems)
-for voter in answer.voters:
-    print(voter.name, voter.weight, max(voter.distribution, key=voter.distribution.get, default="abstained"))
-dialogue = [("user", "<image>"), ("user", "这个会生锈吗")]
-for answer in panel.classify_many([Question(image="screen.png"), Question(dialogue=dialogue, images=["screen.png"])]):
-    print(answer.task, answer.label, answer.distribution[answer.label], answer.booked)
-"""
-"""The lines that the README shows."""
+
+def shown(page: Path) -> str:
+    """The page's block of Python."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    return block
 
 
 @pytest.fixture
@@ -150,13 +146,14 @@ def test_the_lines_of_the_readme_run(tiny_set: Path, picture: Path) -> None:
     (folder / "config.yaml").write_text(
         "name: tiny\nfolds: 2\npanel:\n  image: [screen_text]\n  dialogue: [dialogue_text]\n"
     )
+    shutil.copy(picture, folder / "cup.jpg")
     data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
     train = ["ensemble.train", "all", *data, "--panel", "runs/cpu", "--config", "config.yaml"]
     run = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "text": True, "timeout": 300}
     subprocess.run([sys.executable, "-m", *train], check=True, **run)  # type: ignore[call-overload]
-    done = subprocess.run([sys.executable, "-c", README], check=True, capture_output=True, **run)  # type: ignore[call-overload]
-    lines = done.stdout.splitlines()
-    assert len(lines) == 4
-    assert lines[1].startswith("screen_text 1.0 ")
-    assert lines[2].startswith("image ")
-    assert lines[3].startswith("dialogue ")
+    for page in PAGES:
+        done = subprocess.run([sys.executable, "-c", shown(page)], check=True, capture_output=True, **run)  # type: ignore[call-overload]
+        lines = done.stdout.splitlines()
+        assert len(lines) == 4
+        assert lines[0].split()[0] in builtin_taxonomy("image").labels and lines[1].startswith("{")
+        assert lines[2].startswith("Route(task='dialogue'") and "VoterAnswer(name='dialogue_text'" in lines[3]
