@@ -81,7 +81,7 @@ def names_in(tree: ast.Module) -> set[str]:
             found.add(node.id)
         else:
             todo += ast.iter_child_nodes(node)
-    return found
+    return frozenset(found)
 
 
 DOORS = {name for name, path in MODULES.items() if is_door(path)}
@@ -101,7 +101,8 @@ def named_modules(node: ast.AST) -> set[str]:
     return set()
 
 
-def imports(path: Path, *, late: bool = True) -> set[str]:
+@cache
+def imports(path: Path, *, late: bool = True) -> frozenset[str]:
     """Modules of ours that a file imports; without ``late`` only when it is itself imported, types left out."""
     found: set[str] = set()
     todo: list[ast.AST] = [tree_of(path)]
@@ -115,7 +116,8 @@ def imports(path: Path, *, late: bool = True) -> set[str]:
     return found
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Top-level packages that a file imports anywhere in it."""
     found: set[str] = set()
     for node in ast.walk(tree_of(path)):
@@ -124,7 +126,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.relative_to(ROOT)}, line {node.lineno}: import by the whole name"
             found.add(str(node.module).split(".")[0])
-    return found
+    return frozenset(found)
 
 
 def within(module: str, room: str) -> bool:

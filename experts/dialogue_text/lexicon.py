@@ -25,6 +25,8 @@ _GAP = r".{0,6}?"
 _WILDCARDS = {"#": _NUMBER, "…": _GAP}
 _CHOICE = re.compile(r"(\{[^{}]*\})")
 
+_MAX_CHARACTERS = 10_000
+"""No shopper writes more in a turn; searching a megabyte for every phrase would take seconds."""
 _MORE_PHRASES, _MOST = 0.5, 3.0
 _PER_CHARACTER, _LONGEST = 0.25, 4
 
@@ -138,6 +140,6 @@ def _expand(template: str) -> list[str]:
 def _strengths(lexicon: Lexicon, text: str, labels: tuple[str, ...], side: Side) -> NDArray[np.float64]:
     if not text:  # most parts of most dialogues are empty
         return np.zeros(len(labels))
-    found = np.array([lexicon.strength(text, label, side) for label in labels])
+    found = np.array([lexicon.strength(text[:_MAX_CHARACTERS], label, side) for label in labels])
     found.flags.writeable = False
     return found

@@ -137,6 +137,7 @@ def panel(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return Path(shutil.copytree(bench.panel, tmp_path / "panel"))
 
 
+@pytest.mark.slow
 def test_a_panel_keeps_the_digest_and_one_without_still_answers(panel: Path) -> None:
     meta = panel / "image" / "clip_lightgbm" / "meta.json"
     body = json.loads(meta.read_text())

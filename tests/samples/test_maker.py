@@ -64,6 +64,7 @@ def test_every_intent_gets_different_dialogues(split: str) -> None:
         assert sum(text == "<image>" for _, text in dialogue.turns) == len(dialogue.pictures)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_set_that_is_read_and_the_same_seed_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

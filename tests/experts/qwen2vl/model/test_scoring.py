@@ -35,7 +35,7 @@ LABELS = st.sets(st.lists(st.integers(10, 13), min_size=1, max_size=4).map(tuple
 PROMPT = st.tuples(st.integers(1, 30), st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=4))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     labels=LABELS,
     shapes=st.lists(PROMPT, min_size=1, max_size=4),
