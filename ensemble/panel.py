@@ -101,11 +101,13 @@ def _vote(voter: Voter, samples: Sequence[Sample], failed: dict[str, str]) -> li
     """The voter's votes; a sample on which it fails is found by halving, gets none, and its reason in ``failed``.
 
     Raises:
-        Exception: it fails on more than ``MAX_FAILED`` samples: then they are not to blame.
+        OSError, ImportError, MemoryError: a fault of the machine, which follows no sample: a folder that cannot be
+            written, a missing library.
+        Exception: it fails on more than ``MAX_FAILED`` samples: then they are not the reason.
     """
     try:
         return voter.vote(samples)
-    except (MireError, MemoryError):
+    except (MireError, MemoryError, OSError, ImportError):
         raise
     except Exception as error:
         if type(error).__name__ in _DEVICE_ERRORS or len(failed) >= MAX_FAILED:
@@ -118,7 +120,7 @@ def _vote(voter: Voter, samples: Sequence[Sample], failed: dict[str, str]) -> li
 
 
 def pool(votes: Votes, weights: Weights, n_labels: int) -> Array:
-    """One distribution a sample, (n, n_labels); weights of voters that abstained go to the others.
+    """One distribution per sample, (n, n_labels); weights of voters that abstained go to the others.
 
     A sample without any vote gets equal probabilities.
     """

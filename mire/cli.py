@@ -68,6 +68,8 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
         return 0 if _nobody_reads() else _fail(_os_error_text(error))
     except OSError as error:
         return _fail(_os_error_text(error))
+    except ImportError as error:
+        return _fail(f"a library is missing or broken: {error}; mire doctor says which, and how to mend it")
     except KeyboardInterrupt:
         return _fail(f"stopped by the user; {_AGAIN}", code=130)
     except Stopped:

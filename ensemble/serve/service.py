@@ -95,6 +95,8 @@ class Service:
             raise RefusedError(503, f"no answer within {self.limits.timeout_seconds:g} s") from error
         except MireError as error:
             raise RefusedError(422, str(error)) from error
+        except (OSError, ImportError) as error:
+            raise RefusedError(503, "the server cannot answer now; its log says why") from error
 
     def _pass(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One pass of the panel, made by the batcher's thread only."""

@@ -93,3 +93,22 @@ def test_a_voter_that_fails_on_many_is_broken_itself() -> None:
     with pytest.raises(ValueError, match="no such shape"):
         image_panel(PoisonedVoter("a", {})).predict([sample(name) for name in names], Ledger())
     assert len(image_panel(PoisonedVoter("a", {})).predict([sample(name) for name in names[:8]], Ledger())) == 8
+
+
+class CutOffVoter(FakeVoter):
+    """Fails on every sample for a reason that lies in the machine."""
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        raise self.fault  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [PermissionError(13, "Permission denied", "cache"), ModuleNotFoundError("No module named 'rapidocr'"),
+     OSError(28, "No space left on device")],
+)  # fmt: skip
+def test_a_fault_of_the_machine_is_no_fault_of_a_sample(fault: Exception) -> None:
+    voter = CutOffVoter("a", {"s": CART})
+    voter.fault = fault  # type: ignore[attr-defined]
+    with pytest.raises(type(fault), match="Permission|rapidocr|space"):
+        image_panel(voter, FakeVoter("b", {"s": CART})).predict([sample("s")], Ledger())
