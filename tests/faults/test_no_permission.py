@@ -45,7 +45,7 @@ def test_a_folder_that_cannot_be_written(bench: Bench, tmp_path: Path, closed: l
     done = predict(bench, close(closed, folder, 0o555) / "s.csv")
     assert done.returncode == 1
     assert error_line(done).startswith(f"error: the journal {folder / 's.csv'}.journal cannot be written: ")
-    assert "or choose a folder that can be written" in error_line(done)
+    assert "or choose a writable folder" in error_line(done)
     assert [path.name for path in folder.iterdir()] == ["s.csv"] and (folder / "s.csv").read_text() == "old"
 
 
