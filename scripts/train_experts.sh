@@ -9,4 +9,4 @@ if [ -z "${VIRTUAL_ENV:-}" ] && [ -x "$here/.venv/bin/python" ]; then
     export VIRTUAL_ENV="$here/.venv" PATH="$here/.venv/bin:$PATH"
 fi
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
-exec python3 -m ensemble.train "$@"
+exec env MIRE_TYPED="bash scripts/train_experts.sh" python3 -m ensemble.train "$@"
