@@ -5,7 +5,8 @@
 
 The samples of a fold are guessed for that fold's voters by voters that had not seen the fold either, so that
 out-of-fold votes stay honest. (Guesses of voters that had seen all labels raised the out-of-fold F1 of real
-pictures by 0.03, and lowered it on new ones.) A task whose out-of-fold F1 falls keeps its old experts.
+pictures by 0.03, and lowered it on new ones.) A task whose out-of-fold F1 does not rise by more
+than noise keeps its old experts.
 """
 
 import argparse
