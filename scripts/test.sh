@@ -13,4 +13,5 @@ if [ -n "${CI:-}" ]; then
     python scripts/audit_pins.py
 fi
 if [ $# -eq 0 ]; then set -- -m "not slow and not gpu"; fi
-python -m pytest "$@"
+# One worker per core, of one thread each: more threads than cores would only wait for each other.
+OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile "$@"
