@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 MAX_WORKERS = 16
 MAX_DEATHS = 3
 MIN_ITEMS = 32
-"""Fewer items than this are not worth a pool."""
+"""Fewer items than this are not worth starting a pool; one that runs takes two."""
 AHEAD = 4
 """Results per worker that may wait to be taken."""
 
@@ -59,7 +59,7 @@ class ProcessPool:
         Raises:
             Exception: whatever ``function`` raises, at the position of its item.
         """
-        if len(items) < MIN_ITEMS or not self._n:
+        if not self._n or len(items) < (2 if self._pool else MIN_ITEMS):
             yield from map(function, items)
             return
         waiting: deque[_Job[Item, Result]] = deque()
@@ -73,6 +73,11 @@ class ProcessPool:
         finally:
             for job in waiting:
                 job.cancel()
+
+    def start(self) -> None:
+        """Start the workers now, for a process that will be given few items at a time."""
+        if self._n:
+            list(self.map(_started, range(MIN_ITEMS)))
 
     def pids(self) -> list[int]:
         """Process ids of the workers that run."""
@@ -107,13 +112,20 @@ class ProcessPool:
         logger.info(f"a worker process died (killed, or out of memory); its work is done again, {then}")
 
 
-@lru_cache
+def _started(_: int) -> None:
+    """What a worker does to be started."""
+
+
 def workers(n: int | None = None) -> ProcessPool:
     """This process's shared pool: ``n`` workers, or one per core that it may use (``OMP_NUM_THREADS`` bounds it)."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS", "")
     share = min(n_cores, int(threads) if threads.isdigit() else n_cores, MAX_WORKERS)
-    return ProcessPool((share if share > 1 else 0) if n is None else n)
+    return _shared_pool((share if share > 1 else 0) if n is None else n)
+
+
+_shared_pool = lru_cache(ProcessPool)
+"""One pool per number of workers, however that was asked for."""
 
 
 class InlineExecutor(Executor):

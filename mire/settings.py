@@ -98,6 +98,10 @@ class Qwen2VL(VoterStage):
     prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained with;
     one that is loaded brings its own. ``token_budget`` bounds a packed row, label trie included.
 
+    ``dtype`` is the weights' number format; ``auto`` is bfloat16 on a GPU and float32 on a CPU. ``adapters`` says
+    whether an adapter is merged into the base's weights for prediction or stays apart; ``auto`` merges in float32,
+    where rounding takes nothing from it.
+
     Two entries change the speed and no answer: ``compile`` compiles the layers for prediction; ``input_workers``
     processes decode pictures ahead of the model (0: none; left out: beside a GPU one per CPU core, at most 16, else
     threads).
@@ -117,6 +121,8 @@ class Qwen2VL(VoterStage):
     max_tokens: int = Field(4096, ge=64)
     resize: Literal["qwen2vl", "llamafactory"] = "qwen2vl"
     token_budget: int = Field(16_384, ge=64)
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    adapters: Literal["auto", "apart", "merged"] = "auto"
     compile: bool = False
     input_workers: int | None = Field(None, ge=0, le=64)
     lora: Lora = Lora()

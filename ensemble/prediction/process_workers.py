@@ -54,8 +54,7 @@ class DeviceShare:
         """Tell the libraries, which read this when they are loaded; what the user has set stays."""
         if self.gpu:
             os.environ[_DEVICES] = self.gpu
-        else:
-            os.environ.setdefault("OMP_NUM_THREADS", str(self.threads))
+        os.environ.setdefault("OMP_NUM_THREADS", str(self.threads))
 
 
 class ProcessWorker:

@@ -1,13 +1,13 @@
 """The Qwen2-VL base that the experts of both tasks share, and its two adapters."""
 
 import hashlib
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from experts.qwen2vl.adapters.lora import check_shapes, read_lora
-from experts.qwen2vl.model.merged_weights import MergedModel
 from experts.weight_files import check_base_folder
 from mire.compat import patch_torchvision
 from mire.errors import PanelError
@@ -21,14 +21,20 @@ SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_en
 
 @dataclass
 class Base:
-    """A loaded base: ``name`` as in the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``)."""
+    """A loaded base.
+
+    ``name`` is that of the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``); ``apart``:
+    adapters stay beside the weights. ``most_tokens`` bounds a row, once a longer one did not fit into memory.
+    """
 
     name: str
     model: Any
     tokenizer: Any
     fingerprint: str
+    apart: bool = False
+    most_tokens: int = sys.maxsize
     _adapted: Any = field(default=None, repr=False)
-    _merged: MergedModel | None = field(default=None, repr=False)
+    _adapters: Any = field(default=None, repr=False)
     _compiled: bool = field(default=False, repr=False)
 
     @property
@@ -58,6 +64,9 @@ class Base:
         """
         from peft import get_peft_model, set_peft_model_state_dict
 
+        from experts.qwen2vl.model.apart_adapters import ApartAdapters
+        from experts.qwen2vl.model.merged_weights import MergedModel
+
         manifest = read_manifest(folder)
         if manifest.base_fingerprint != self.fingerprint:
             raise PanelError(
@@ -67,10 +76,13 @@ class Base:
         lora = read_lora(folder)
         check_shapes(self.model, lora, folder)
         if self._adapted is None:
-            self._adapted = get_peft_model(self.model, lora.peft_config(), adapter_name=task)
-            self._merged = MergedModel(self._adapted)
+            # Apart, an adapter has the base's number format; what is merged is added up in float32.
+            self._adapted = get_peft_model(
+                self.model, lora.peft_config(), adapter_name=task, autocast_adapter_dtype=not self.apart
+            )
+            self._adapters = (ApartAdapters if self.apart else MergedModel)(self._adapted)
         elif task not in self._adapted.peft_config:
-            self._adapted.add_adapter(task, lora.peft_config())
+            self._adapted.add_adapter(task, lora.peft_config(), autocast_adapter_dtype=not self.apart)
         set_peft_model_state_dict(self._adapted, lora.state(), adapter_name=task)
         check_adapter(self._adapted, task, folder)
         self._adapted.eval()
@@ -87,17 +99,18 @@ class Base:
         Raises:
             PanelError: the adapter is not loaded.
         """
-        if self._merged is None:
+        if self._adapters is None or task not in self._adapted.peft_config:
             raise PanelError(f"the {task} adapter is not loaded")
-        return self._merged.use(task)
+        return self._adapters.use(task)
 
 
-def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None) -> Base:
+def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     """Load the base that the settings name: ``nano`` (built if it is missing), a folder, or a hub name.
 
-    By default it is loaded on the first GPU in bfloat16, or without a GPU on the CPU in float32.
+    By default it is loaded on the first GPU, or without a GPU on the CPU. Weights go from the file to the device.
 
     Raises:
+        SettingsError: the GPU cannot compute in the format that the settings name.
         PanelError: no such folder, or the hub cannot be reached; a file is not whole, is quantised or of another
             model; weights are missing, too many or of other shapes; the tokenizer is missing or another's.
     """
@@ -106,20 +119,23 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
     from transformers.utils import logging
 
+    from experts.qwen2vl.model.device import choose_attention_kernels, default_device, number_format
     from experts.qwen2vl.model.fast_modules import install_fast_modules
 
     logging.disable_progress_bar()
     source = base_source(settings.base)
     offline = None if Path(source).is_dir() else offline_reason()
     _check_files(source)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
+    device = device or default_device()
+    dtype = number_format(settings.dtype, device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         # Weights of other shapes are listed with the missing ones, and refused below.
         model, found = Qwen2VLForConditionalGeneration.from_pretrained(
             source,
-            dtype=dtype,
+            # The fingerprint is that of bfloat16 weights: float16 has no numbers as small as theirs.
+            dtype=torch.bfloat16 if dtype == torch.float16 else dtype,
+            device_map={"": device},
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
@@ -135,8 +151,10 @@ def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None
         ) from error
     _check_loaded(settings.base, found, model, tokenizer)
     install_fast_modules(model)
-    model.requires_grad_(False)
-    return Base(settings.base, model.to(device).eval(), tokenizer, weights_fingerprint(model))
+    choose_attention_kernels()
+    fingerprint = weights_fingerprint(model)
+    apart = settings.adapters == "apart" or (settings.adapters == "auto" and dtype != torch.float32)
+    return Base(settings.base, model.requires_grad_(False).to(dtype).eval(), tokenizer, fingerprint, apart)
 
 
 def _check_files(source: str) -> None:

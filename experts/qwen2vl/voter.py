@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,11 @@ logger = logging.getLogger(__name__)
 BUCKET = 256
 """With compiled layers row lengths are multiples of this: what a graph assumes of one length then holds for all."""
 
-Scored = tuple[Sequence[EncodedPrompt], "Tensor"]
-"""Prompts, and their labels' probabilities (prompts, n_labels), on the device."""
+LOGIT_BYTES = 2 << 30
+"""A row's logits take at most so many bytes of the device's memory, or those of one prompt."""
+
+Scored = tuple[Sequence[EncodedPrompt], "Tensor", "torch.cuda.Event | None"]
+"""Prompts, their labels' probabilities (prompts, n_labels), and what to wait for before these are read."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
 
         yield base_check(settings.base)
 
-    @property
+    @cached_property
     def cost(self) -> Cost:
         return Cost(1, answer_tokens(self.taxonomy.labels, self.encoder.answer_lengths(self.taxonomy.labels)))
 
@@ -112,8 +116,9 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         None stands for a sample that on its own does not fit into the device's memory.
         """
         n = self._n_side_by_side(len(samples))
+        max_prompts = min(-(-len(samples) // n), max(1, LOGIT_BYTES // self._logit_bytes))
         with side_by_side(n) as pool:
-            votes = self.score(self._prompts(samples, pool, n), pool, n, max_prompts=-(-len(samples) // n))
+            votes = self.score(self._prompts(samples, pool, n), pool, n, max_prompts)
         return [votes.get(sample.id) for sample in samples]
 
     def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, max_prompts: int) -> dict[str, Vote]:
@@ -133,37 +138,54 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         return 1 if self._on_gpu or self.settings.compile else max(1, min(torch.get_num_threads(), n_samples))
 
     @property
+    def _logit_bytes(self) -> int:
+        """Bytes of one prompt's logits, float32."""
+        vocabulary = self.base.model.config.get_text_config().vocab_size
+        return int(4 * vocabulary * (1 + len(self.trie.inner)))
+
+    @property
     def _on_gpu(self) -> bool:
         return bool(self.base.model.device.type == "cuda")
 
     def _read(self, scored: Sequence[Scored]) -> dict[str, Vote]:
-        """Votes by sample id; waits for the device."""
-        return {
-            prompt.sample_id: Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
-            for prompts, rows in scored
-            for prompt, row in zip(prompts, rows.tolist(), strict=True)
-        }
+        """Votes by sample id; waits for the device. A sample whose scores overflowed (float16) has none."""
+        votes: dict[str, Vote] = {}
+        for prompts, rows, copied in scored:
+            if copied is not None:
+                copied.synchronize()
+            for prompt, row in zip(prompts, rows.tolist(), strict=True):
+                if not isfinite(sum(row)):
+                    logger.info(f"{self.name}: sample {prompt.sample_id!r} has scores that are no finite numbers")
+                    continue
+                votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
+        return votes
 
     def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[Scored]:
-        """Label probabilities of one row; a row that does not fit into memory is halved."""
+        """Label probabilities of one row; one that does not fit into memory is halved, as are later ones like it."""
         import torch
 
+        from experts.qwen2vl.model.device import out_of_memory
         from experts.qwen2vl.model.scoring import label_log_likelihoods
 
-        try:
-            with torch.inference_mode():
-                batch = self._pack(prompts, model.device)
-                return [(prompts, label_log_likelihoods(model, batch, self.trie).softmax(dim=-1))]
-        except torch.OutOfMemoryError:
-            pass  # the exception keeps the pass's tensors alive; after this block they are freed
-        torch.cuda.empty_cache()
         middle = len(prompts) // 2
-        if not middle:
-            logger.info(
-                f"{self.name}: sample {prompts[0].sample_id!r} of {len(prompts[0])} tokens does not fit into memory"
-            )
-            return []
-        logger.info(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
+        n_tokens = sum(len(prompt) + len(self.trie.inner) for prompt in prompts)
+        if n_tokens <= self.base.most_tokens or not middle:
+            try:
+                with torch.inference_mode():
+                    batch = self._pack(prompts, model.device)
+                    return [(prompts, *_to_cpu(label_log_likelihoods(model, batch, self.trie).softmax(dim=-1)))]
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+            # The exception kept the pass's tensors alive; now they are freed.
+            torch.cuda.empty_cache()
+            if not middle:
+                logger.info(
+                    f"{self.name}: sample {prompts[0].sample_id!r} of {len(prompts[0])} tokens does not fit into memory"
+                )
+                return []
+            self.base.most_tokens = n_tokens - 1
+            logger.info(f"{self.name}: a batch of {len(prompts)} does not fit into memory, going on with halves")
         return self._score(model, prompts[:middle]) + self._score(model, prompts[middle:])
 
     def _pack(self, prompts: Sequence[EncodedPrompt], device: "torch.device") -> "Batch":
@@ -183,6 +205,18 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
             loaded = workers(self.settings.input_workers).map(load, paths)
         for sample in samples:
             yield self.encoder.encode(sample, list(islice(loaded, len(sample.images))))
+
+
+def _to_cpu(rows: "Tensor") -> "tuple[Tensor, torch.cuda.Event | None]":
+    """The rows' copy on the CPU, and the event after which it can be read; no queue of the GPU is waited for."""
+    import torch
+
+    if not rows.is_cuda:
+        return rows, None
+    copy = rows.to("cpu", non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+    return copy, copied
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def random_model(base: str, device: str) -> Any:
     patch_torchvision()
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
+    from experts.qwen2vl.model.device import choose_attention_kernels
     from experts.qwen2vl.model.fast_modules import install_fast_modules
 
     shape = NANO_IDS | base_shape(base)
@@ -39,6 +40,7 @@ def random_model(base: str, device: str) -> Any:
             Qwen2VLConfig(**shape), dtype=dtype, attn_implementation="sdpa"
         )
     install_fast_modules(model)
+    choose_attention_kernels()
     return model.requires_grad_(False).eval()
 
 

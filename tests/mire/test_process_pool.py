@@ -125,6 +125,7 @@ def test_the_number_of_workers_is_that_of_the_cores(
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     assert workers.__wrapped__()._n == n_workers
     assert workers(2) is workers(2)
+    assert workers() is workers(None)
 
 
 @pytest.mark.parametrize("pool", [InlineExecutor(), ThreadPoolExecutor(3)])
@@ -157,3 +158,16 @@ def test_an_error_ahead_is_raised_at_its_place_and_what_waits_is_not_begun(execu
         with pytest.raises(ValueError, match="forty"):
             next(results)
     assert len(begun) <= 46
+
+
+@pytest.mark.slow
+def test_a_pool_that_runs_takes_two_items_and_one_that_does_not_takes_many() -> None:
+    pool = ProcessPool(2)
+    assert set(pool.map(_pid, range(4))) == {os.getpid()}
+    pool.start()
+    assert os.getpid() not in set(pool.map(_pid, range(2)))
+    assert list(pool.map(_pid, range(1))) == [os.getpid()]
+
+
+def _pid(_: int) -> int:
+    return os.getpid()

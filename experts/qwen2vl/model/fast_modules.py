@@ -1,10 +1,12 @@
 """Modules that save work in Qwen2-VL's forward pass without changing its results; the weights stay as they are.
 
 - The patch embedding becomes a matrix product: as a convolution it is slow, on GPUs above all. A still picture is one
-  frame, and the kernel's two frames are added up.
+  frame, and the kernel's two frames are added up (in bfloat16 that sum is rounded once).
 - The last decoder layer's output is read at a few positions only. Keys and values are computed for every position;
   queries, output projection and MLP only for those that are read. That is little of a 7B's 28 layers, and much of
   nano's two.
+- The vocabulary's logits are float32 whatever the weights' format: between 16 and 32 a step of bfloat16 is 0.125, and a
+  label's score sums up to a dozen of them.
 - Attention stays within each document of a packed row, and pictures of equal size are one call: ``attention.py``.
 """
 
@@ -17,12 +19,15 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, Qwen2VLDe
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.model.attention import attend_text, use_own_attention
 
+VOCABULARY_SLICE = 16_384
+
 
 def install_fast_modules(model: Any) -> None:
     """Change a Qwen2-VL as described above: it then takes pictures of one frame, and packed rows."""
     embed = model.model.visual.patch_embed
     embed.__class__, embed.proj.__class__ = FrameEmbed, PatchProjection
     model.model.language_model.layers[-1].__class__ = LastLayer
+    model.lm_head.__class__ = FloatHead
     use_own_attention(model)
 
 
@@ -47,6 +52,22 @@ class PatchProjection(torch.nn.Conv3d):
             patches, weight = patches[:, :, :1], weight.sum(2)
         embedded = torch.nn.functional.linear(patches.flatten(1), weight.flatten(1), self.bias)
         return embedded[:, :, None, None, None]
+
+
+class FloatHead(torch.nn.Linear):
+    """A linear layer whose results are not rounded to the weights' format; in training they are, as everywhere."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(..., width) to (..., vocabulary), float32."""
+        if self.weight.dtype == torch.float32 or torch.is_grad_enabled():
+            return super().forward(states).float()
+        rows = states.flatten(0, -2)
+        if self.weight.is_cuda:
+            found = torch.mm(rows, self.weight.T, out_dtype=torch.float32)
+        else:
+            # Elsewhere no product has this result; slices keep the copy of the weights small.
+            found = torch.cat([rows.float() @ part.float().T for part in self.weight.split(VOCABULARY_SLICE)], dim=-1)
+        return found.view(*states.shape[:-1], -1)
 
 
 class LastLayer(Qwen2VLDecoderLayer):

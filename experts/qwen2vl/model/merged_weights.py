@@ -5,7 +5,6 @@ from typing import Any
 
 from torch import Tensor
 
-from mire.errors import PanelError
 from mire.labels import Task
 
 
@@ -23,13 +22,7 @@ class MergedModel:
         self._task: Task | None = None
 
     def use(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` merged into its weights.
-
-        Raises:
-            PanelError: the adapter is not loaded.
-        """
-        if task not in self._model.peft_config:
-            raise PanelError(f"the {task} adapter is not loaded")
+        """The model with the adapter of ``task`` merged into its weights."""
         if task != self._task:
             for name, layer in self._layers():
                 self._merge(name, layer, task)

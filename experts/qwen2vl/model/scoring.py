@@ -9,6 +9,8 @@ from torch import Tensor
 from experts.qwen2vl.inputs.batch import Batch, normalise
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 
+SLICE_BYTES = 256 << 20
+
 
 def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """log p(label's tokens and end of turn | prompt) for every prompt and label; shape (prompts, n_labels), float32.
@@ -16,14 +18,16 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     ``model`` is a Qwen2VLForConditionalGeneration, with or without a PEFT adapter around it. The chain rule is
     summed over each label's path through the trie; only the positions that are read produce logits.
     """
-    logits = prompt_logits(model, batch).float()
+    logits = prompt_logits(model, batch)
     read_indices, tokens, paths = _tables(trie, str(logits.device))
-    # log_softmax is one fused kernel; logsumexp would write as much in four.
-    return logits.log_softmax(dim=-1)[:, read_indices, tokens] @ paths.T
+    n = max(1, SLICE_BYTES // logits[:1].nbytes)
+    # log_softmax is one fused kernel; logsumexp would write as much in four. It copies all logits, hence the slices.
+    scored = [part.log_softmax(dim=-1)[:, read_indices, tokens] for part in logits.split(n)]
+    return torch.cat(scored) @ paths.T
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:
-    """Logits at the positions that the batch reads; shape (prompts, n_read_positions, vocabulary), the model's dtype.
+    """Logits at the positions that the batch reads; shape (prompts, n_read_positions, vocabulary), float32.
 
     Position 0 of a prompt is its last token; the others are the trie's inner nodes, in their order.
     """

@@ -10,6 +10,7 @@ import torch
 from experts.qwen2vl.base import Base, base_source, load_base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.pictures import MERGE, PATCH
+from experts.qwen2vl.model.device import number_format
 from mire.settings import Qwen2VL
 
 
@@ -26,8 +27,11 @@ def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
     device, _ = init_process()
     with main_process_first():
         base_source(settings.base)  # the first process builds nano if it is missing
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return load_base(settings, device="cpu" if sharded else str(device), dtype=dtype)
+    if sharded:
+        # In the GPU's format, which the settings leave open on a CPU.
+        dtype = str(number_format(settings.dtype, str(device))).removeprefix("torch.")
+        return load_base(settings.model_copy(update={"dtype": dtype}), device="cpu")
+    return load_base(settings, device=str(device))
 
 
 @contextmanager
@@ -47,8 +51,11 @@ def shard_frozen_base(model: Any) -> None:
     adapters too, and it does not run on CPUs: it looks for FSDP only where the processes have GPUs, and elsewhere
     silently trains under plain DDP.
     """
+    from accelerate import accelerator
     from torch.distributed.fsdp import fully_shard
 
+    # accelerate refuses DDP around sharded weights on several GPUs; DDP is told below to leave these alone.
+    accelerator.model_has_dtensor = lambda _: False
     mesh = _mesh()
     learned = {parameter for parameter in model.parameters() if parameter.requires_grad}
     layers = set(model.get_base_model()._no_split_modules)

@@ -100,6 +100,56 @@ def test_a_batch_beyond_memory_is_halved_and_nothing_is_lost_or_repeated(
     assert "a batch of 7 does not fit into memory, going on with halves" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("one_core")
+def test_a_size_that_did_not_fit_is_not_tried_again(voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch) -> None:
+    import experts.qwen2vl.model.scoring as scoring
+
+    honest, tried = scoring.label_log_likelihoods, list[int]()
+
+    def small_memory(model: Any, batch: Any, trie: Any) -> torch.Tensor:
+        tried.append(n_prompts(batch))
+        if n_prompts(batch) > 2:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+        return honest(model, batch, trie)
+
+    monkeypatch.setattr(scoring, "label_log_likelihoods", small_memory)
+    for _ in range(3):
+        assert all(voter.vote(dialogues(4)))
+    assert tried == [4, 2, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("one_core")
+def test_scores_that_overflowed_are_no_vote(voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch) -> None:
+    import experts.qwen2vl.model.scoring as scoring
+
+    honest = scoring.label_log_likelihoods
+
+    def overflows(model: Any, batch: Any, trie: Any) -> torch.Tensor:
+        scores = honest(model, batch, trie)
+        scores[1, 0] = float("nan")
+        return scores
+
+    monkeypatch.setattr(scoring, "label_log_likelihoods", overflows)
+    first, second, third = voter.vote(dialogues(3))
+    assert first and third and second is None
+
+
+def test_a_row_s_logits_are_bounded(voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = voter.base.model.config.get_text_config().vocab_size
+    assert voter._logit_bytes == 4 * vocabulary * (1 + len(voter.trie.inner))
+    monkeypatch.setattr("experts.qwen2vl.voter.LOGIT_BYTES", 2 * voter._logit_bytes)
+    rows: list[int] = []
+    honest = Qwen2VLVoter._score
+
+    def watched(self: Qwen2VLVoter, model: Any, prompts: Any) -> Any:
+        rows.append(len(prompts))
+        return honest(self, model, prompts)
+
+    monkeypatch.setattr(Qwen2VLVoter, "_score", watched)
+    assert all(voter.vote(dialogues(5)))
+    assert sorted(rows) == [1, 2, 2]
+
+
 def test_a_sample_that_never_fits_is_abstained_on(
     voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,51 @@
+"""Where a model computes, in which number format, and by which attention kernels."""
+
+import torch
+
+from mire.errors import SettingsError
+
+NATIVE_BFLOAT16 = (8, 0)
+"""The first compute capability that multiplies bfloat16 itself; older cards emulate it, 10 to 30 times slower."""
+
+
+def default_device() -> str:
+    """The first GPU, Apple's included, or the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def number_format(name: str, device: str) -> torch.dtype:
+    """The weights' format by its name in the settings; ``auto`` is float32 on a CPU and bfloat16 elsewhere.
+
+    Raises:
+        SettingsError: the card does not multiply bfloat16 natively.
+    """
+    if name == "auto":
+        name = "float32" if device == "cpu" else "bfloat16"
+    if name == "bfloat16" and device.startswith("cuda"):
+        found = torch.cuda.get_device_capability(device)
+        if found < NATIVE_BFLOAT16:
+            raise SettingsError(
+                f"qwen2vl.dtype=bfloat16 needs compute capability 8.0, {torch.cuda.get_device_name(device)} has "
+                f"{found[0]}.{found[1]}; set qwen2vl.dtype=float16 (a sample that overflows is left to the other "
+                "voters) or float32 (twice the memory)"
+            )
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def choose_attention_kernels() -> None:
+    """Leave attention to the flash and the memory-efficient kernel, never to cuDNN's.
+
+    On H100 and later torch prefers cuDNN's kernel. It builds a graph for every new shape (40 to 400 ms, and our rows
+    have many shapes), fails where it cannot build one, and is reported to give NaN gradients behind a mask at some
+    lengths (https://github.com/pytorch/pytorch/issues/196678).
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether the device's memory has ended; cuBLAS and cuDNN say so in a plain ``RuntimeError``."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in said or "out of memory" in said
