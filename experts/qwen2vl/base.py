@@ -93,7 +93,7 @@ class Base:
 
 
 def load_base(settings: Qwen2VL, *, device: str | None = None, dtype: Any = None) -> Base:
-    """Load the base that the settings name: ``nano`` (built if it is missing), a folder, or a hub name.
+    """Load the base that the settings name: ``nano``, a folder, or a hub name.
 
     By default it is loaded on the first GPU in bfloat16, or without a GPU on the CPU in float32.
 
@@ -189,7 +189,7 @@ def compile_layers(model: Any) -> None:
 
 
 def base_source(name: str) -> str:
-    """What ``from_pretrained`` is given: nano's cache folder, or the name itself."""
+    """What ``from_pretrained`` is given: the folder that nano ships in, or the name itself."""
     if name != "nano":
         return name
     from experts.qwen2vl.nano import nano_folder

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from experts.qwen2vl.base import Base, base_source, load_base
+from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.pictures import MERGE, PATCH
 from mire.settings import Qwen2VL
@@ -24,8 +24,6 @@ def init_process() -> tuple[torch.device, int]:
 def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
     """The base on this process's device; in CPU memory if ``sharded``: each device will hold only a part."""
     device, _ = init_process()
-    with main_process_first():
-        base_source(settings.base)  # the first process builds nano if it is missing
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return load_base(settings, device="cpu" if sharded else str(device), dtype=dtype)
 
