@@ -201,7 +201,7 @@ def start_process() -> None:
         # A library's logging.info() would add a handler there, and every line of ours would be printed twice.
         logging.root.addHandler(logging.NullHandler())
     wait_asleep()
-    _quiet_libraries(os.environ.get(_VERBOSE) is None)
+    _quiet_libraries(not os.environ.get(_VERBOSE))
 
 
 def _leave_working_directory() -> None:
