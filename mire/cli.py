@@ -1,4 +1,4 @@
-"""What all commands share: parsers, exit codes, one line per error, log lines on stderr, quiet libraries.
+"""What all commands share: parsers, exit codes, one line per error, log lines on stderr, quiet libraries, threads.
 
 A command is a module with ``add_arguments(parser)`` and ``execute(options)``; its docstring's first line describes it.
 """
@@ -19,12 +19,13 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+from mire.compat import wait_asleep
 from mire.errors import MireError, UsageError
 from mire.plain_files import is_pipe, keep_pipe
 
 PACKAGES = ("mire", "router", "experts", "ensemble")
 """Our own packages: their log lines are shown to the user of a command."""
-_QUIET = "MIRE_QUIET"
+_QUIET, _VERBOSE = "MIRE_QUIET", "MIRE_VERBOSE"
 _TYPED = "MIRE_TYPED"
 """How the command was typed, where a script runs it for its user."""
 _INPUTS = ("data", "truth", "submission", "unlabelled", "config")
@@ -84,8 +85,12 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
 
 
 def declare(parser: argparse.ArgumentParser, door: ModuleType) -> None:
-    """Give a parser a command's own arguments and ``--quiet``, and name the function that runs it."""
-    parser.add_argument("--quiet", nargs=0, action=_Hush, default=argparse.SUPPRESS, help="print errors only")
+    """Give a parser a command's own arguments, ``--quiet`` and ``--verbose``, and name the function that runs it."""
+    for option, variable, text in (
+        ("--quiet", _QUIET, "print errors only"),
+        ("--verbose", _VERBOSE, "print the libraries' messages and warnings too"),
+    ):
+        parser.add_argument(option, nargs=0, action=_Say, const=variable, default=argparse.SUPPRESS, help=text)
     door.add_arguments(parser)
     parser.set_defaults(execute=door.execute, parser=parser)
 
@@ -145,11 +150,11 @@ def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-
     )
 
 
-class _Hush(argparse.Action):
-    """``--quiet``: sets an environment variable, so that child processes are quiet too."""
+class _Say(argparse.Action):
+    """``--quiet`` or ``--verbose``: sets an environment variable, so that child processes do as told too."""
 
     def __call__(self, *_: object) -> None:
-        os.environ[_QUIET] = "1"
+        os.environ[str(self.const)] = "1"
         start_process()
 
 
@@ -195,7 +200,8 @@ def start_process() -> None:
     if not logging.root.handlers:
         # A library's logging.info() would add a handler there, and every line of ours would be printed twice.
         logging.root.addHandler(logging.NullHandler())
-    _quiet_libraries()
+    wait_asleep()
+    _quiet_libraries(not os.environ.get(_VERBOSE))
 
 
 def _leave_working_directory() -> None:
@@ -205,8 +211,8 @@ def _leave_working_directory() -> None:
         sys.path[:] = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
 
 
-def _quiet_libraries() -> None:
-    """Silence the libraries' messages to developers, which would hide our messages to the user."""
+def _quiet_libraries(quiet: bool) -> None:
+    """Silence the libraries' messages to developers, which would hide ours to the user; or let them all be printed."""
     for name, value in (
         ("TOKENIZERS_PARALLELISM", "false"),
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
@@ -214,12 +220,11 @@ def _quiet_libraries() -> None:
         ("TRANSFORMERS_VERBOSITY", "error"),
     ):
         os.environ.setdefault(name, value)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    # Pillow's, about large pictures and broken metadata, and PEFT's, about foreign adapters: what matters of them
-    # is said here, in one line.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", message="Found missing adapter keys")
+    if not quiet:
+        os.environ["TRANSFORMERS_VERBOSITY"] = "warning"
+    logging.getLogger("PIL").setLevel(logging.CRITICAL if quiet else logging.NOTSET)
+    # What matters of them, about large pictures or foreign adapters, is said here in one line.
+    warnings.simplefilter("ignore" if quiet else "default")
 
 
 def _print_anything() -> None:

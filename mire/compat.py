@@ -1,6 +1,8 @@
-"""Patches that let the libraries work together; called before they are imported."""
+"""What the libraries need to work together and to share a machine; called before they are imported."""
 
 import importlib.util
+import math
+import os
 import sys
 from pathlib import Path
 
@@ -39,3 +41,39 @@ def operators_load(folder: Path) -> bool:
     except (ImportError, OSError):
         return False
     return bool(binaries)
+
+
+def wait_asleep() -> None:
+    """Let threads that wait for others sleep: by default they spin, which on a busy machine takes cores from others.
+
+    In a container that may use fewer cores than it sees there are as many threads as that. What the user has set stays.
+    """
+    settings = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+    if usable_cores() < _visible_cores():
+        settings["OMP_NUM_THREADS"] = str(usable_cores())
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use: those that it may run on, its container's quota, ``OMP_NUM_THREADS``."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(_visible_cores(), _quota(), int(told) if told.isdigit() else sys.maxsize))
+
+
+def _visible_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def _quota() -> int:
+    """Cores' worth of time that a Linux control group (version 2, or 1) allows, rounded up."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            allowed, period = " ".join((CGROUP / name).read_text() for name in files).split()
+            return math.ceil(int(allowed) / int(period)) if int(allowed) > 0 else sys.maxsize
+        except (OSError, ValueError):  # another version, another system, or "max"
+            continue
+    return sys.maxsize

@@ -19,6 +19,8 @@ from functools import lru_cache
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from mire.compat import usable_cores
+
 logger = logging.getLogger(__name__)
 
 
@@ -118,9 +120,7 @@ def _started(_: int) -> None:
 
 def workers(n: int | None = None) -> ProcessPool:
     """This process's shared pool: ``n`` workers, or one per core that it may use (``OMP_NUM_THREADS`` bounds it)."""
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    share = min(n_cores, int(threads) if threads.isdigit() else n_cores, MAX_WORKERS)
+    share = min(usable_cores(), MAX_WORKERS)
     return _shared_pool((share if share > 1 else 0) if n is None else n)
 
 

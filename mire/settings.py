@@ -55,7 +55,7 @@ class Lora(Stage):
 
 
 class Training(Stage):
-    """How an adapter is trained.
+    """How an adapter is trained: for ``epochs``, whose last one is kept. No held-out sample decides when to stop.
 
     ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
     ``micro_batch_size`` bounds the samples that a device takes at a time.
@@ -69,8 +69,17 @@ class Training(Stage):
     batch_size: int = Field(16, ge=1)
     micro_batch_size: int = Field(4, ge=1)
     gradient_checkpointing: bool = True
-    patience: int = Field(3, ge=1)
     loss: Literal["sft", "label_set"] = "label_set"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_patience(cls, entries: Any) -> Any:
+        """Drop ``patience``, which settings of earlier panels hold: the number of epochs is fixed now."""
+        return (
+            {key: value for key, value in entries.items() if key != "patience"}
+            if isinstance(entries, dict)
+            else entries
+        )
 
     def share(self, n_devices: int) -> tuple[int, int]:
         """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.
@@ -107,8 +116,8 @@ class Qwen2VL(VoterStage):
     threads).
 
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
-    ``final`` adapter is either trained once more, on all samples, for as many epochs as were best in the
-    folds (``refit``), or the average of the folds' adapters (``merge``).
+    ``final`` adapter is either trained on all samples, in the same way (``refit``), or the average of the folds'
+    adapters (``merge``).
     """
 
     voter = "qwen2vl"

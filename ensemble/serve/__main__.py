@@ -55,7 +55,6 @@ def execute(options: argparse.Namespace) -> None:
     from mire.cache import empty_cache
 
     with taken_address(options.host, options.port) as taken:
-        # Before the cache is emptied for this process: a base that was built here lies in it.
         panel = Panel.load(options.panel)
         with private_scratch() as scratch, nullcontext() if options.keep_cache else empty_cache(), swept(scratch):
             app = create_app(panel, Limits(max_batch=options.max_batch), access=access)

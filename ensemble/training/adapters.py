@@ -1,12 +1,11 @@
-"""Train the Qwen2-VL adapters of one task: one per voting fold, then the final one."""
+"""Train the Qwen2-VL adapters of one task: one per voting fold, and the final one."""
 
+import logging
 from collections.abc import Sequence
-from statistics import mean
 
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapters.averaging import merge_adapters
-from experts.qwen2vl.training.checkpoints import best_epoch
 from experts.registry import load_base, load_voter
 from experts.voter import Voter
 from mire.budget import Cost
@@ -15,20 +14,25 @@ from mire.labels import Task
 from mire.settings import Qwen2VL
 from mire.votes import Vote
 
+logger = logging.getLogger(__name__)
+
 
 def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
     """Train through accelerate; returns the out-of-fold votes and the cost of a vote.
 
-    The held-out fold also chooses the best epoch, which makes its votes slightly too good. Fold adapters are
-    kept for pseudo-labels: they have not seen their fold. With several devices folds are trained in parallel.
+    All adapters are trained alike, so a fold's votes are those of a model that has not seen it in any way. Fold
+    adapters are kept for pseudo-labels. With several devices or CPU cores several adapters are trained at once.
     """
     task, panel, settings = known.task, known.panel, known.settings.qwen2vl
-    folder = panel.voter(task, Qwen2VL.voter)
+    folder, training = panel.voter(task, Qwen2VL.voter), settings.training(task)
     arguments = ["--task", task, "--panel", str(panel.root), "--data", str(known.data), "--images", str(known.images)]
     adapters = [panel.fold_voter(task, Qwen2VL.voter, fold) for fold in range(settings.vote_folds)]
     jobs = [[*arguments, "--out", str(adapter), "--fold", str(fold)] for fold, adapter in enumerate(adapters)]
+    if settings.final == "refit":
+        jobs.append([*arguments, "--out", str(folder), "--epochs", str(training.epochs)])
     while jobs:
-        groups = list(launch.groups(len(jobs), settings.training(task)))
+        groups = list(launch.groups(len(jobs), training))
+        logger.info(f"{task}: {len(groups)} of {len(jobs)} adapters to train now, {training.epochs:g} epochs each")
         _run(task, groups, jobs[: len(groups)])
         jobs = jobs[len(groups) :]
     votes: list[Vote | None] = []
@@ -37,9 +41,6 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
         votes += cast
     if settings.final == "merge":
         merge_adapters(adapters, folder)
-    else:
-        n_epochs = mean(best_epoch(adapter) for adapter in adapters)
-        _run(task, [launch], [[*arguments, "--out", str(folder), "--epochs", str(n_epochs)]])
     return votes, cost
 
 

@@ -47,16 +47,19 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         )
     # Until the vote is fitted again, a panel with old and new voters does not count as trained.
     panel.weights(task).unlink(missing_ok=True)
+    taken = []
     for name in known.settings.panel.voters(task):
+        logger.info(f"{task}: training {name}")
         started = time.monotonic()
         votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
-        n_votes = sum(vote is not None for vote in votes)
-        logger.info(f"{task}: {name} trained in {time.monotonic() - started:.0f} s, {n_votes} out-of-fold votes")
+        taken.append(f"{name} {time.monotonic() - started:.0f} s")
     weights = fit_panel(panel, task)
     shares = ", ".join(f"{name} {voter.weight:.1f}" for name, voter in weights.voters.items())
     write_cards(known)
-    logger.info(f"{task}: weights {shares}, fitted on {weights.n_fitted} out-of-fold votes")
+    logger.info(
+        f"{task}: trained ({', '.join(taken)}); weights {shares}, fitted on {weights.n_fitted} out-of-fold votes"
+    )
 
 
 def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:

@@ -105,7 +105,7 @@ class Base:
 
 
 def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
-    """Load the base that the settings name: ``nano`` (built if it is missing), a folder, or a hub name.
+    """Load the base that the settings name: ``nano``, a folder, or a hub name.
 
     By default it is loaded on the first GPU, or without a GPU on the CPU. Weights go from the file to the device.
 
@@ -207,7 +207,7 @@ def compile_layers(model: Any) -> None:
 
 
 def base_source(name: str) -> str:
-    """What ``from_pretrained`` is given: nano's cache folder, or the name itself."""
+    """What ``from_pretrained`` is given: the folder that nano ships in, or the name itself."""
     if name != "nano":
         return name
     from experts.qwen2vl.nano import nano_folder

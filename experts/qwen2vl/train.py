@@ -4,8 +4,8 @@
         --out FOLDER --fold 0
 
 The panel folder must hold the settings, the labels and the folds (``ensemble.train`` writes them). With
-``--fold`` that fold validates: it decides when to stop, and is voted on. With ``--epochs`` the adapter is
-trained on all folds for so long.
+``--fold`` that fold is left out, and F1 on it is logged. With ``--epochs`` the adapter is trained on all folds
+for so long.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", choices=TASKS, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of the adapter")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--fold", type=int, help="leave this fold out, and validate on it")
+    what.add_argument("--fold", type=int, help="leave this fold out, and log F1 on it")
     what.add_argument("--epochs", type=float, help="train on all folds for so many epochs")
     parser.add_argument("--sharded", action="store_true", help="cut the base into one part per process (FSDP2)")
 

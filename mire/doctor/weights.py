@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mire.budget import ParameterCount
-from mire.cache import cache_root
 from mire.doctor.check import Check
 from mire.errors import PanelError
 from mire.settings import Clip, Settings
@@ -26,8 +25,7 @@ def weights(settings: Settings) -> Iterator[Check]:
 def base_check(base: str) -> Check:
     """Whether a Qwen2-VL base is here."""
     if base == "nano":
-        built = any(cache_root().glob("nano*/config.json"))
-        return Check(f"base nano: {'built' if built else 'is built on this machine when first needed'}")
+        return Check("base nano: ships with the package")
     if Path(base).is_dir():
         from experts.weight_files import check_base_folder
 

@@ -133,7 +133,7 @@ def test_training_says_what_it_cannot_read_and_goes_on(
     assert run(train, ["image", *arguments, "--config", str(config)]) == 0
     said = capsys.readouterr().err
     assert "image: 2 of them can be read only in part (first: record 2, id '0001': picture" in said
-    assert re.search(r"clip_lightgbm trained in \d+ s, 10 out-of-fold votes", said)
+    assert re.search(r"image: trained \(clip_lightgbm \d+ s\); weights .*, fitted on 10 out-of-fold votes", said)
 
 
 @pytest.mark.slow

@@ -49,7 +49,9 @@ def plain_model(settings: Qwen2VL) -> Any:
     patch_torchvision()
     from transformers import Qwen2VLForConditionalGeneration
 
-    return Qwen2VLForConditionalGeneration.from_pretrained(settings.base, attn_implementation="sdpa").eval()
+    return Qwen2VLForConditionalGeneration.from_pretrained(
+        settings.base, attn_implementation="sdpa", dtype=torch.float32
+    ).eval()
 
 
 def plain_logits(model: Any, prompt: EncodedPrompt, answer: Sequence[int]) -> Tensor:

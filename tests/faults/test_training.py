@@ -43,7 +43,7 @@ def command(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
 
     root = tmp_path_factory.mktemp("training")
     build_nano(root / "base", n_steps=0)
-    training = "{epochs: 30, batch_size: 4, micro_batch_size: 2, patience: 30}"
+    training = "{epochs: 30, batch_size: 4, micro_batch_size: 2}"
     (root / "c.yaml").write_text(
         "name: tiny\nfolds: 2\npanel: {image: [clip_lightgbm], dialogue: [qwen2vl]}\n"
         f"qwen2vl: {{base: {root / 'base'}, layout: compact, dialogue: {training}}}\n"

@@ -119,8 +119,9 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     ("n_cores", "threads", "n_workers"), [(1, "", 0), (4, "", 4), (64, "", 16), (8, "4", 4), (8, "1", 0)]
 )
 def test_the_number_of_workers_is_that_of_the_cores(
-    monkeypatch: pytest.MonkeyPatch, n_cores: int, threads: str, n_workers: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_cores: int, threads: str, n_workers: int
 ) -> None:
+    monkeypatch.setattr("mire.compat.CGROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(n_cores)))
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     assert workers.__wrapped__()._n == n_workers

@@ -72,6 +72,10 @@ def test_settings_that_name_packed_rows_load_and_padded_ones_are_refused(tmp_pat
         load_settings("nano", ["qwen2vl.attention=padded"])
 
 
+def test_settings_with_a_patience_load_without_it() -> None:
+    assert load_settings("nano", ["qwen2vl.image.patience=8"]) == load_settings("nano")
+
+
 def test_overrides_change_single_entries() -> None:
     usual = load_settings("qwen2-vl-7b")
     settings = load_settings(

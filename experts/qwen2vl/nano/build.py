@@ -1,4 +1,4 @@
-"""``nano``: a Qwen2-VL of a few million parameters, built on the machine and cached.
+"""``nano``: a Qwen2-VL of a few million parameters, which ships with the package.
 
 The same classes, file layout, special tokens, chat template and processor settings as
 Qwen2-VL-7B-Instruct, so that everything that loads the real model loads this one. Its vocabulary is small,
@@ -7,16 +7,16 @@ so the ids of the special tokens differ; no id is hard-coded in this project.
 
 import hashlib
 import json
-import shutil
-import tempfile
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mire.cache import cache_root
+from mire.atomic_files import write_text
 from mire.labels import TASKS, builtin_taxonomy
 from mire.model_sizes import base_shape
 
+RECIPE = "recipe.json"
 SEED = 7
 N_STEPS = 640
 VOCABULARY = 5600
@@ -47,40 +47,37 @@ _SPLIT = (
 
 
 def nano_folder() -> Path:
-    """The cached model's folder, built at the first call (about two minutes on two cores).
+    """The folder of the model that ships: pre-trained, in bfloat16."""
+    return Path(__file__).parent / "base"
 
-    ``MIRE_CACHE`` names the cache folder, ``~/.cache/mire`` by default. An interrupted build leaves nothing behind:
-    the folder appears whole or not at all.
+
+def recipe() -> dict[str, str]:
+    """What decides the model's weights, beside the dialogues' phrases and the labels.
+
+    ``sources`` are 16 hex digits of this package's code and the shape; the rest decides how float32 sums are rounded:
+    the version of torch, the CPU's vector instructions, and its maker, by which the products' code is chosen.
     """
-    cache = cache_root()
-    folder = cache / f"nano-{_digest()}"
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix="nano-", dir=cache))
-    try:
-        build_nano(building)
-        building.rename(folder)
-    except OSError:
-        # Another process finished first, and built the same.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return folder
+    import torch
 
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    maker = next((line.rpartition(" ")[2] for line in lines if line.startswith("vendor_id")), platform.machine())
 
-def _digest() -> str:
-    """8 hex digits of everything that decides the model: this package's source and the shape."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    parts = [*(path.read_bytes() for path in sources), json.dumps(base_shape("nano")).encode()]
-    return hashlib.sha256(b"\n".join(parts)).hexdigest()[:8]
+    # Read as text: a checkout may end lines in its own way.
+    parts = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+    sources = "\n".join([*parts, json.dumps(base_shape("nano"))])
+    return {
+        "sources": hashlib.sha256(sources.encode()).hexdigest()[:16],
+        "torch": torch.__version__.partition("+")[0],
+        "cpu": f"{maker} {torch.backends.cpu.get_cpu_capability()}",
+    }
 
 
 def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
-    """Write the model, the tokenizer and the processor's settings into ``folder``.
+    """Write the model in bfloat16, the tokenizer, the processor's settings and ``recipe.json`` into ``folder``.
 
-    The model is pre-trained for ``n_steps`` on synthetic prompts (0: random weights).
+    The model is pre-trained for ``n_steps`` on synthetic prompts (0: random weights), on one thread: the order of
+    sums would change with their number.
     """
     import torch
 
@@ -100,7 +97,8 @@ def build_nano(folder: Path, *, n_steps: int = N_STEPS) -> None:
         model = Qwen2VLForConditionalGeneration(_config(tokenizer))
         install_fast_modules(model)
         pretrain(model, tokenizer, n_steps=n_steps, seed=SEED)
-    model.save_pretrained(folder)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    write_text(folder / RECIPE, json.dumps(recipe(), indent=2) + "\n")
 
 
 def build_tokenizer() -> Any:

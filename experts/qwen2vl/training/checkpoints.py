@@ -19,7 +19,11 @@ _HISTORY = "history.json"
 
 
 def run_digest(
-    settings: Settings, samples: Sequence[Sample], held_out: Sequence[Sample], n_epochs: float | None
+    settings: Settings,
+    samples: Sequence[Sample],
+    held_out: Sequence[Sample],
+    n_epochs: float | None,
+    base_fingerprint: str,
 ) -> str:
     """SHA-256, 64 hex digits, of everything that decides an adapter."""
     body = {
@@ -27,6 +31,7 @@ def run_digest(
         "samples": sorted((sample.id, digest(sample), sample.label) for sample in samples),
         "held_out": sorted((sample.id, digest(sample), sample.label) for sample in held_out),
         "n_epochs": n_epochs,
+        "base": base_fingerprint,
     }
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
@@ -65,13 +70,6 @@ def _drop_unfinished(checkpoints: Path) -> None:
 def write_history(log: list[dict[str, Any]], folder: Path) -> None:
     """Write what the trainer logged, one entry per log line."""
     write_text(folder / _HISTORY, json.dumps(log, indent=1) + "\n")
-
-
-def best_epoch(folder: Path) -> float:
-    """The epoch with the highest F1 on the held-out fold, the first of equal ones."""
-    log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
-    evaluated = [entry for entry in log if "eval_f1" in entry]
-    return float(max(evaluated, key=lambda entry: (entry["eval_f1"], -entry["epoch"]))["epoch"])
 
 
 def last_epoch(folder: Path) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -69,11 +70,15 @@ class Collator:
         }
 
 
+POOL = 50
+"""At most so many batches are cut from one random pool of samples; a training set is at least four pools."""
+
+
 class LengthGroupedSampler(Sampler[int]):
     """A random order, new in every epoch, in which prompts of similar length share a batch of ``batch_size``.
 
-    transformers' own sampler of this name draws from the global generator, whose state a run that resumes from a
-    checkpoint does not restore.
+    The batches come in random order. transformers' own sampler of this name puts those of a pool in order of length,
+    and draws from the global generator, whose state a run that resumes from a checkpoint does not restore.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
@@ -90,7 +95,21 @@ class LengthGroupedSampler(Sampler[int]):
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        from transformers.trainer_pt_utils import get_length_grouped_indices
-
         generator = torch.Generator().manual_seed(self._seed + self._epoch)
-        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+        order = torch.randperm(len(self), generator=generator).tolist()
+        batches = length_groups(order, self._lengths, self._batch_size)
+        # An incomplete batch stays last: the trainer cuts the order into batches again.
+        n_whole = len(self) // self._batch_size
+        shuffled = torch.randperm(n_whole, generator=generator).tolist()
+        return chain(*(batches[index] for index in shuffled), *batches[n_whole:])
+
+
+def length_groups(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Batches of indices: each pool of ``order`` is sorted by length and cut; only the last batch is incomplete."""
+    pool = batch_size * max(1, min(POOL, len(order) // (4 * batch_size)))
+    by_length = [
+        index
+        for start in range(0, len(order), pool)
+        for index in sorted(order[start : start + pool], key=lengths.__getitem__)
+    ]
+    return [by_length[start : start + batch_size] for start in range(0, len(order), batch_size)]

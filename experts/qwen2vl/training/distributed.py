@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from experts.qwen2vl.base import Base, base_source, load_base
+from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.pictures import MERGE, PATCH
 from experts.qwen2vl.model.device import number_format
@@ -25,8 +25,6 @@ def init_process() -> tuple[torch.device, int]:
 def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
     """The base on this process's device; in CPU memory if ``sharded``: each device will hold only a part."""
     device, _ = init_process()
-    with main_process_first():
-        base_source(settings.base)  # the first process builds nano if it is missing
     if sharded:
         # In the GPU's format, which the settings leave open on a CPU.
         dtype = str(number_format(settings.dtype, str(device))).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""LoRA training with transformers' Trainer: the dataset, the two losses, resuming, early stopping."""
+"""LoRA training with transformers' Trainer: the dataset, the two losses, resuming."""
 
 import os
 import shutil
@@ -59,20 +59,22 @@ def train_adapter(
     folder: Path,
     n_epochs: float | None = None,
     sharded: bool = False,
+    title: str | None = None,
 ) -> None:
-    """Train on ``samples``, keep the epoch with the best F1 on ``held_out``, and write a PEFT folder.
+    """Train on ``samples`` for ``n_epochs`` (None: the settings'), and write a PEFT folder.
 
-    If nothing is held out, the adapter is trained for ``n_epochs``. A finished adapter of the same settings and
-    samples is kept as it is; an interrupted run resumes from its last checkpoint, on any number of devices.
+    A line per epoch is logged that starts with ``title`` (None: the task). It holds F1 on ``held_out``, which decides
+    nothing. A finished adapter of the same settings,
+    samples and base is kept as it is; an interrupted run resumes from its last checkpoint, on any number of devices.
     Every process of a training calls this with its own copy of the base, of which ``sharded`` leaves it a part.
 
     Raises:
-        PanelError: ``folder`` holds checkpoints of other settings or samples.
+        PanelError: ``folder`` holds checkpoints of other settings, samples or base.
     """
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
-    digest = run_digest(settings, samples, held_out, n_epochs)
+    digest = run_digest(settings, samples, held_out, n_epochs, base.fingerprint)
     if has_digest(folder, digest):
         return
     _, n_devices = init_process()
@@ -87,12 +89,19 @@ def train_adapter(
         shard_frozen_base(model)
     trainer = _trainer(
         model,
-        _arguments(options, folder / CHECKPOINTS, settings.seed, n_devices=n_devices, n_epochs=n_epochs),
+        _arguments(
+            options.model_copy(update={"epochs": n_epochs or options.epochs}),
+            folder / CHECKPOINTS,
+            settings.seed,
+            n_devices=n_devices,
+            evaluated=bool(held_out),
+        ),
         train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
         collator=Collator(trie, base.image_pad, base.pad, distributed=n_devices > 1),
         trie=trie,
         options=options,
+        title=title or taxonomy.task,
     )
     trainer.train(resume_from_checkpoint=resume)
     if trainer.is_world_process_zero():
@@ -134,6 +143,7 @@ def train_in_panel(
         folder=folder,
         n_epochs=n_epochs,
         sharded=sharded,
+        title=f"{task}, {'all folds' if fold is None else f'without fold {fold}'}",
     )
 
 
@@ -147,7 +157,7 @@ def _lora_config(kind: Any, lora: Lora) -> Any:
     )
 
 
-def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: int, n_epochs: float | None) -> Any:
+def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: int, evaluated: bool) -> Any:
     from transformers import TrainingArguments
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
@@ -156,7 +166,7 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: in
     return TrainingArguments(
         output_dir=str(checkpoints),
         seed=seed,
-        num_train_epochs=n_epochs or options.epochs,
+        num_train_epochs=options.epochs,
         learning_rate=options.learning_rate,
         lr_scheduler_type=options.schedule,
         warmup_steps=options.warmup,
@@ -168,12 +178,9 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: in
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         bf16=gpu,
         use_cpu=not gpu,
-        eval_strategy="epoch" if n_epochs is None else "no",
+        eval_strategy="epoch" if evaluated else "no",
         save_strategy="epoch",
         save_total_limit=1,
-        load_best_model_at_end=n_epochs is None,
-        metric_for_best_model="f1",
-        greater_is_better=True,
         logging_strategy="epoch",
         report_to=["tensorboard"],
         remove_unused_columns=False,
@@ -194,8 +201,11 @@ def _trainer(
     collator: Collator,
     trie: LabelTrie,
     options: Training,
+    title: str,
 ) -> Any:
-    from transformers import EarlyStoppingCallback, Trainer
+    from transformers import PrinterCallback, Trainer
+
+    from experts.qwen2vl.training.epoch_log import EpochLog
 
     path_lengths = torch.tensor([len(path) for path in trie.paths])
 
@@ -221,15 +231,17 @@ def _trainer(
                 loss, log_likelihoods = self.compute_loss(model, inputs, return_outputs=True)
             return loss.detach(), log_likelihoods.detach(), inputs["label_indices"]
 
-    return LabelTrainer(
+    trainer = LabelTrainer(
         model=model,
         args=arguments,
         train_dataset=train,
         eval_dataset=valid,
         data_collator=collator,
         compute_metrics=_weighted_f1,
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=options.patience)] if valid else [],
+        callbacks=[EpochLog(title, evaluated=valid is not None)],
     )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _weighted_f1(outcome: Any) -> dict[str, float]:

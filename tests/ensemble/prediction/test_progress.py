@@ -1,3 +1,4 @@
+import warnings
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -41,3 +42,15 @@ def test_quiet_says_nothing_but_errors(capsys: pytest.CaptureFixture[str], monke
     door.add_arguments, door.execute = lambda parser: None, execute
     assert run(door, ["--quiet"]) == 1
     assert capsys.readouterr().err == "error: broken\n"
+
+
+def test_libraries_warn_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRE_VERBOSE", "")  # put back afterwards
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
+    door = ModuleType("door")
+    door.add_arguments = lambda parser: None
+    door.execute = lambda options: warnings.warn("a library's", UserWarning, stacklevel=1)
+    with warnings.catch_warnings(record=True) as seen:
+        assert run(door, []) == 0 and not seen
+        assert run(door, ["--verbose"]) == 0
+    assert [str(warning.message) for warning in seen] == ["a library's"]

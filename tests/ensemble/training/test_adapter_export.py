@@ -27,7 +27,7 @@ except RuntimeError:  # a torchvision that was built for another torch keeps tra
 from peft import PeftModel
 from transformers import Qwen2VLForConditionalGeneration
 base, adapter = sys.argv[1:]
-model = Qwen2VLForConditionalGeneration.from_pretrained(base).eval()
+model = Qwen2VLForConditionalGeneration.from_pretrained(base, dtype=torch.float32).eval()
 ids = torch.arange(100, 120)[None]
 with torch.no_grad():
     bare = model(input_ids=ids).logits[0, -1, :50]

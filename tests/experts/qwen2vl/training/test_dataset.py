@@ -8,7 +8,7 @@ from records import dialogue_instruction, image_instruction
 
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
-from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
+from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset, length_groups
 from experts.qwen2vl.voter import prompt_encoder
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
@@ -76,6 +76,23 @@ def test_grouped_batches_hold_every_sample_and_wait_a_third_as_long() -> None:
     assert sorted(order) == list(range(200))
     # 200 lengths are sorted 48 at a time, so a batch of 8 spans about a sixth of them
     assert waiting(order, 8) < waiting(list(range(200)), 8) / 3
+
+
+def test_length_groups_by_hand() -> None:
+    # 17 samples, batches of 2: pools of 17 // 8 = 2 batches, each sorted by length
+    lengths = [10, 40, 30, 20, 1, 2, 6, 5, 9, 8, 7, 6, 4, 3, 2, 1, 99]
+    pools = [[[0, 3], [2, 1]], [[4, 5], [7, 6]], [[11, 10], [9, 8]], [[15, 14], [13, 12]], [[16]]]
+    assert length_groups(range(17), lengths, 2) == [batch for pool in pools for batch in pool]
+
+
+def test_batches_come_in_no_order_of_length() -> None:
+    """Batches of one sample: the first is longer than the second in about half of 40 epochs, not in each."""
+    sampler, n_falling = LengthGroupedSampler(range(16), 1, seed=7), 0
+    for epoch in range(40):
+        sampler.set_epoch(epoch)
+        first, second, *_ = sampler
+        n_falling += first > second
+    assert 10 < n_falling < 30
 
 
 def test_every_epoch_has_its_own_reproducible_order() -> None:

@@ -40,7 +40,7 @@ qwen2vl:
   max_pixels: 9408
   lora: {{rank: 8, alpha: 16, dropout: 0.0, vision: true}}
   dialogue:
-    {{epochs: 4, learning_rate: 2.0e-3, batch_size: 4, micro_batch_size: 1, patience: 30, gradient_checkpointing: true}}
+    {{epochs: 4, learning_rate: 2.0e-3, batch_size: 4, micro_batch_size: 1, gradient_checkpointing: true}}
 """
 
 

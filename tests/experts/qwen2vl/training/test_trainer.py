@@ -1,11 +1,19 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from records import dialogue_instruction
 
-from experts.qwen2vl.training.checkpoints import best_epoch, last_epoch, resume_from, write_history
-from experts.qwen2vl.training.trainer import label_loss
+from experts.qwen2vl.base import load_base
+from experts.qwen2vl.training.checkpoints import last_epoch, resume_from, write_history
+from experts.qwen2vl.training.trainer import label_loss, train_adapter
 from mire.errors import PanelError
+from mire.labels import builtin_taxonomy
+from mire.prompts import parse_prompt
+from mire.samples import Sample
+from mire.settings import Qwen2VL, Training, load_settings
 
 
 def test_both_losses_by_hand() -> None:
@@ -36,11 +44,36 @@ def test_checkpoints_of_other_settings_are_refused(tmp_path: Path) -> None:
         resume_from(tmp_path, "settings 2")
 
 
-def test_the_best_epoch_is_the_first_of_equal_ones(tmp_path: Path) -> None:
-    log = [{"epoch": 1.0, "loss": 3.0}] + [
-        {"epoch": e, "eval_f1": f1} for e, f1 in ((1.0, 0.2), (2.0, 0.6), (3.0, 0.6))
-    ]
-    write_history(log, tmp_path)
-    assert best_epoch(tmp_path) == 2.0
+def test_the_last_epoch_is_that_of_the_history(tmp_path: Path) -> None:
+    write_history([{"epoch": 1.0, "loss": 3.0}, {"epoch": 3.0, "eval_f1": 0.6}], tmp_path)
     assert last_epoch(tmp_path) == 3.0
     assert last_epoch(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.slow
+def test_the_fold_that_is_left_out_decides_nothing(
+    nano_settings: Qwen2VL, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever its labels, the same adapter results; a line per epoch says how it fares."""
+    taxonomy = builtin_taxonomy("dialogue")
+    settings = load_settings("nano").model_copy(
+        update={"qwen2vl": nano_settings.model_copy(update={"dialogue": Training(epochs=3, batch_size=4)})}
+    )
+    texts = [
+        parse_prompt(dialogue_instruction(f"用户: {word}{'?' * n}"))
+        for n in range(4)
+        for word in ("会生锈吗", "有货吗")
+    ]
+    samples = [Sample(id=str(n), prompt=text, label=taxonomy.labels[n % 2]) for n, text in enumerate(texts)]
+    weights = []
+    caplog.set_level("INFO", logger="experts")
+    for label in taxonomy.labels[:2]:
+        held_out, folder = [replace(samples[7], label=label)], tmp_path / label
+        fresh = load_base(nano_settings, device="cpu")
+        train_adapter(fresh, samples[:7], held_out, taxonomy=taxonomy, settings=settings, folder=folder, title="x")
+        weights.append((folder / "adapter_model.safetensors").read_bytes())
+        assert last_epoch(folder) == 3.0
+    assert weights[0] == weights[1]
+    assert [re.sub(r"\d+\.\d{3}|\d+ s", "#", line) for line in caplog.messages[:3]] == [
+        f"x: epoch {n} of 3, loss #, F1 #, #" for n in (1, 2, 3)
+    ]
