@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,9 +14,6 @@ from ensemble.classify import Question
 from ensemble.serve.limits import Limits, RefusedError
 from mire.errors import DataError
 from mire.images import load_image, picture_size
-
-_DECODING = threading.Lock()
-"""Requests decode one picture at a time: a small file may hold very many pixels."""
 
 
 class TurnIn(BaseModel):
@@ -49,12 +46,21 @@ class Posted:
         """The question, its pictures written into ``folder`` under names that no request chooses.
 
         Raises:
-            RefusedError: a picture cannot be read or has too many pixels (422).
+            RefusedError: a picture's head cannot be read, or the pictures have too many pixels together (422).
         """
         paths = tuple(folder / str(number) for number in range(len(self.pictures)))
+        n_pixels = 0
         for number, (path, data) in enumerate(zip(paths, self.pictures, strict=True), start=1):
             path.write_bytes(data)
-            _check_picture(path, number, limits)
+            with _readable(number):
+                width, height = picture_size(path)
+            n_pixels += width * height
+            if n_pixels > limits.max_pixels:
+                raise RefusedError(
+                    422,
+                    f"picture {number} has {width}x{height} pixels, "
+                    f"at most {limits.max_pixels} are taken of a request's pictures together",
+                )
         return replace(self.question, images=paths)
 
 
@@ -100,13 +106,20 @@ def _decode(text: str, number: int) -> bytes:
         raise RefusedError(422, f"picture {number} is not base64: {error}") from error
 
 
-def _check_picture(path: Path, number: int, limits: Limits) -> None:
+def check_pictures(paths: Sequence[Path]) -> None:
+    """Decode pictures, one at a time.
+
+    Raises:
+        RefusedError: one cannot be decoded (422).
+    """
+    for number, path in enumerate(paths, start=1):
+        with _readable(number):
+            load_image(path)
+
+
+@contextmanager
+def _readable(number: int) -> Iterator[None]:
     try:
-        width, height = picture_size(path)
-        if width * height <= limits.max_pixels:
-            with _DECODING:
-                load_image(path)
-            return
+        yield
     except DataError as error:
         raise RefusedError(422, f"picture {number} cannot be read; send a PNG, JPEG or WebP file") from error
-    raise RefusedError(422, f"picture {number} has {width}x{height} pixels, at most {limits.max_pixels} are taken")

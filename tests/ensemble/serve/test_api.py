@@ -1,6 +1,5 @@
 """The HTTP interface over a panel whose voter says what it is told."""
 
-import asyncio
 import base64
 import io
 import json
@@ -15,13 +14,11 @@ from fakes import FakeVoter, image_panel
 from PIL import Image
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
-from fastapi import Request
 from fastapi.testclient import TestClient
 
 from ensemble.panel import TaskPanel
-from ensemble.serve.api import read_question
 from ensemble.serve.app import create_app
-from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.limits import Limits
 from ensemble.weights import VoterWeight, Weights
 from mire.labels import Label, Taxonomy
 from mire.samples import Sample
@@ -86,6 +83,7 @@ def test_a_data_uri_is_taken(client: TestClient) -> None:
         ({"images": [encoded(b"no picture")]}, "picture 1 cannot be read; send a PNG"),
         ({"images": [encoded(png()[:60])]}, "picture 1 cannot be read"),
         ({"images": [encoded(png(200, 200))]}, "picture 1 has 200x200 pixels, at most 10000 are taken"),
+        ({"images": [encoded(png(90, 90))] * 2}, "picture 2 has 90x90 pixels, at most 10000 are taken of a request's"),
         ({"images": [encoded(png())] * 4}, "'images' may have 3 entries, got 4"),
         ({"images": [encoded(png())] * 2}, "nothing to classify"),
         ({"prompt": "什么页面 <image>"}, "every <image> needs its picture, got 1 tags and 0 pictures"),
@@ -166,16 +164,6 @@ def test_a_panel_that_takes_too_long_is_given_up() -> None:
         given_up.set()
     assert refusal(answered, 503) == "no answer within 0.2 s"
     assert answered.headers["retry-after"] == "1"
-
-
-def test_a_request_that_does_not_arrive_is_given_up() -> None:
-    async def never() -> dict:
-        await asyncio.sleep(60)
-        return {}
-
-    request = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, never)
-    with pytest.raises(RefusedError, match="did not arrive within 0.01 s"):
-        asyncio.run(read_question(request, Limits(timeout_seconds=0.01)))
 
 
 def test_a_format_that_starts_other_programs_is_refused(client: TestClient) -> None:
