@@ -20,7 +20,7 @@ from ensemble.serve.page.words import words_for
 from ensemble.serve.questions import Posted, QuestionIn, TurnIn, ask, check_lengths
 from ensemble.serve.service import Service
 from mire.errors import MireError
-from mire.prompts import IMAGE_TAG, Turn, parse_prompt
+from mire.prompts import DIALOGUE_END, IMAGE_TAG, OFFICIAL_DIALOGUE_HEAD, Turn, parse_prompt
 from mire.records import read_records
 from mire.samples import Sample, read_samples
 
@@ -40,8 +40,7 @@ class Handlers:
             check_lengths([text], self._service.limits)
         except RefusedError as error:
             return render_refusal(error.reason, words_for(request.headers.get("accept-language")))
-        turns = parse_prompt(text).turns
-        said = [TurnIn(speaker=turn.speaker, text=turn.text) for turn in turns] or [TurnIn(speaker="user", text=text)]
+        said = [TurnIn(speaker=turn.speaker, text=turn.text) for turn in read_turns(text)]
         return await self._answer(QuestionIn(dialogue=said), paths or [], request)
 
     def add_turn(
@@ -110,6 +109,15 @@ class Handlers:
 
     def _posted(self, body: QuestionIn, pictures: Sequence[Path]) -> Posted:
         return ask(body, [path.read_bytes() for path in pictures], self._service.limits)
+
+
+def read_turns(text: str) -> tuple[Turn, ...]:
+    """The turns of a dialogue as a person typed it, with or without a prompt's frame around; no line of it is lost.
+
+    A line without a known speaker's name continues the turn before it; before the first turn it is the user's.
+    """
+    prompt = parse_prompt(text)
+    return prompt.turns if prompt.marked else parse_prompt(f"{OFFICIAL_DIALOGUE_HEAD}{text}\n{DIALOGUE_END}").turns
 
 
 def _client(request: gr.Request) -> str:
