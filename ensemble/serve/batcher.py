@@ -1,6 +1,7 @@
 """Collects work that arrives at the same time into passes of one thread; clients and kinds of work take turns."""
 
 import threading
+import time
 from bisect import insort
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -49,12 +50,15 @@ class Batcher(Generic[Item, Outcome]):
         max_batch: int,
         max_waiting: int,
         max_cost: float = float("inf"),
+        cost_per_second: float = 0.0,
     ) -> None:
         """A pass takes at most ``max_batch`` items of one kind, which cost ``max_cost``, or one item above it.
 
-        ``max_waiting`` items may wait or be under way, beyond it a few of each client.
+        ``max_waiting`` items may wait or be under way, beyond it a few of each client. Where a pass took longer than
+        its items' costs say, at ``cost_per_second``, their clients are charged the rest.
         """
         self._run, self._max_batch, self._max_cost = run, max_batch, max_cost
+        self._cost_per_second = cost_per_second
         self._shares, self._max_waiting = FairShares(max_waiting), max_waiting
         self._waiting: list[_Waiting[Item, Outcome]] = []
         self._numbers = count()
@@ -104,7 +108,9 @@ class Batcher(Generic[Item, Outcome]):
         while (batch := self._gather()) is not None:
             live = [one for one in batch if one.future.set_running_or_notify_cancel()]
             if live:
+                started = time.monotonic()
                 self._answer(live)
+                self._charge(live, time.monotonic() - started)
 
     def _gather(self) -> list[_Waiting[Item, Outcome]] | None:
         """The items of the next pass; None when the batcher is closed and nothing waits."""
@@ -139,6 +145,13 @@ class Batcher(Generic[Item, Outcome]):
         clients = {one.client for one in (*self._waiting, *batch)}
         self._clock += sum(one.cost for one in batch) / len(clients)
         self._finish = {client: finish for client, finish in self._finish.items() if finish > self._clock}
+
+    def _charge(self, batch: Sequence[_Waiting[Item, Outcome]], seconds: float) -> None:
+        each = seconds * self._cost_per_second / len(batch)
+        with self._changed:
+            for one in batch:
+                start = max(self._clock, self._finish.get(one.client, 0.0))
+                self._finish[one.client] = start + max(each - one.cost, 0.0)
 
     def _answer(self, batch: Sequence[_Waiting[Item, Outcome]]) -> None:
         """Run one pass; if it fails, one per item, so that only the failing request gets the error."""

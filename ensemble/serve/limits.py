@@ -27,9 +27,11 @@ class Limits:
     """For a body to arrive, and one second more for each ``min_bytes_per_second``."""
     min_bytes_per_second: int = 16 * 2**10
     max_pictures: int = 16
-    max_pixels: int = 40_000_000
-    """Of one picture, before it is decoded; also of all pictures of one pass."""
-    max_characters: int = 50_000
+    max_pixels: int = 24_000_000
+    """Of one picture, before it is decoded: in WebP, which costs most, they take 380 MiB."""
+    max_pixels_together: int = 48_000_000
+    """Of all pictures of one request, and of one pass."""
+    max_characters: int = 20_000
     """Of a prompt, or of a dialogue's turns together."""
     max_lines: int = 2_000
     """Of the same texts."""

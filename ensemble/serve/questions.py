@@ -15,6 +15,11 @@ from ensemble.serve.limits import Limits, RefusedError
 from mire.errors import DataError
 from mire.images import load_image, picture_size
 
+_JPEG, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xda"
+_HEADS = (b"\x89PNG\r\n\x1a\n", _JPEG)
+MAX_SCANS = 200
+"""Of a JPEG: progressive ones have about ten; metadata may hold the mark too."""
+
 
 class TurnIn(BaseModel):
     """One turn of a dialogue; `<image>` stands where a picture was sent."""
@@ -51,17 +56,30 @@ class Posted:
         paths = tuple(folder / str(number) for number in range(len(self.pictures)))
         n_pixels = 0
         for number, (path, data) in enumerate(zip(paths, self.pictures, strict=True), start=1):
-            path.write_bytes(data)
             with _readable(number):
+                check_format(data)
+                path.write_bytes(data)
                 width, height = picture_size(path)
             n_pixels += width * height
-            if n_pixels > limits.max_pixels:
+            if width * height > limits.max_pixels:
                 raise RefusedError(
-                    422,
-                    f"picture {number} has {width}x{height} pixels, "
-                    f"at most {limits.max_pixels} are taken of a request's pictures together",
+                    422, f"picture {number} has {width}x{height} pixels, at most {limits.max_pixels} are taken"
                 )
+            if n_pixels > limits.max_pixels_together:
+                raise RefusedError(422, f"a request's pictures may have {limits.max_pixels_together} pixels together")
         return replace(self.question, images=paths)
+
+
+def check_format(data: bytes) -> None:
+    """Refuse what is no PNG, JPEG or WebP file, whose decoders alone a service needs, and what decodes for minutes.
+
+    Raises:
+        DataError: another format, or a JPEG of very many scans, each of which goes over all pixels.
+    """
+    if not (data.startswith(_HEADS) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP")):
+        raise DataError("neither PNG nor JPEG nor WebP")
+    if data.startswith(_JPEG) and data.count(_JPEG_SCAN) > MAX_SCANS:
+        raise DataError(f"a JPEG of more than {MAX_SCANS} scans")
 
 
 def ask(body: QuestionIn, pictures: Sequence[bytes], limits: Limits) -> Posted:

@@ -5,7 +5,7 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,14 @@ from experts.screen_text.voter import ScreenTextVoter
 from mire.cache import empty_cache
 from mire.errors import DataError, MireError
 from mire.images import picture_size
+from mire.labels import Task
 from mire.samples import Sample
 from router.route import route
 
 logger = logging.getLogger(__name__)
 
-_PIXELS_PER_CHARACTER = 100
-"""What a text costs, beside what pictures cost."""
+_PIXELS_PER_SECOND = 24_000_000
+"""What a second of work costs beside what is known before: a body's bytes, a picture's pixels."""
 _RETRY_SECONDS = 0.05
 
 Result = TypeVar("Result")
@@ -41,6 +42,24 @@ class Outcome:
 
     found: Classification
     reading: Reading | None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A sample, its task, and its pictures' pixels, as their heads have them; those that cannot be read have none."""
+
+    sample: Sample
+    task: Task
+    n_pixels: int
+
+    @classmethod
+    def of(cls, sample: Sample) -> "_Asked":
+        n_pixels = 0
+        for path in sample.images:
+            with suppress(DataError):
+                width, height = picture_size(path)
+                n_pixels += width * height
+        return cls(sample, route(sample.prompt).task, n_pixels)
 
 
 class Service:
@@ -55,9 +74,15 @@ class Service:
         self.metrics = Metrics()
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
         self._cache = nullcontext if keep_cache else empty_cache
-        self._desk: Batcher[Callable[[], Any], Any] = Batcher(_run_each, max_batch=1, max_waiting=limits.max_waiting)
+        self._desk: Batcher[Callable[[], Any], Any] = Batcher(
+            _run_each, max_batch=1, max_waiting=limits.max_waiting, cost_per_second=_PIXELS_PER_SECOND
+        )
         self._passes: Batcher[Sample, Outcome] = Batcher(
-            self._pass, max_batch=limits.max_batch, max_waiting=limits.max_waiting, max_cost=limits.max_pixels
+            self._pass,
+            max_batch=limits.max_batch,
+            max_waiting=limits.max_waiting,
+            max_cost=limits.max_pixels_together,
+            cost_per_second=_PIXELS_PER_SECOND,
         )
         self.metrics.waiting.set_function(lambda: self._passes.n_waiting)
 
@@ -68,9 +93,9 @@ class Service:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
         with tempfile.TemporaryDirectory(prefix="mire-") as folder:
-            sample = await self.at_desk(lambda: self._sample(read(), Path(folder)), client, cost=cost)
-            await self.at_desk(partial(check_pictures, sample.images), client, cost=_pixels(sample))
-            outcome = await self._outcome(sample, client)
+            asked = await self.at_desk(lambda: self._asked(read(), Path(folder)), client, cost=cost)
+            await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
+            outcome = await self._outcome(asked, client)
         return answer(outcome.found, self.panel.tasks[outcome.found.task].taxonomy, outcome.reading)
 
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
@@ -82,7 +107,8 @@ class Service:
         size = min(self.limits.max_batch, self.limits.max_waiting)
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            for sample, outcome in zip(chunk, await self._outcomes(chunk, client), strict=True):
+            asked = await self.at_desk(partial(list, map(_Asked.of, chunk)), client, cost=0)
+            for sample, outcome in zip(chunk, await self._outcomes(asked, client), strict=True):
                 yield sample.id, outcome.found
 
     async def at_desk(self, job: Callable[[], Result], client: str, *, cost: float) -> Result:
@@ -94,25 +120,23 @@ class Service:
         self._desk.close()
         self._passes.close()
 
-    def _sample(self, posted: Posted, folder: Path) -> Sample:
-        sample = self.panel.sample(posted.question_in(folder, self.limits))
-        if (task := route(sample.prompt).task) not in self.panel.tasks:
-            raise RefusedError(422, f"this panel has no {task} experts")
-        return sample
+    def _asked(self, posted: Posted, folder: Path) -> "_Asked":
+        asked = _Asked.of(self.panel.sample(posted.question_in(folder, self.limits)))
+        if asked.task not in self.panel.tasks:
+            raise RefusedError(422, f"this panel has no {asked.task} experts")
+        return asked
 
-    async def _outcomes(self, samples: Sequence[Sample], client: str) -> list[Outcome]:
-        tasks = [asyncio.ensure_future(self._outcome(sample, client, patient=True)) for sample in samples]
+    async def _outcomes(self, asked: "Sequence[_Asked]", client: str) -> list[Outcome]:
+        tasks = [asyncio.ensure_future(self._outcome(one, client, patient=True)) for one in asked]
         try:
             return await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _outcome(self, sample: Sample, client: str, *, patient: bool = False) -> Outcome:
-        cost, kind = _pixels(sample) + _PIXELS_PER_CHARACTER * len(sample.prompt.text), route(sample.prompt).task
-
+    async def _outcome(self, asked: "_Asked", client: str, *, patient: bool = False) -> Outcome:
         def submit() -> "Future[Outcome]":
-            return self._passes.submit(sample, client=client, cost=cost, kind=kind)
+            return self._passes.submit(asked.sample, client=client, cost=asked.n_pixels, kind=asked.task)
 
         return await self._in_time(submit, patient=patient)
 
@@ -153,18 +177,6 @@ class Service:
             return {}
         readings = reader.read(list(first.values()))
         return {name: readings[path] for name, path in first.items() if path in readings}
-
-
-def _pixels(sample: Sample) -> int:
-    """Pixels of a sample's pictures, as their heads have them; those that cannot be read have none."""
-    total = 0
-    for path in sample.images:
-        try:
-            width, height = picture_size(path)
-        except DataError:
-            continue
-        total += width * height
-    return total
 
 
 def _run_each(jobs: Sequence[Callable[[], Any]]) -> list[Any]:

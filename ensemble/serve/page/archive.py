@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ensemble.serve.limits import RefusedError
+from ensemble.serve.questions import check_format
 from mire.errors import DataError, shortened
 from mire.images import resolve_image
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 MAX_MEMBERS = 100_000
 MAX_LIST_BYTES = 12 * 2**20
 MAX_DEPTH = 16
+MAX_PICTURE_BYTES = 32 * 2**20
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What is unpacked in little memory."""
 _SYSTEM_FILES = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN")
@@ -43,7 +45,18 @@ def unpack_pictures(archive: Path, folder: Path, *, max_bytes: int) -> int:
             # Stops at the size that the zip announces: zipfile checks it against what comes out.
             with opened.open(member) as packed, target.open("xb") as file:
                 shutil.copyfileobj(packed, file)
+            _empty_unless_picture(target)
     return len(members)
+
+
+def _empty_unless_picture(path: Path) -> None:
+    """Empty a file that no decoder of the service reads, or a very large one: its sample says that it is unreadable."""
+    try:
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            raise DataError("too large")
+        check_format(path.read_bytes())
+    except DataError:
+        path.write_bytes(b"")
 
 
 def unpacked_bytes(archive: Path, *, max_bytes: int) -> int:

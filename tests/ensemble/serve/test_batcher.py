@@ -125,3 +125,22 @@ def test_kinds_of_work_take_turns() -> None:
     for item in ("x1", "x2", "x3", "x4", "y1"):
         batcher.submit(item, kind=item[0])
     assert finish(run, batcher) == [["x1", "x2"], ["y1"], ["x3", "x4"]]
+
+
+def test_who_takes_longer_than_announced_pays_later() -> None:
+    """The first pass takes some time, which costs its client far more than the others' items do."""
+    run = Recorder()
+    run.free.clear()
+    batcher: Batcher[str, str] = Batcher(run, max_batch=1, max_waiting=9, cost_per_second=1e12)
+    batcher.submit("slow", client="a")
+    assert run.started.wait(10)
+    run.free.set()
+    while len(run.passes) < 1 or batcher._finish["a"] < 1000:
+        pass
+    run.free.clear()
+    run.started.clear()
+    batcher.submit("hold", client="c")
+    assert run.started.wait(10)
+    batcher.submit("a2", client="a")
+    batcher.submit("b", client="b", cost=5)
+    assert finish(run, batcher)[1:] == [["b"], ["a2"]]
