@@ -5,15 +5,11 @@ python -m ensemble.serve --panel runs/p
 
 import argparse
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 from ensemble.serve.limits import Limits
 from mire.cli import run, say
 from mire.errors import MireError, UsageError, missing_package
-
-_MAX_CONNECTIONS = 512
-_IDLE_SECONDS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +48,14 @@ def execute(options: argparse.Namespace) -> None:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel
     from ensemble.serve.scratch import private_scratch, swept
-    from mire.cache import empty_cache
 
     with taken_address(options.host, options.port) as taken:
         panel = Panel.load(options.panel)
-        with private_scratch() as scratch, nullcontext() if options.keep_cache else empty_cache(), swept(scratch):
-            app = create_app(panel, Limits(max_batch=options.max_batch), access=access)
+        with private_scratch() as scratch, swept(scratch):
+            limits = Limits(max_batch=options.max_batch)
+            app = create_app(panel, limits, access=access, keep_cache=options.keep_cache)
             say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")
-            listen(app, taken, limit_concurrency=_MAX_CONNECTIONS, timeout_keep_alive=_IDLE_SECONDS)
+            listen(app, taken, max_connections=limits.max_connections)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ensemble.serve.answers import Answer
-from ensemble.serve.limits import Limits, RefusedError, check_json
+from ensemble.serve.limits import Limits, RefusedError, check_json, client_of
 from ensemble.serve.questions import Posted, QuestionIn, ask
 from ensemble.serve.service import Service
 from mire import __version__
@@ -84,8 +85,8 @@ def _routes(service: Service) -> APIRouter:
         """JSON with pictures in base64, or a form with pictures as files."""
         started, status = time.monotonic(), 500
         try:
-            question = await read_question(request, service.limits)
-            found = await run_in_threadpool(service.classify, question)
+            read, n_bytes = await read_question(request, service.limits)
+            found = await unless_gone(request, service.classify(read, client_of(request.scope), cost=n_bytes))
             status = 200
             return found
         except RefusedError as error:
@@ -96,7 +97,7 @@ def _routes(service: Service) -> APIRouter:
             service.metrics.seconds.observe(time.monotonic() - started)
 
     @routes.get("/healthz")
-    def healthz() -> Health:
+    async def healthz() -> Health:
         """Whether the process is up, and what it answers."""
         panel = service.panel
         return Health(
@@ -108,34 +109,54 @@ def _routes(service: Service) -> APIRouter:
         )
 
     @routes.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=Response)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Counters in Prometheus' text format."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     return routes
 
 
-async def read_question(request: Request, limits: Limits) -> Posted:
-    """The question in a request's body.
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The work's result; it is cancelled when the client leaves.
 
     Raises:
-        RefusedError: too slow (408), neither JSON nor form (415), broken (400), or breaks a rule (422).
+        RefusedError: the client has left (499, which nobody reads), or as ``work``.
+    """
+    tasks = working, _ = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise RefusedError(499, "the client has left")
+        return working.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_question(request: Request, limits: Limits) -> tuple[Callable[[], Posted], int]:
+    """A request's body as what gives its question, which takes a while, and the body's bytes.
+
+    Raises:
+        RefusedError: neither JSON nor form (415), broken (400), or the client has left (499).
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        async with asyncio.timeout(limits.timeout_seconds):
-            if kind == "application/json":
-                body = await request.body()
-                # Not in the event loop: base64 of many pictures takes a while.
-                return await run_in_threadpool(lambda: ask(_checked(_json(body, limits), limits), (), limits))
-            if kind == "multipart/form-data":
-                return await _from_form(request, limits)
-    except TimeoutError as error:
-        raise RefusedError(408, f"the request did not arrive within {limits.timeout_seconds:g} s") from error
+        if kind == "application/json":
+            body = await request.body()
+            return lambda: ask(_checked(_json(body, limits), limits), (), limits), len(body)
+        if kind == "multipart/form-data":
+            return await _from_form(request, limits)
+    except ClientDisconnect as error:
+        raise RefusedError(499, "the client has left") from error
     raise RefusedError(415, f"send application/json or multipart/form-data, got {kind!r}")
 
 
-async def _from_form(request: Request, limits: Limits) -> Posted:
+async def _from_form(request: Request, limits: Limits) -> tuple[Callable[[], Posted], int]:
     parts = request.form(
         max_files=limits.max_pictures, max_fields=limits.max_pictures, max_part_size=4 * limits.max_characters
     )
@@ -147,16 +168,22 @@ async def _from_form(request: Request, limits: Limits) -> Posted:
             files = [part for part in form.getlist("images") if isinstance(part, UploadFile)]
             if len(files) < len(form.getlist("images")):
                 raise RefusedError(422, "'images' must be files; base64 belongs into a JSON body")
-            body: dict[str, Any] = {"prompt": form.get("prompt")}
-            if isinstance(form.get("dialogue"), str):
-                body["dialogue"] = _json(str(form.get("dialogue")).encode("utf-8", "replace"), limits)
-            return ask(_checked(body, limits), [await file.read() for file in files], limits)
+            pictures = [await file.read() for file in files]
+            prompt, dialogue = form.get("prompt"), form.get("dialogue")
     except HTTPException as error:
         raise RefusedError(400, f"not a form: {error.detail}") from error
 
+    def read() -> Posted:
+        body: dict[str, Any] = {"prompt": prompt}
+        if isinstance(dialogue, str):
+            body["dialogue"] = _json(dialogue.encode("utf-8", "replace"), limits)
+        return ask(_checked(body, limits), pictures, limits)
+
+    return read, sum(map(len, pictures))
+
 
 def _json(data: bytes, limits: Limits) -> Any:
-    check_json(data, limits)
+    check_json(data, limits.max_json_nodes)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -21,9 +21,13 @@ def create_app(
     *,
     access: Access = Access(),  # noqa: B008
     page: bool = True,
+    keep_cache: bool = True,
 ) -> FastAPI:
-    """The whole application over a loaded panel; without ``page`` the HTTP interface only."""
-    service = Service(panel, limits)
+    """The whole application over a loaded panel; without ``page`` the HTTP interface only.
+
+    Without ``keep_cache`` nothing that was computed from a picture outlives its answer.
+    """
+    service = Service(panel, limits, keep_cache=keep_cache)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -33,11 +37,9 @@ def create_app(
     app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan)
     add_api(app, service)
     if page:
-        from ensemble.serve.page.calls import PageCalls
         from ensemble.serve.page.page import mount_page
 
         app = mount_page(app, service)
-        app.add_middleware(PageCalls, limits=limits)
-    app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(BodyLimit, limits=limits, memory=service.memory, disk=service.disk)
     app.add_middleware(Gate, access=access)
     return app

@@ -1,44 +1,70 @@
-"""Collects samples that arrive at the same time into one pass of the panel."""
+"""Collects work that arrives at the same time into passes of one thread; clients and kinds of work take turns."""
 
 import threading
-from collections import deque
+import time
+from bisect import insort
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from typing import Generic, TypeVar
 
-from mire.samples import Sample
+from ensemble.serve.limits import FairShares
 
+Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
-Pass = Callable[[Sequence[Sample]], Sequence[Outcome]]
 
 GATHER_SECONDS = 0.005
-"""How long a first sample waits for others. While a pass runs the next one gathers anyway."""
+"""How long a first item waits for others. While a pass runs the next one gathers anyway."""
 
 
 class FullError(Exception):
-    """So many samples wait already that one more would only time out."""
+    """So many items wait already that one more would only time out."""
 
 
-class Batcher(Generic[Outcome]):
-    """One thread that makes every pass, so that a panel need not be safe to share between threads.
+@dataclass(frozen=True, order=True)
+class _Waiting(Generic[Item, Outcome]):
+    """An item that waits for its pass; items are taken in the order of ``finish``, then of arrival."""
 
-    Samples get ids of their own for the pass: two requests may use the same.
+    finish: float
+    number: int
+    item: Item = field(compare=False)
+    client: str = field(compare=False)
+    cost: float = field(compare=False)
+    kind: str = field(compare=False)
+    future: "Future[Outcome]" = field(compare=False, default_factory=Future)
+
+
+class Batcher(Generic[Item, Outcome]):
+    """One thread that makes every pass, so that what it runs need not be safe to share between threads.
+
+    Weighted fair queueing: an item's place is the time at which it would be done if all clients were served at the
+    same speed. So a client with one cheap item goes before others' expensive ones, and none waits for ever.
     """
 
     def __init__(
         self,
-        run: Pass[Outcome],
+        run: Callable[[Sequence[Item]], Sequence[Outcome]],
         *,
         max_batch: int,
         max_waiting: int,
-        weigh: Callable[[Sample], int] = lambda sample: 0,
-        max_weight: int = 0,
+        max_cost: float = float("inf"),
+        cost_per_second: float = 0.0,
     ) -> None:
-        """``weigh`` gives a sample's weight, as pixels; a pass takes at most ``max_weight``, or one sample above it."""
-        self._run, self._max_batch, self._max_waiting = run, max_batch, max_waiting
-        self._weigh, self._max_weight = weigh, max_weight
-        self._waiting: deque[tuple[Sample, int, Future[Outcome]]] = deque()
+        """A pass takes at most ``max_batch`` items of one kind, which cost ``max_cost``, or one item above it.
+
+        ``max_waiting`` items may wait or be under way, beyond it a few of each client. Where a pass took longer than
+        its items' costs say, at ``cost_per_second``, their clients are charged the rest.
+        """
+        self._run, self._max_batch, self._max_cost = run, max_batch, max_cost
+        self._cost_per_second = cost_per_second
+        self._shares, self._max_waiting = FairShares(max_waiting), max_waiting
+        self._waiting: list[_Waiting[Item, Outcome]] = []
+        self._numbers = count()
+        self._clock = 0.0
+        self._finish: dict[str, float] = {}
+        self._kind = ""
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="mire-batcher", daemon=True)
@@ -48,24 +74,22 @@ class Batcher(Generic[Outcome]):
     def n_waiting(self) -> int:
         return len(self._waiting)
 
-    def submit(self, samples: Sequence[Sample], *, patience_seconds: float = 0.0) -> list[Future[Outcome]]:
-        """The outcomes to come, in order; all samples are taken or none, after ``patience_seconds`` without room.
+    def submit(self, item: Item, *, client: str = "", cost: float = 1.0, kind: str = "") -> "Future[Outcome]":
+        """The outcome to come; cancelling it takes the item out of the queue.
 
         Raises:
-            FullError: more than ``max_waiting`` samples would wait, or the batcher is closed.
+            FullError: more than ``max_waiting`` items would wait, or the batcher is closed.
         """
-        weights = [self._weigh(sample) for sample in samples]
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._has_room(len(samples)), patience_seconds)
-            if self._closed or not self._has_room(len(samples)):
+            if self._closed or not self._shares.take(client, 1):
                 raise FullError(f"{len(self._waiting)} samples wait already, at most {self._max_waiting} may")
-            futures: list[Future[Outcome]] = [Future() for _ in samples]
-            self._waiting.extend(zip(samples, weights, futures, strict=True))
+            finish = max(self._clock, self._finish.get(client, 0.0)) + cost
+            self._finish[client] = finish
+            one: _Waiting[Item, Outcome] = _Waiting(finish, next(self._numbers), item, client, cost, kind)
+            insort(self._waiting, one)
             self._changed.notify_all()
-        return futures
-
-    def _has_room(self, n_samples: int) -> bool:
-        return len(self._waiting) + n_samples <= self._max_waiting
+        one.future.add_done_callback(partial(self._done, one))
+        return one.future
 
     def close(self) -> None:
         """Finish what waits, then stop."""
@@ -74,40 +98,71 @@ class Batcher(Generic[Outcome]):
             self._changed.notify_all()
         self._thread.join()
 
-    def _serve(self) -> None:
-        while batch := self._gather():
-            live = [(sample, future) for sample, future in batch if future.set_running_or_notify_cancel()]
-            if live:
-                self._answer(live)
+    def _done(self, one: _Waiting[Item, Outcome], future: "Future[Outcome]") -> None:
+        with self._changed:
+            self._shares.give_back(one.client, 1)
+            if future.cancelled() and one in self._waiting:
+                self._waiting.remove(one)
 
-    def _gather(self) -> list[tuple[Sample, "Future[Outcome]"]]:
-        """The samples of the next pass; empty when the batcher is closed and nothing waits."""
+    def _serve(self) -> None:
+        while (batch := self._gather()) is not None:
+            live = [one for one in batch if one.future.set_running_or_notify_cancel()]
+            if live:
+                started = time.monotonic()
+                self._answer(live)
+                self._charge(live, time.monotonic() - started)
+
+    def _gather(self) -> list[_Waiting[Item, Outcome]] | None:
+        """The items of the next pass; None when the batcher is closed and nothing waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            self._changed.wait_for(lambda: len(self._waiting) >= self._max_batch or self._closed, GATHER_SECONDS)
-            batch: list[tuple[Sample, Future[Outcome]]] = []
-            weight = 0
-            while self._waiting and len(batch) < self._max_batch:
-                sample, more, future = self._waiting[0]
-                if batch and weight + more > self._max_weight:
-                    break
-                self._waiting.popleft()
-                batch.append((sample, future))
-                weight += more
-            self._changed.notify_all()
+            if self._max_batch > 1:
+                self._changed.wait_for(lambda: len(self._waiting) >= self._max_batch or self._closed, GATHER_SECONDS)
+            if not self._waiting:
+                return None if self._closed else []
+            batch = self._first_of(self._next_kind())
+            self._waiting = [one for one in self._waiting if one not in batch]
+            self._advance(batch)
             return batch
 
-    def _answer(self, batch: Sequence[tuple[Sample, "Future[Outcome]"]]) -> None:
-        """Run one pass; if it fails, one a sample, so that only the guilty request learns of it."""
-        named = [replace(sample, id=str(number)) for number, (sample, _) in enumerate(batch)]
+    def _next_kind(self) -> str:
+        """Another kind of work than the last pass's, if some waits."""
+        self._kind = next((one.kind for one in self._waiting if one.kind != self._kind), self._kind)
+        return self._kind
+
+    def _first_of(self, kind: str) -> list[_Waiting[Item, Outcome]]:
+        batch: list[_Waiting[Item, Outcome]] = []
+        for one in self._waiting:
+            if one.kind != kind:
+                continue
+            if batch and (len(batch) == self._max_batch or sum(o.cost for o in batch) + one.cost > self._max_cost):
+                break
+            batch.append(one)
+        return batch
+
+    def _advance(self, batch: Sequence[_Waiting[Item, Outcome]]) -> None:
+        """Move the clock by each client's part of a pass; clients whose work is done start afresh."""
+        clients = {one.client for one in (*self._waiting, *batch)}
+        self._clock += sum(one.cost for one in batch) / len(clients)
+        self._finish = {client: finish for client, finish in self._finish.items() if finish > self._clock}
+
+    def _charge(self, batch: Sequence[_Waiting[Item, Outcome]], seconds: float) -> None:
+        each = seconds * self._cost_per_second / len(batch)
+        with self._changed:
+            for one in batch:
+                start = max(self._clock, self._finish.get(one.client, 0.0))
+                self._finish[one.client] = start + max(each - one.cost, 0.0)
+
+    def _answer(self, batch: Sequence[_Waiting[Item, Outcome]]) -> None:
+        """Run one pass; if it fails, one per item, so that only the failing request gets the error."""
         try:
-            outcomes = self._run(named)
+            outcomes = self._run([one.item for one in batch])
         except Exception as error:
             if len(batch) == 1:
-                batch[0][1].set_exception(error)
+                batch[0].future.set_exception(error)
                 return
             for one in batch:
                 self._answer([one])
             return
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            future.set_result(outcome)
+        for one, outcome in zip(batch, outcomes, strict=True):
+            one.future.set_result(outcome)

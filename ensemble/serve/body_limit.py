@@ -1,47 +1,42 @@
-"""Refuses a request's body before more of it is held than is allowed."""
+"""Refuses a request's body before more of it is held than is allowed, and one that comes too slowly."""
 
-from pathlib import Path
+import asyncio
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ensemble.serve.limits import Limits, RefusedError
-from ensemble.serve.scratch import folder_bytes
+from ensemble.serve.limits import FairShares, Limits, RefusedError, client_of
+from ensemble.serve.scratch import KEEP_SECONDS
 
 _UPLOAD = "/gradio_api/upload"
 """Where the page sends files to; they go to disk, not to memory."""
+_UPLOAD_BYTES = 2 * 2**20
+"""What an upload counts for at least: its files may be small and very many."""
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for bodies that are too large, whether or not they announce their length.
+    """ASGI middleware: 413 for bodies that are too large, whether or not they announce their length, 408 for slow ones.
 
-    All bodies that are being answered may together hold ``max_bytes_under_way``: further ones get 429 until there
-    is room. Uploads go to disk: their folder has a limit of its own.
+    All bodies that are being answered share ``memory``: further ones get 429 until there is room. Uploads go to disk:
+    those of the last hour share ``disk``.
     """
 
-    def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
-        self._app, self._limits, self._held = app, limits, 0
+    def __init__(self, app: ASGIApp, *, limits: Limits, memory: FairShares, disk: FairShares) -> None:
+        self._app, self._limits, self._memory, self._disk = app, limits, memory, disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limits, n_bytes, answering = self._limits, 0, False
         to_disk = scope["path"] == _UPLOAD
-        max_bytes = limits.max_upload_bytes if to_disk else limits.max_request_bytes
-        refusal = RefusedError(413, f"a request may have {max_bytes} bytes")
-
-        async def counted() -> Message:
-            nonlocal n_bytes
-            message = await receive()
-            n_bytes += (new := len(message.get("body", b"")))
-            self._held += 0 if to_disk else new
-            if n_bytes > max_bytes:
-                raise refusal
-            if self._held > limits.max_bytes_under_way:
-                raise RefusedError(429, "busy: too many large requests at a time; try again")
-            return message
+        body = _Body(
+            receive,
+            self._limits,
+            client=client_of(scope),
+            shares=self._disk if to_disk else self._memory,
+            max_bytes=self._limits.max_upload_bytes if to_disk else self._limits.max_request_bytes,
+        )
+        answering = False
 
         async def watched(message: Message) -> None:
             nonlocal answering
@@ -50,11 +45,9 @@ class BodyLimit:
 
         try:
             announced = dict(scope["headers"]).get(b"content-length", b"0")
-            if announced.isdigit() and int(announced) > max_bytes:
-                raise refusal
-            if to_disk and await run_in_threadpool(_uploaded_bytes) > limits.max_uploaded_bytes:
-                raise RefusedError(429, "busy: the uploads of the last hour fill their space; try again later")
-            await self._app(scope, counted, watched)
+            body.check(int(announced) if announced.isdigit() else 0)
+            body.take(_UPLOAD_BYTES if to_disk else 0)
+            await self._app(scope, body.receive, watched)
         except RefusedError as error:
             if answering:
                 raise
@@ -62,10 +55,49 @@ class BodyLimit:
             answer = JSONResponse({"detail": error.reason}, status_code=error.status, headers=headers)
             await answer(scope, receive, send)
         finally:
-            self._held -= 0 if to_disk else n_bytes
+            if to_disk:
+                asyncio.get_running_loop().call_later(KEEP_SECONDS, body.give_back)
+            else:
+                body.give_back()
 
 
-def _uploaded_bytes() -> int:
-    from gradio.utils import get_upload_folder
+class _Body:
+    """A request's body as it arrives, and what it has taken of its client's shares."""
 
-    return folder_bytes(Path(get_upload_folder()))
+    def __init__(self, receive: Receive, limits: Limits, *, client: str, shares: FairShares, max_bytes: int) -> None:
+        self._receive, self._limits, self._client, self._shares = receive, limits, client, shares
+        self._max_bytes, self._n_bytes, self._n_taken = max_bytes, 0, 0
+        self._complete, self._started = False, asyncio.get_running_loop().time()
+
+    async def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            RefusedError: the body is too large (413) or too slow (408), or too much is under way (429).
+        """
+        message = await (self._receive() if self._complete else self._in_time())
+        self._complete = not message.get("more_body", False)
+        self._n_bytes += (n_new := len(message.get("body", b"")))
+        self.check(self._n_bytes)
+        self.take(n_new)
+        return message
+
+    def check(self, n_bytes: int) -> None:
+        if n_bytes > self._max_bytes:
+            raise RefusedError(413, f"a request may have {self._max_bytes} bytes")
+
+    def take(self, n_bytes: int) -> None:
+        if not self._shares.take(self._client, n_bytes):
+            raise RefusedError(429, "busy: too much is being sent, or was uploaded in the last hour; try again later")
+        self._n_taken += n_bytes
+
+    def give_back(self) -> None:
+        self._shares.give_back(self._client, self._n_taken)
+
+    async def _in_time(self) -> Message:
+        due = self._started + self._limits.body_seconds + self._n_bytes / self._limits.min_bytes_per_second
+        try:
+            async with asyncio.timeout_at(due):
+                return await self._receive()
+        except TimeoutError as error:
+            raise RefusedError(408, f"the body came too slowly: {self._n_bytes} bytes were there in time") from error

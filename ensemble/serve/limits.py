@@ -1,6 +1,12 @@
 """What a request may ask for, and how it is told that it asked for more."""
 
+import threading
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+_RESERVES = 64
 
 
 @dataclass(frozen=True)
@@ -11,22 +17,32 @@ class Limits:
     max_call_bytes: int = 512 * 2**10
     """Of a call of the page, which names its uploads and holds at most a dialogue."""
     max_bytes_under_way: int = 128 * 2**20
-    """Of all bodies together that are being received or answered."""
+    """Of all bodies together that are being received or answered, and of the batch tab's JSON files."""
     max_uploaded_bytes: int = 8 * 2**30
-    """Of all files that the page holds; they are deleted after an hour."""
+    """Of all files that the page holds, and of what batch jobs have unpacked; uploads are deleted after an hour."""
+    max_connections: int = 384
+    max_jobs: int = 16
+    """Batch jobs of the page under way."""
+    body_seconds: float = 15.0
+    """For a body to arrive, and one second more for each ``min_bytes_per_second``."""
+    min_bytes_per_second: int = 16 * 2**10
     max_pictures: int = 16
-    max_pixels: int = 40_000_000
-    """Of one picture, before it is decoded; also of all pictures of one pass."""
-    max_characters: int = 50_000
+    max_pixels: int = 24_000_000
+    """Of one picture, before it is decoded: in WebP, which costs most, they take 380 MiB."""
+    max_pixels_together: int = 48_000_000
+    """Of all pictures of one request, and of one pass."""
+    max_characters: int = 20_000
     """Of a prompt, or of a dialogue's turns together."""
     max_lines: int = 2_000
     """Of the same texts."""
     max_turns: int = 200
     max_waiting: int = 64
-    """Samples that wait for a pass; further ones are refused until there is room."""
+    """Samples that wait for a pass or are in it; further ones are refused until there is room."""
     max_batch: int = 16
     timeout_seconds: float = 60.0
-    """For receiving a request, and again for answering it."""
+    """For answering a request, once it is there."""
+    max_batch_nodes: int = 1_000_000
+    """As ``max_json_nodes``, of the batch tab's JSON: a sample of the challenge has about 45."""
     max_upload_bytes: int = 2 * 2**30
     """Of a file that the page's batch tab takes; also of a zip's pictures, unpacked."""
 
@@ -34,6 +50,35 @@ class Limits:
     def max_json_nodes(self) -> int:
         """Opening marks, commas and colons of a body: a text may hold as many as it has characters."""
         return self.max_characters + 16 * (self.max_turns + self.max_pictures) + 1024
+
+
+class FairShares:
+    """A budget that clients share; when it is used up, a client may still have a 64th of it.
+
+    So those who take much do not keep out those who take little, and 64 clients get at most twice the budget.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._reserve = most, max(most // _RESERVES, 1)
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+        self._total = 0
+
+    def take(self, client: str, amount: int) -> bool:
+        """Give ``amount`` to a client, or nothing."""
+        with self._lock:
+            if self._total + amount > self._most and self._taken[client] + amount > self._reserve:
+                return False
+            self._taken[client] += amount
+            self._total += amount
+            return True
+
+    def give_back(self, client: str, amount: int) -> None:
+        with self._lock:
+            self._total -= amount
+            self._taken[client] -= amount
+            if not self._taken[client]:
+                del self._taken[client]
 
 
 class RefusedError(Exception):
@@ -45,8 +90,13 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-def check_json(body: bytes | bytearray, limits: Limits) -> None:
+def client_of(scope: Mapping[str, Any]) -> str:
+    """Who asks: the address, of which a proxy on this machine may name another."""
+    return str((scope.get("client") or ("",))[0])
+
+
+def check_json(body: bytes | bytearray, max_nodes: int) -> None:
     """Refuse JSON of very many objects before it is parsed (422): they take a hundred times its bytes."""
     n_nodes = sum(body.count(mark) for mark in b"{[,:")
-    if n_nodes > limits.max_json_nodes:
-        raise RefusedError(422, f"a body may hold {limits.max_json_nodes} values and marks, got {n_nodes}")
+    if n_nodes > max_nodes:
+        raise RefusedError(422, f"a body may hold {max_nodes} values and marks, got {n_nodes}")

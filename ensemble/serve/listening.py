@@ -1,15 +1,23 @@
 """The address that the service listens on, taken before a panel is loaded, and listened on until the process ends."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from ensemble.serve.limits import FairShares, client_of
 from mire.errors import MireError, UsageError
 
 MAX_PORT = 65535
+_HEAD_SECONDS = 15.0
+"""For a whole request head to arrive, since the connection was made or the answer before it was given."""
+_STALLED_SECONDS = 60.0
+"""For a client that reads nothing of an answer."""
 
 
 @contextmanager
@@ -35,14 +43,77 @@ def taken_address(host: str, port: int) -> Iterator[socket.socket]:
         yield taken
 
 
-def listen(app: Any, taken: socket.socket, **options: Any) -> None:
-    """Answer until the process is stopped; ``options`` are uvicorn's.
+def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:
+    """Answer until the process is stopped.
 
     Raises:
         MireError: the application did not start; uvicorn has logged why.
     """
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
+    server = server_of(app, max_connections=max_connections)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[taken])
     if not server.started:
         raise MireError("the service did not start; the lines above say why")
+
+
+def server_of(
+    app: Any,
+    *,
+    max_connections: int,
+    head_seconds: float = _HEAD_SECONDS,
+    stalled_seconds: float = _STALLED_SECONDS,
+) -> uvicorn.Server:
+    """uvicorn, with bounds on connections."""
+    shares = FairShares(max_connections)
+    protocol: Any = partial(Punctual, shares=shares, head_seconds=head_seconds, stalled_seconds=stalled_seconds)
+    # Twice: a client above its share is refused by itself before this refuses everybody.
+    config = uvicorn.Config(app, log_level="error", ws="none", http=protocol, limit_concurrency=2 * max_connections)
+    return uvicorn.Server(config)
+
+
+class Punctual(H11Protocol):
+    """uvicorn's protocol over connections that clients share; it waits for no slow head and for no slow reader.
+
+    uvicorn itself bounds only the time in which a connection is quite idle after an answer.
+    """
+
+    def __init__(self, *args: Any, shares: FairShares, head_seconds: float, stalled_seconds: float, **named: Any):
+        super().__init__(*args, **named)
+        self._shares, self._head_seconds, self._stalled_seconds = shares, head_seconds, stalled_seconds
+        self._taken = False
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._taken = self._shares.take(self._address, 1)
+        if not self._taken:
+            transport.abort()
+        self.loop.call_later(self._head_seconds, self._close_after, self.cycle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._taken:
+            self._shares.give_back(self._address, 1)
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self.loop.call_later(self._head_seconds, self._close_after, self.cycle)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self._stalled_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled:
+            self._stalled.cancel()
+
+    @property
+    def _address(self) -> str:
+        return client_of({"client": self.client})
+
+    def _close_after(self, answered: RequestResponseCycle | None) -> None:
+        """Close a connection on which no other request's head has come since."""
+        if self.cycle is answered:
+            self.transport.close()
+            self.loop.call_later(self._stalled_seconds, self.transport.abort)

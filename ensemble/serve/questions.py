@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,10 @@ from ensemble.serve.limits import Limits, RefusedError
 from mire.errors import DataError
 from mire.images import load_image, picture_size
 
-_DECODING = threading.Lock()
-"""Requests decode one picture at a time: a small file may hold very many pixels."""
+_JPEG, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xda"
+_HEADS = (b"\x89PNG\r\n\x1a\n", _JPEG)
+MAX_SCANS = 200
+"""Of a JPEG: progressive ones have about ten; metadata may hold the mark too."""
 
 
 class TurnIn(BaseModel):
@@ -49,13 +51,35 @@ class Posted:
         """The question, its pictures written into ``folder`` under names that no request chooses.
 
         Raises:
-            RefusedError: a picture cannot be read or has too many pixels (422).
+            RefusedError: a picture's head cannot be read, or the pictures have too many pixels together (422).
         """
         paths = tuple(folder / str(number) for number in range(len(self.pictures)))
+        n_pixels = 0
         for number, (path, data) in enumerate(zip(paths, self.pictures, strict=True), start=1):
-            path.write_bytes(data)
-            _check_picture(path, number, limits)
+            with _readable(number):
+                check_format(data)
+                path.write_bytes(data)
+                width, height = picture_size(path)
+            n_pixels += width * height
+            if width * height > limits.max_pixels:
+                raise RefusedError(
+                    422, f"picture {number} has {width}x{height} pixels, at most {limits.max_pixels} are taken"
+                )
+            if n_pixels > limits.max_pixels_together:
+                raise RefusedError(422, f"a request's pictures may have {limits.max_pixels_together} pixels together")
         return replace(self.question, images=paths)
+
+
+def check_format(data: bytes) -> None:
+    """Refuse what is no PNG, JPEG or WebP file, whose decoders alone a service needs, and what decodes for minutes.
+
+    Raises:
+        DataError: another format, or a JPEG of very many scans, each of which goes over all pixels.
+    """
+    if not (data.startswith(_HEADS) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP")):
+        raise DataError("neither PNG nor JPEG nor WebP")
+    if data.startswith(_JPEG) and data.count(_JPEG_SCAN) > MAX_SCANS:
+        raise DataError(f"a JPEG of more than {MAX_SCANS} scans")
 
 
 def ask(body: QuestionIn, pictures: Sequence[bytes], limits: Limits) -> Posted:
@@ -100,13 +124,20 @@ def _decode(text: str, number: int) -> bytes:
         raise RefusedError(422, f"picture {number} is not base64: {error}") from error
 
 
-def _check_picture(path: Path, number: int, limits: Limits) -> None:
+def check_pictures(paths: Sequence[Path]) -> None:
+    """Decode pictures, one at a time.
+
+    Raises:
+        RefusedError: one cannot be decoded (422).
+    """
+    for number, path in enumerate(paths, start=1):
+        with _readable(number):
+            load_image(path)
+
+
+@contextmanager
+def _readable(number: int) -> Iterator[None]:
     try:
-        width, height = picture_size(path)
-        if width * height <= limits.max_pixels:
-            with _DECODING:
-                load_image(path)
-            return
+        yield
     except DataError as error:
         raise RefusedError(422, f"picture {number} cannot be read; send a PNG, JPEG or WebP file") from error
-    raise RefusedError(422, f"picture {number} has {width}x{height} pixels, at most {limits.max_pixels} are taken")

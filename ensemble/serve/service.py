@@ -1,26 +1,39 @@
 """One panel that answers questions, from the page and from HTTP alike."""
 
+import asyncio
+import logging
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-from ensemble.classify import Classification, Question
+from ensemble.classify import Classification
 from ensemble.panel import Panel
 from ensemble.serve.answers import Answer, answer
 from ensemble.serve.batcher import Batcher, FullError
-from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.limits import FairShares, Limits, RefusedError
 from ensemble.serve.metrics import Metrics
-from ensemble.serve.questions import Posted
+from ensemble.serve.questions import Posted, check_pictures
 from experts.screen_text.reader import Reading
 from experts.screen_text.voter import ScreenTextVoter
+from mire.cache import empty_cache
 from mire.errors import DataError, MireError
 from mire.images import picture_size
+from mire.labels import Task
 from mire.samples import Sample
 from router.route import route
+
+logger = logging.getLogger(__name__)
+
+_PIXELS_PER_SECOND = 24_000_000
+"""What a second of work costs beside what is known before: a body's bytes, a picture's pixels."""
+_RETRY_SECONDS = 0.05
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -31,33 +44,61 @@ class Outcome:
     reading: Reading | None
 
 
-class Service:
-    """Answers questions; those that come at the same time share one pass of the panel."""
+@dataclass(frozen=True)
+class _Asked:
+    """A sample, its task, and its pictures' pixels, as their heads have them; those that cannot be read have none."""
 
-    def __init__(self, panel: Panel, limits: Limits) -> None:
+    sample: Sample
+    task: Task
+    n_pixels: int
+
+    @classmethod
+    def of(cls, sample: Sample) -> "_Asked":
+        n_pixels = 0
+        for path in sample.images:
+            with suppress(DataError):
+                width, height = picture_size(path)
+                n_pixels += width * height
+        return cls(sample, route(sample.prompt).task, n_pixels)
+
+
+class Service:
+    """Answers questions; those that come at the same time share one pass of the panel.
+
+    Two threads do all work that takes time: the desk reads requests and pictures, one at a time, and the panel makes
+    its passes. Before each, clients take turns by what their work costs. Whoever is cancelled leaves both queues.
+    """
+
+    def __init__(self, panel: Panel, limits: Limits, *, keep_cache: bool = True) -> None:
         self.panel, self.limits = panel, limits
         self.metrics = Metrics()
-        self._batcher: Batcher[Outcome] = Batcher(
+        self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
+        self._cache = nullcontext if keep_cache else empty_cache
+        self._desk: Batcher[Callable[[], Any], Any] = Batcher(
+            _run_each, max_batch=1, max_waiting=limits.max_waiting, cost_per_second=_PIXELS_PER_SECOND
+        )
+        self._passes: Batcher[Sample, Outcome] = Batcher(
             self._pass,
             max_batch=limits.max_batch,
             max_waiting=limits.max_waiting,
-            weigh=_pixels,
-            max_weight=limits.max_pixels,
+            max_cost=limits.max_pixels_together,
+            cost_per_second=_PIXELS_PER_SECOND,
         )
-        self.metrics.waiting.set_function(lambda: self._batcher.n_waiting)
+        self.metrics.waiting.set_function(lambda: self._passes.n_waiting)
 
-    def classify(self, posted: Posted) -> Answer:
-        """Answer one request.
+    async def classify(self, read: Callable[[], Posted], client: str, *, cost: float) -> Answer:
+        """Answer the request that ``read`` gives, at the desk; ``cost`` are its bytes.
 
         Raises:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
         with tempfile.TemporaryDirectory(prefix="mire-") as folder:
-            sample = self._sample(posted.question_in(Path(folder), self.limits))
-            (outcome,) = self._outcomes([sample])
+            asked = await self.at_desk(lambda: self._asked(read(), Path(folder)), client, cost=cost)
+            await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
+            outcome = await self._outcome(asked, client)
         return answer(outcome.found, self.panel.tasks[outcome.found.task].taxonomy, outcome.reading)
 
-    def classify_many(self, samples: Sequence[Sample]) -> Iterator[tuple[str, Classification]]:
+    async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
 
         Raises:
@@ -66,43 +107,65 @@ class Service:
         size = min(self.limits.max_batch, self.limits.max_waiting)
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            outcomes = self._outcomes(chunk, patience_seconds=self.limits.timeout_seconds)
-            for sample, outcome in zip(chunk, outcomes, strict=True):
+            asked = await self.at_desk(partial(list, map(_Asked.of, chunk)), client, cost=0)
+            for sample, outcome in zip(chunk, await self._outcomes(asked, client), strict=True):
                 yield sample.id, outcome.found
 
+    async def at_desk(self, job: Callable[[], Result], client: str, *, cost: float) -> Result:
+        """What ``job`` returns, run in turn by the thread that reads requests and pictures; raises as ``classify``."""
+        found: Result = await self._in_time(lambda: self._desk.submit(job, client=client, cost=cost))
+        return found
+
     def close(self) -> None:
-        self._batcher.close()
+        self._desk.close()
+        self._passes.close()
 
-    def _sample(self, question: Question) -> Sample:
-        try:
-            sample = self.panel.sample(question)
-        except MireError as error:
-            raise RefusedError(422, str(error)) from error
-        if (task := route(sample.prompt).task) not in self.panel.tasks:
-            raise RefusedError(422, f"this panel has no {task} experts")
-        return sample
+    def _asked(self, posted: Posted, folder: Path) -> "_Asked":
+        asked = _Asked.of(self.panel.sample(posted.question_in(folder, self.limits)))
+        if asked.task not in self.panel.tasks:
+            raise RefusedError(422, f"this panel has no {asked.task} experts")
+        return asked
 
-    def _outcomes(self, samples: Sequence[Sample], *, patience_seconds: float = 0.0) -> list[Outcome]:
+    async def _outcomes(self, asked: "Sequence[_Asked]", client: str) -> list[Outcome]:
+        tasks = [asyncio.ensure_future(self._outcome(one, client, patient=True)) for one in asked]
         try:
-            futures = self._batcher.submit(samples, patience_seconds=patience_seconds)
-        except FullError as error:
-            raise RefusedError(429, f"busy: {error}; try again") from error
-        deadline = time.monotonic() + self.limits.timeout_seconds
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _outcome(self, asked: "_Asked", client: str, *, patient: bool = False) -> Outcome:
+        def submit() -> "Future[Outcome]":
+            return self._passes.submit(asked.sample, client=client, cost=asked.n_pixels, kind=asked.task)
+
+        return await self._in_time(submit, patient=patient)
+
+    async def _in_time(self, submit: Callable[[], "Future[Result]"], *, patient: bool = False) -> Result:
+        """What was submitted, within the time limit; who is patient waits for room in the queue too."""
         try:
-            return [future.result(max(deadline - time.monotonic(), 0)) for future in futures]
-        except FutureTimeout as error:
-            _cancel(futures)
+            async with asyncio.timeout(self.limits.timeout_seconds):
+                while True:
+                    try:
+                        return await asyncio.wrap_future(submit())
+                    except FullError as error:
+                        if not patient:
+                            raise RefusedError(429, f"busy: {error}; try again") from error
+                        await asyncio.sleep(_RETRY_SECONDS)
+        except TimeoutError as error:
             raise RefusedError(503, f"no answer within {self.limits.timeout_seconds:g} s") from error
         except MireError as error:
             raise RefusedError(422, str(error)) from error
-        except (OSError, ImportError) as error:
+        except (OSError, ImportError, MemoryError) as error:
+            logger.error(f"a request was not answered: {type(error).__name__}: {error}")
             raise RefusedError(503, "the server cannot answer now; its log says why") from error
 
     def _pass(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One pass of the panel, made by the batcher's thread only."""
         self.metrics.batch_size.observe(len(samples))
-        answers = self.panel.classify_many(samples)
-        readings = self._readings([s for s, found in zip(samples, answers, strict=True) if found.task == "image"])
+        samples = [replace(sample, id=str(number)) for number, sample in enumerate(samples)]
+        with self._cache():  # of this pass alone: else the time of an answer tells who has sent a picture before
+            answers = self.panel.classify_many(samples)
+            readings = self._readings([s for s, found in zip(samples, answers, strict=True) if found.task == "image"])
         return [Outcome(found, readings.get(sample.id)) for sample, found in zip(samples, answers, strict=True)]
 
     def _readings(self, samples: Sequence[Sample]) -> dict[str, Reading]:
@@ -116,18 +179,5 @@ class Service:
         return {name: readings[path] for name, path in first.items() if path in readings}
 
 
-def _pixels(sample: Sample) -> int:
-    """Pixels of a sample's pictures, as their heads have them; those that cannot be read have none."""
-    total = 0
-    for path in sample.images:
-        try:
-            width, height = picture_size(path)
-        except DataError:
-            continue
-        total += width * height
-    return total
-
-
-def _cancel(futures: Sequence["Future[Outcome]"]) -> None:
-    for future in futures:
-        future.cancel()
+def _run_each(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    return [job() for job in jobs]

@@ -11,6 +11,8 @@ from mire.errors import DataError, quoted
 from mire.images.metadata import orientation, without_metadata
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 Result = TypeVar("Result")
@@ -25,6 +27,8 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """What phones and shops send. Pillow knows more, some of which starts other programs."""
+
+_STRIP_PIXELS = 2**20
 
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -216,30 +220,57 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _rgb(picture: "Image") -> "Image":
     """Another picture, or the same one where it is RGB already."""
+    picture.load()
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        scale = _scale(picture)
+        return _by_strips(picture, lambda strip: _eight_bit(strip, scale))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        return _by_strips(picture, _on_white)
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # convert would copy it
+
+
+def _by_strips(picture: "Image", convert: "Callable[[Image], Image]") -> "Image":
+    """As ``convert(picture)``, with what it needs besides for a few rows at a time only."""
     from PIL import Image
 
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        return _eight_bit(picture).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if picture.mode == "RGB":  # convert would copy it
-        picture.load()
-        return picture
-    return picture.convert("RGB")
+    whole = Image.new("RGB", picture.size)
+    for box in _strips(picture):
+        whole.paste(convert(picture.crop(box)), box)
+    return whole
 
 
-def _eight_bit(picture: "Image") -> "Image":
-    """Grey of more than 8 bits in 8: white is 65535, of floats the least of 1, 255 and 65535 that none exceeds.
+def _strips(picture: "Image") -> Iterator[tuple[int, int, int, int]]:
+    n_rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, n_rows):
+        yield 0, top, picture.width, min(top + n_rows, picture.height)
 
-    Where a value exceeds 65535, the highest is white; floats that are no numbers are black.
-    """
+
+def _on_white(picture: "Image") -> "Image":
+    from PIL import Image
+
+    opaque = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
+
+
+def _eight_bit(picture: "Image", scale: float) -> "Image":
     import numpy as np
     from PIL import Image
 
-    values = np.nan_to_num(np.asarray(picture).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    highest = values.max(initial=0.0)
-    scale = 1 / 256 if highest <= 65535 else 255 / highest
+    return Image.fromarray(np.clip(_numbers(picture) * scale, 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _scale(picture: "Image") -> float:
+    """What brings greys of more than 8 bits to 8: white is 65535, of floats the least of 1, 255 and 65535 that none
+    exceeds. Where a value exceeds 65535, the highest is white.
+    """
+    highest = max(float(_numbers(picture.crop(box)).max(initial=0.0)) for box in _strips(picture))
     if picture.mode == "F" and highest <= 255:
-        scale = 255.0 if highest <= 1 else 1.0
-    return Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
+        return 255.0 if highest <= 1 else 1.0
+    return 1 / 256 if highest <= 65535 else 255 / highest
+
+
+def _numbers(picture: "Image") -> "NDArray[np.float64]":
+    """Its values; floats that are no numbers are 0, black."""
+    import numpy as np
+
+    return np.nan_to_num(np.asarray(picture).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)

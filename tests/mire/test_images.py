@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,36 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert load_image(tmp_path / "a.gif").getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "I", "F"])
+def test_strips_of_a_picture_give_the_same_pixels_as_the_whole(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = Image.linear_gradient("L").resize((7, 31))
+    picture = Image.merge("RGBA", (grey, grey.rotate(180), grey, grey)).convert("RGBA" if mode == "P" else "LA")
+    if mode == "P":
+        picture = picture.quantize(40)
+    elif mode.startswith("I;16"):
+        picture = Image.frombytes(mode, (7, 31), bytes(range(217)) * 2)
+    elif mode in ("I", "F"):
+        picture = grey.convert(mode).point(lambda value: value * 300)
+    else:
+        picture = picture.convert(mode)
+    whole = images._rgb(picture.copy())
+    monkeypatch.setattr(images, "_STRIP_PIXELS", 20)  # 2 of 31 rows
+    assert images._rgb(picture).tobytes() == whole.tobytes()
+
+
+@pytest.mark.slow
+def test_a_picture_with_transparency_takes_its_pixels_twice_at_most(tmp_path: Path) -> None:
+    """24 megapixels take 92 MiB in RGBA and 69 in RGB."""
+    Image.new("RGBA", (6000, 4000)).save(tmp_path / "a.png")
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom PIL import Image\nfrom mire.images import load_image\n"
+        "Image.init()\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "load_image(Path(sys.argv[1]))\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, check=True, text=True)
+    assert int(done.stdout) < 220 * 2**10
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif"])

@@ -1,19 +1,27 @@
 """Unpacks a zip of pictures, which a stranger may have sent."""
 
+import io
 import logging
-import lzma
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ensemble.serve.limits import RefusedError
+from ensemble.serve.questions import check_format
 from mire.errors import DataError, shortened
 from mire.images import resolve_image
 
 logger = logging.getLogger(__name__)
 
 MAX_MEMBERS = 100_000
+MAX_LIST_BYTES = 12 * 2**20
+MAX_DEPTH = 16
+MAX_PICTURE_BYTES = 32 * 2**20
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What is unpacked in little memory."""
 _SYSTEM_FILES = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN")
 """What macOS and Windows put beside a person's files, and in every folder."""
 _UTF8_FLAG = 0x800
@@ -26,27 +34,72 @@ def unpack_pictures(archive: Path, folder: Path, *, max_bytes: int) -> int:
     out and logged.
 
     Raises:
-        RefusedError: no zip, encrypted, a name that leads out of the folder, or more than ``max_bytes`` (422).
+        RefusedError: as ``unpacked_bytes``, or a member is broken or encrypted, or its name leads out of the folder.
     """
+    with _opened(archive, max_bytes) as opened:
+        members = _pictures(opened.infolist())
+        top = _common_folder(list(members.values()))
+        for member, name in members.items():
+            target = resolve_image(folder, name.removeprefix(top))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Stops at the size that the zip announces: zipfile checks it against what comes out.
+            with opened.open(member) as packed, target.open("xb") as file:
+                shutil.copyfileobj(packed, file)
+            _empty_unless_picture(target)
+    return len(members)
+
+
+def _empty_unless_picture(path: Path) -> None:
+    """Empty a file that no decoder of the service reads, or a very large one: its sample says that it is unreadable."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            members = _pictures(opened.infolist())
-            if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > max_bytes:
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            raise DataError("too large")
+        check_format(path.read_bytes())
+    except DataError:
+        path.write_bytes(b"")
+
+
+def unpacked_bytes(archive: Path, *, max_bytes: int) -> int:
+    """What the members will take together, as the archive announces it and ``unpack_pictures`` holds it to.
+
+    Raises:
+        RefusedError: no zip, more than ``max_bytes``, or too many, too deep or strangely packed members (422).
+    """
+    with _opened(archive, max_bytes) as opened:
+        return _announced(opened)
+
+
+@contextmanager
+def _opened(archive: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
+    try:
+        with _Bounded(archive) as file, zipfile.ZipFile(file) as opened:
+            members = opened.infolist()
+            if len(members) > MAX_MEMBERS or _announced(opened) > max_bytes:
                 raise RefusedError(422, f"a zip may unpack to {MAX_MEMBERS} files and {max_bytes} bytes")
-            top = _common_folder(list(members.values()))
-            for member, name in members.items():
-                target = resolve_image(folder, name.removeprefix(top))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                # Stops at the size that the zip announces: zipfile checks it against what comes out.
-                with opened.open(member) as packed, target.open("xb") as file:
-                    shutil.copyfileobj(packed, file)
+            if any(member.compress_type not in _PACKED for member in members):
+                raise RefusedError(422, "a zip's files must be stored or deflated; pack it with the usual settings")
+            if any(member.filename.count("/") + member.filename.count("\\") > MAX_DEPTH for member in members):
+                raise RefusedError(422, f"a zip's folders may lie {MAX_DEPTH} deep")
+            yield opened
     except FileExistsError as error:
         raise RefusedError(422, "the pictures' zip holds one name twice") from error
-    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error) as error:
         raise RefusedError(422, f"the pictures' zip cannot be unpacked: {error}") from error
     except DataError as error:
         raise RefusedError(422, str(error)) from error
-    return len(members)
+
+
+def _announced(opened: zipfile.ZipFile) -> int:
+    return sum(member.file_size for member in opened.infolist())
+
+
+class _Bounded(io.FileIO):
+    """A zip's file; zipfile reads the whole list of members at once, however long that is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_LIST_BYTES:
+            raise zipfile.BadZipFile(f"its list of files takes {size} bytes, at most {MAX_LIST_BYTES} are read")
+        return super().read(size) or b""
 
 
 def _pictures(members: list[zipfile.ZipInfo]) -> dict[zipfile.ZipInfo, str]:

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from gradio.utils import get_upload_folder
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ensemble.serve.limits import Limits, RefusedError, check_json
+from ensemble.serve.page.sessions import Sessions
 
 _API = "/gradio_api/"
 _ASKED = re.compile(
@@ -22,6 +24,9 @@ _ASKED = re.compile(
 """
 
 
+_MAX_SESSION_CHARACTERS = 64
+
+
 class PageCalls:
     """ASGI middleware in front of the page.
 
@@ -29,8 +34,8 @@ class PageCalls:
     addresses in their place; here both are refused before Gradio sees them.
     """
 
-    def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    def __init__(self, app: ASGIApp, *, limits: Limits, sessions: Sessions) -> None:
+        self._app, self._limits, self._sessions = app, limits, sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -44,27 +49,60 @@ class PageCalls:
             if asked.startswith("file="):
                 check_upload(asked.removeprefix("file="))
             if scope["method"] == "POST" and asked != "upload":
-                receive = _again(await self._checked_body(receive), receive)
+                called, body = await self._checked_body(receive)
+                receive = _again(body, receive)
+                if asked == "queue/join":
+                    self._sessions.asked(_session(called))
         except RefusedError as error:
             await JSONResponse({"detail": error.reason}, status_code=error.status)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        if asked == "queue/data":
+            await self._stream(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
-    async def _checked_body(self, receive: Receive) -> bytes:
-        """The body of a call, once every file in it is known to be an upload."""
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A session's stream of answers; a visitor who closes it before its end wants none of them."""
+        session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
+        ended = False
+
+        async def watched(message: Message) -> None:
+            nonlocal ended
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        with self._sessions.reading(session):
+            await self._app(scope, receive, watched)
+        if not ended:
+            self._sessions.left(session)
+
+    async def _checked_body(self, receive: Receive) -> tuple[Any, bytes]:
+        """The body of a call, parsed and as it came, once every file in it is known to be an upload."""
         body, limit = bytearray(), self._limits.max_call_bytes
         async for part in _parts(receive):
             body += part
             if len(body) > limit:
                 raise RefusedError(413, f"a call of the page may have {limit} bytes")
-        check_json(body, self._limits)
+        check_json(body, self._limits.max_json_nodes)
         try:
             called = json.loads(body or b"null")
         except (ValueError, RecursionError) as error:
             raise RefusedError(400, f"the body is not JSON: {error}") from error
         for file in _files(called):
             check_upload(file)
-        return bytes(body)
+        return called, bytes(body)
+
+
+def _session(called: Any) -> str:
+    """The session of a call.
+
+    Raises:
+        RefusedError: it names none (422).
+    """
+    session = called.get("session_hash") if isinstance(called, dict) else None
+    if not isinstance(session, str) or not 1 <= len(session) <= _MAX_SESSION_CHARACTERS:
+        raise RefusedError(422, "a call must name its session")
+    return session
 
 
 def check_upload(path: Any) -> None:

@@ -1,22 +1,28 @@
 """What the page's buttons do; each answer is HTML, a refusal included."""
 
+import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from codecs import BOM_UTF8
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.concurrency import run_in_threadpool
 
 from ensemble.prediction.submission import write_submission
-from ensemble.serve.limits import RefusedError
-from ensemble.serve.page.archive import unpack_pictures
+from ensemble.serve.limits import FairShares, Limits, RefusedError, check_json
+from ensemble.serve.page.archive import unpack_pictures, unpacked_bytes
 from ensemble.serve.page.render import render_answer, render_progress, render_refusal
 from ensemble.serve.page.words import words_for
-from ensemble.serve.questions import QuestionIn, TurnIn, ask, check_lengths
+from ensemble.serve.questions import Posted, QuestionIn, TurnIn, ask, check_lengths
 from ensemble.serve.service import Service
 from mire.errors import MireError
-from mire.prompts import IMAGE_TAG, Turn, parse_prompt
-from mire.samples import read_samples
+from mire.prompts import DIALOGUE_END, IMAGE_TAG, OFFICIAL_DIALOGUE_HEAD, Turn, parse_prompt
+from mire.records import read_records
+from mire.samples import Sample, read_samples
 
 
 class Handlers:
@@ -24,18 +30,18 @@ class Handlers:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._jobs, self._unpacking = FairShares(service.limits.max_jobs), asyncio.Semaphore(1)
 
-    def picture(self, path: str | None, request: gr.Request) -> str:
-        return self._answer(QuestionIn(), [path] if path else [], request)
+    async def picture(self, path: str | None, request: gr.Request) -> str:
+        return await self._answer(QuestionIn(), [path] if path else [], request)
 
-    def dialogue(self, text: str, paths: list[str] | None, request: gr.Request) -> str:
+    async def dialogue(self, text: str, paths: list[str] | None, request: gr.Request) -> str:
         try:
             check_lengths([text], self._service.limits)
         except RefusedError as error:
             return render_refusal(error.reason, words_for(request.headers.get("accept-language")))
-        turns = parse_prompt(text).turns
-        said = [TurnIn(speaker=turn.speaker, text=turn.text) for turn in turns] or [TurnIn(speaker="user", text=text)]
-        return self._answer(QuestionIn(dialogue=said), paths or [], request)
+        said = [TurnIn(speaker=turn.speaker, text=turn.text) for turn in read_turns(text)]
+        return await self._answer(QuestionIn(dialogue=said), paths or [], request)
 
     def add_turn(
         self, speaker: str, turn: dict[str, Any], text: str, paths: list[str] | None
@@ -46,48 +52,107 @@ class Handlers:
         lines = [*text.splitlines(), f"{speaker}: {said}"] if said else text.splitlines()
         return "\n".join(lines), [*(paths or ()), *files], None
 
-    def batch(self, data: str | None, archive: str | None, request: gr.Request) -> Iterator[tuple[str, Any]]:
+    async def batch(self, data: str | None, archive: str | None, request: gr.Request) -> AsyncIterator[tuple[str, Any]]:
         """Progress as HTML, and at last the CSV."""
         words = words_for(request.headers.get("accept-language"))
         if not data or not archive:
             yield render_refusal(words["need_both"], words), gr.update(visible=False)
             return
+        client = _client(request)
         try:
-            yield from self._predict(Path(data), Path(archive), words)
+            with _taken(self._jobs, client, 1):
+                async for said in self._predict(Path(data), Path(archive), client, words):
+                    yield said
         except (RefusedError, MireError) as error:
             yield render_refusal(_without_folders(str(error), data, archive), words), gr.update(visible=False)
 
-    def _predict(self, data: Path, archive: Path, words: dict[str, str]) -> Iterator[tuple[str, Any]]:
-        with tempfile.TemporaryDirectory(prefix="mire-") as folder:
-            unpack_pictures(archive, Path(folder), max_bytes=self._service.limits.max_upload_bytes)
-            samples = read_samples(data, Path(folder))
+    async def _predict(
+        self, data: Path, archive: Path, client: str, words: dict[str, str]
+    ) -> AsyncIterator[tuple[str, Any]]:
+        limits, service = self._service.limits, self._service
+        n_bytes = data.stat().st_size
+        if n_bytes > limits.max_request_bytes:
+            raise RefusedError(413, f"the samples' file may have {limits.max_request_bytes} bytes, got {n_bytes}")
+        with ExitStack() as held:
+            held.enter_context(_taken(service.memory, client, n_bytes))
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="mire-")))
+            async with self._unpacking:
+                n_unpacked = await run_in_threadpool(unpacked_bytes, archive, max_bytes=limits.max_upload_bytes)
+                held.enter_context(_taken(service.disk, client, n_unpacked))
+                await run_in_threadpool(unpack_pictures, archive, folder, max_bytes=limits.max_upload_bytes)
+            samples = await service.at_desk(partial(_samples, data, folder, limits), client, cost=n_bytes)
             yield render_progress(0, len(samples), 0, words), gr.update(visible=False)
             labels: dict[str, str] = {}
             n_degraded = 0
-            for name, found in self._service.classify_many(samples):
+            async for name, found in service.classify_many(samples, client):
                 labels[name] = found.label
                 n_degraded += bool(found.problems)
-                if len(labels) % self._service.limits.max_batch == 0:
+                if len(labels) % limits.max_batch == 0:
                     yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(visible=False)
         out = Path(tempfile.mkdtemp(prefix="mire-csv-")) / "submit.csv"
         write_submission(out, samples, labels)
         yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(value=str(out), visible=True)
 
-    def _answer(self, body: QuestionIn, paths: Sequence[str], request: gr.Request) -> str:
-        words = words_for(request.headers.get("accept-language"))
+    async def _answer(self, body: QuestionIn, paths: Sequence[str], request: gr.Request) -> str:
+        words, client = words_for(request.headers.get("accept-language")), _client(request)
+        pictures = [Path(path) for path in paths]
+        n_bytes = sum(path.stat().st_size for path in pictures)
         try:
-            posted = ask(body, self._pictures(paths), self._service.limits)
-            answer = self._service.classify(posted)
+            if n_bytes > self._service.limits.max_request_bytes:
+                raise RefusedError(413, f"pictures may have {self._service.limits.max_request_bytes} bytes together")
+            answer = await self._service.classify(partial(self._posted, body, pictures), client, cost=n_bytes)
+            turns = [Turn(turn.speaker, turn.text) for turn in body.dialogue or ()]
+            render = partial(render_answer, answer, words, turns, pictures)
+            return await self._service.at_desk(render, client, cost=n_bytes)
         except RefusedError as error:
             return render_refusal(error.reason, words)
-        turns = [Turn(speaker, text) for speaker, text in posted.question.dialogue]
-        return render_answer(answer, words, turns, [Path(path) for path in paths])
 
-    def _pictures(self, paths: Sequence[str]) -> list[bytes]:
-        limit = self._service.limits.max_request_bytes
-        if sum(Path(path).stat().st_size for path in paths) > limit:
-            raise RefusedError(413, f"pictures may have {limit} bytes together")
-        return [Path(path).read_bytes() for path in paths]
+    def _posted(self, body: QuestionIn, pictures: Sequence[Path]) -> Posted:
+        return ask(body, [path.read_bytes() for path in pictures], self._service.limits)
+
+
+def read_turns(text: str) -> tuple[Turn, ...]:
+    """The turns of a dialogue as a person typed it, with or without a prompt's frame around; no line of it is lost.
+
+    A line without a known speaker's name continues the turn before it; before the first turn it is the user's.
+    """
+    prompt = parse_prompt(text)
+    return prompt.turns if prompt.marked else parse_prompt(f"{OFFICIAL_DIALOGUE_HEAD}{text}\n{DIALOGUE_END}").turns
+
+
+def _client(request: gr.Request) -> str:
+    return request.client.host if request.client else ""
+
+
+@contextmanager
+def _taken(shares: FairShares, client: str, amount: int) -> Iterator[None]:
+    """Inside, the client has ``amount`` more of what all share.
+
+    Raises:
+        RefusedError: there is no room (429).
+    """
+    if not shares.take(client, amount):
+        raise RefusedError(429, "busy: too many batch jobs are under way; try again later")
+    try:
+        yield
+    finally:
+        shares.give_back(client, amount)
+
+
+def _samples(data: Path, folder: Path, limits: Limits) -> list[Sample]:
+    """The samples of a file, which is refused before it costs many times its size.
+
+    Raises:
+        RefusedError: not JSON or JSON lines, very many values, or a long record (422).
+        DataError: as ``read_samples``.
+    """
+    content = data.read_bytes()
+    if not content.lstrip().startswith((b"[", b"{", BOM_UTF8)):
+        raise RefusedError(422, "the samples must be JSON, or JSON lines")
+    check_json(content, limits.max_batch_nodes)
+    for record in read_records(data):
+        check_lengths([str(record)], limits)
+    return read_samples(data, folder, max_decoded_pixels=limits.max_pixels)
 
 
 def _without_folders(text: str, *paths: str) -> str:

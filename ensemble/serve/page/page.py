@@ -6,12 +6,16 @@ from typing import Any
 
 # Before gradio is imported: it reads this once, and would call its makers otherwise.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# After every call it goes through the last ten thousand, otherwise.
+os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
 
 import gradio as gr
 from fastapi import FastAPI
 
+from ensemble.serve.page.calls import PageCalls
 from ensemble.serve.page.examples import examples
 from ensemble.serve.page.handlers import Handlers
+from ensemble.serve.page.sessions import Sessions
 from ensemble.serve.page.theme import theme
 from ensemble.serve.page.words import WORDS
 from ensemble.serve.service import Service
@@ -19,6 +23,7 @@ from mire.prompts import SPEAKER_NAMES, parse_prompt
 
 _KEEP_SECONDS = 3600
 """Uploaded files are deleted after this time."""
+_MAX_SESSIONS, _MAX_CALLS = 256, 512
 _PICTURE_HEIGHT = 380
 _DROP_HEIGHT = 150
 _PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请稍等"
@@ -35,8 +40,9 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
     """The application with the page at its root."""
     spoken = gr.I18n(**{"en": WORDS["en"], "zh": WORDS["zh"], "zh-CN": WORDS["zh"]})
     blocks = _blocks(Handlers(service), spoken)
-    # No calls besides the queue's, and few of those wait.
-    blocks.queue(api_open=False, max_size=service.limits.max_waiting)
+    # Sessions have no state, and calls start at once: the service's queues are fair, Gradio's is not.
+    blocks.state_session_capacity, blocks.max_threads = _MAX_SESSIONS, _MAX_CALLS
+    blocks.queue(api_open=False, max_size=_MAX_CALLS, default_concurrency_limit=None)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,
@@ -53,6 +59,7 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
     )
     # Gradio checks the paths of files only after launch(), which a mounted page never calls, and offers no other way.
     blocks.has_launched = True
+    mounted.add_middleware(PageCalls, limits=service.limits, sessions=Sessions(blocks))
     return mounted
 
 

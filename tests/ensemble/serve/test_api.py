@@ -1,6 +1,5 @@
 """The HTTP interface over a panel whose voter says what it is told."""
 
-import asyncio
 import base64
 import io
 import json
@@ -15,14 +14,14 @@ from fakes import FakeVoter, image_panel
 from PIL import Image
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
-from fastapi import Request
 from fastapi.testclient import TestClient
 
 from ensemble.panel import TaskPanel
-from ensemble.serve.api import read_question
 from ensemble.serve.app import create_app
-from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.limits import Limits
+from ensemble.serve.questions import check_format
 from ensemble.weights import VoterWeight, Weights
+from mire.errors import DataError
 from mire.labels import Label, Taxonomy
 from mire.samples import Sample
 from mire.votes import Vote
@@ -30,7 +29,13 @@ from mire.votes import Vote
 CART = "购物车页面"
 URL = "http://127.0.0.1"
 LIMITS = Limits(
-    max_request_bytes=200_000, max_pictures=3, max_pixels=10_000, max_characters=500, max_turns=5, max_lines=40
+    max_request_bytes=200_000,
+    max_pictures=3,
+    max_pixels=10_000,
+    max_pixels_together=15_000,
+    max_characters=500,
+    max_turns=5,
+    max_lines=40,
 )
 
 
@@ -86,6 +91,7 @@ def test_a_data_uri_is_taken(client: TestClient) -> None:
         ({"images": [encoded(b"no picture")]}, "picture 1 cannot be read; send a PNG"),
         ({"images": [encoded(png()[:60])]}, "picture 1 cannot be read"),
         ({"images": [encoded(png(200, 200))]}, "picture 1 has 200x200 pixels, at most 10000 are taken"),
+        ({"images": [encoded(png(90, 90))] * 2}, "a request's pictures may have 15000 pixels together"),
         ({"images": [encoded(png())] * 4}, "'images' may have 3 entries, got 4"),
         ({"images": [encoded(png())] * 2}, "nothing to classify"),
         ({"prompt": "什么页面 <image>"}, "every <image> needs its picture, got 1 tags and 0 pictures"),
@@ -168,22 +174,25 @@ def test_a_panel_that_takes_too_long_is_given_up() -> None:
     assert answered.headers["retry-after"] == "1"
 
 
-def test_a_request_that_does_not_arrive_is_given_up() -> None:
-    async def never() -> dict:
-        await asyncio.sleep(60)
-        return {}
-
-    request = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, never)
-    with pytest.raises(RefusedError, match="did not arrive within 0.01 s"):
-        asyncio.run(read_question(request, Limits(timeout_seconds=0.01)))
-
-
-def test_a_format_that_starts_other_programs_is_refused(client: TestClient) -> None:
-    """Pillow hands EPS to Ghostscript; the list of allowed formats in mire.images does not have it."""
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "GIF", "BMP", "JPEG2000", "PPM"])
+def test_formats_that_a_service_does_not_need_are_not_opened(client: TestClient, kind: str) -> None:
+    """Pillow hands EPS to Ghostscript; a TIFF's tiles, a GIF's frames escape the limits."""
     buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "EPS")
+    Image.new("RGB", (8, 8)).save(buffer, kind)
     body = {"images": [encoded(buffer.getvalue())]}
     assert "picture 1 cannot be read; send a PNG" in refusal(client.post("/v1/classify", json=body), 422)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "MPO"])
+def test_what_phones_send_is_opened(client: TestClient, kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 40)).save(buffer, kind)
+    assert client.post("/v1/classify", json={"images": [encoded(buffer.getvalue())]}).status_code == 200
+
+
+def test_a_jpeg_of_very_many_scans_is_not_decoded() -> None:
+    with pytest.raises(DataError, match="a JPEG of more than 200 scans"):
+        check_format(b"\xff\xd8\xff" + b"\xff\xda" * 201)
 
 
 def test_the_panel_is_asked_with_its_own_labels() -> None:

@@ -1,30 +1,33 @@
 """Small requests that would cost much, and many at a time."""
 
 import asyncio
+import threading
 import tracemalloc
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import FakeVoter, image_panel
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from ensemble.serve.__main__ import execute
-from ensemble.serve.api import read_question
+from ensemble.serve.api import read_question, unless_gone
 from ensemble.serve.body_limit import BodyLimit
-from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.limits import FairShares, Limits, RefusedError
 from ensemble.serve.questions import check_lengths
-from ensemble.serve.service import Service
+from ensemble.serve.service import Service, _Asked
+from mire.cache import cache_root
 from mire.errors import UsageError
 from mire.prompts import parse_prompt
 from mire.samples import Sample
+from mire.votes import Vote
 
 
 def posted(body: bytes) -> Any:
-    from fastapi import Request
-
     async def receive() -> Message:
         return {"type": "http.request", "body": body}
 
@@ -34,24 +37,27 @@ def posted(body: bytes) -> Any:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b'{"dialogue":[' + b"{}," * 350_000 + b"{}]}", "may hold 54480 values and marks, got 700004"),
-        (b'{"dialogue":[' + b"{}," * 20_000 + b"{}]}", "'dialogue' may have 200 entries, got 20001"),
-        (b'{"images":[' + b'"",' * 20_000 + b'""]}', "'images' may have 16 entries, got 20001"),
+        (b'{"dialogue":[' + b"{}," * 350_000 + b"{}]}", "may hold 24480 values and marks, got 700004"),
+        (b'{"dialogue":[' + b"{}," * 9_000 + b"{}]}", "'dialogue' may have 200 entries, got 9001"),
+        (b'{"images":[' + b'"",' * 9_000 + b'""]}', "'images' may have 16 entries, got 9001"),
     ],
 )
 def test_very_many_small_values_are_refused_before_they_cost(body: bytes, reason: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(RefusedError, match=reason):
-            asyncio.run(read_question(posted(body), Limits()))
+            asyncio.run(read_question(posted(body), Limits()))[0]()
         assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     finally:
         tracemalloc.stop()
 
 
 def test_a_long_text_is_refused_before_it_is_parsed() -> None:
-    with pytest.raises(RefusedError, match="a text may have 50000 characters, got 8388608"):
+    with pytest.raises(RefusedError, match="a text may have 20000 characters, got 8388608"):
         check_lengths(["用户: 会" * 2**20 + "a" * (8 * 2**20 - 5 * 2**20)], Limits())
+
+
+SCOPE: dict[str, Any] = {"type": "http", "path": "/v1/classify", "headers": [], "method": "POST"}
 
 
 class Requests:
@@ -62,53 +68,173 @@ class Requests:
         self.read = asyncio.Semaphore(0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
+        while (await receive()).get("more_body"):
+            pass
         self.read.release()
         await self.go.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
 
-async def statuses(sizes: Sequence[int], limits: Limits) -> list[int]:
-    """What requests of so many bytes get that come while the first of them is being answered, then one more."""
-    inner = Requests()
-    app = BodyLimit(inner, limits=limits)
+def limited(inner: Requests, limits: Limits) -> BodyLimit:
+    shares = FairShares(limits.max_bytes_under_way)
+    return BodyLimit(inner, limits=limits, memory=shares, disk=FairShares(limits.max_uploaded_bytes))
+
+
+async def status(app: BodyLimit, receive: Receive, client: str = "a", path: str = "/v1/classify") -> int:
     found: list[int] = []
 
-    async def one(size: int) -> None:
-        async def receive() -> Message:
-            return {"type": "http.request", "body": bytes(size)}
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            found.append(message["status"])
 
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                found.append(message["status"])
+    await app({**SCOPE, "path": path, "client": (client, 1)}, receive, send)
+    return found[0]
 
-        await app({"type": "http", "path": "/v1/classify", "headers": [], "method": "POST"}, receive, send)
 
-    first = asyncio.create_task(one(sizes[0]))
+def sends(size: int) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bytes(size)}
+
+    return receive
+
+
+async def statuses(requests: Sequence[tuple[str, int]], limits: Limits) -> list[int]:
+    """What requests of clients with so many bytes get while the first one is being answered, then that one again."""
+    inner = Requests()
+    app = limited(inner, limits)
+    (client, size), *others = requests
+    first = asyncio.create_task(status(app, sends(size), client))
     await inner.read.acquire()
-    for size in sizes[1:]:
-        await one(size)
+    during = asyncio.gather(*(status(app, sends(n_bytes), name) for name, n_bytes in others))
+    await asyncio.sleep(0)
     inner.go.set()
-    await first
-    await one(sizes[0])
-    return found
+    return [*(await during), await first, await status(app, sends(size), client)]
 
 
 def test_bodies_under_way_share_a_budget_and_give_it_back() -> None:
-    limits = Limits(max_request_bytes=100, max_bytes_under_way=150)
-    assert asyncio.run(statuses([100, 60, 51], limits)) == [429, 429, 200, 200]
+    limits = Limits(max_request_bytes=100, max_bytes_under_way=128)
+    requests = [("a", 100), ("a", 60), ("b", 51), ("b", 2), ("b", 1)]
+    assert asyncio.run(statuses(requests, limits)) == [429, 429, 200, 200, 200, 200]
+
+
+def test_a_full_budget_keeps_a_64th_for_each_client() -> None:
+    shares = FairShares(640)
+    assert shares.take("hostile", 640)
+    assert not shares.take("hostile", 1)
+    assert [shares.take("honest", 10), shares.take("honest", 1), shares.take("other", 11)] == [True, False, False]
+    shares.give_back("honest", 10)
+    assert shares.take("honest", 10)
+
+
+def test_a_slow_body_is_given_up() -> None:
+    """Ten pieces of 100 bytes may take a tenth of a second each, and the first 0.05 s."""
+    waits = iter([0.0] * 10 + [60.0])
+
+    async def receive() -> Message:
+        await asyncio.sleep(next(waits))
+        return {"type": "http.request", "body": bytes(100), "more_body": True}
+
+    async def run() -> int:
+        limits = Limits(body_seconds=0.05, min_bytes_per_second=100_000)
+        return await status(limited(Requests(), limits), receive)
+
+    assert asyncio.run(run()) == 408
+
+
+def test_uploads_of_the_last_hour_share_the_disk_and_a_small_one_counts_for_two_mebibytes() -> None:
+    async def run() -> list[int]:
+        inner = Requests()
+        inner.go.set()
+        app = limited(inner, Limits(max_uploaded_bytes=5 * 2**20, max_upload_bytes=2**20))
+        return [await status(app, sends(size), path="/gradio_api/upload") for size in (1, 1, 1, 2**20 + 1)]
+
+    assert asyncio.run(run()) == [200, 200, 429, 429]
+
+
+def service_of(voter: FakeVoter, limits: Limits, **options: Any) -> Service:
+    return Service(image_panel(voter), limits, **options)
+
+
+def picture_samples(n: int) -> list[Sample]:
+    return [Sample(str(number), parse_prompt("Picture 1: \n你是一个电商领域识图专家")) for number in range(n)]
+
+
+async def collected(service: Service, samples: Sequence[Sample]) -> dict[str, str]:
+    return {name: found.label async for name, found in service.classify_many(samples, "a")}
 
 
 def test_a_batch_job_waits_for_room_and_loses_nothing() -> None:
     voter = FakeVoter("a", {str(place): "购物车页面" for place in range(9)})
-    service = Service(image_panel(voter), Limits(max_batch=2, max_waiting=2))
-    samples = [Sample(str(number), parse_prompt("Picture 1: \n你是一个电商领域识图专家")) for number in range(40)]
-    futures = service._batcher.submit(samples[:2])
-    answers = dict(service.classify_many(samples))
+    service = service_of(voter, Limits(max_batch=2, max_waiting=3))
+
+    async def run() -> list[dict[str, str]]:
+        return await asyncio.gather(*(collected(service, picture_samples(6)) for _ in range(3)))
+
+    found = asyncio.run(run())
     service.close()
-    assert len(answers) == 40
-    assert all(future.done() for future in futures)
+    assert [len(labels) for labels in found] == [6, 6, 6]
+
+
+class HeldVoter(FakeVoter):
+    """Votes once it is let go; records how many samples each pass had."""
+
+    def __init__(self) -> None:
+        super().__init__("a", {str(place): "购物车页面" for place in range(9)})
+        self.go, self.started, self.sizes = threading.Event(), threading.Event(), list[int]()
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        self.sizes.append(len(samples))
+        self.started.set()
+        assert self.go.wait(30)
+        return super().vote(samples)
+
+
+def test_work_of_a_client_who_has_left_is_dropped() -> None:
+    """Five requests wait behind a pass that runs; their clients leave, and another pass is not made."""
+    voter = HeldVoter()
+    service = service_of(voter, Limits(max_batch=1))
+    gone = asyncio.Event()
+
+    async def receive() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def one(sample: Sample) -> Any:
+        request = Request({"type": "http"}, receive)
+        return await unless_gone(request, service._outcome(_Asked.of(sample), "a"))  # type: ignore[arg-type]
+
+    async def run() -> list[Any]:
+        tasks = [asyncio.create_task(one(sample)) for sample in picture_samples(6)]
+        await asyncio.to_thread(voter.started.wait, 30)
+        gone.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    outcomes = asyncio.run(run())
+    voter.go.set()
+    service.close()
+    assert {str(outcome) for outcome in outcomes} == {"the client has left"}
+    assert voter.sizes == [1]
+
+
+def test_nothing_that_was_read_outlives_its_pass_unless_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRE_CACHE", str(tmp_path))
+    roots: list[Path] = []
+
+    class Caching(FakeVoter):
+        def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+            roots.append(cache_root())
+            return super().vote(samples)
+
+    for keep_cache in (False, True):
+        service = service_of(Caching("a", {"0": "购物车页面"}), Limits(max_batch=1), keep_cache=keep_cache)
+        assert len(asyncio.run(collected(service, picture_samples(2)))) == 2
+        service.close()
+    assert roots[0] != roots[1]
+    assert not roots[0].exists()
+    assert roots[2:] == [tmp_path, tmp_path]
 
 
 def test_more_samples_per_pass_than_may_wait_are_refused() -> None:

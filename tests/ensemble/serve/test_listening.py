@@ -1,0 +1,106 @@
+"""Connections that wait too long, or are too many: over a real socket, with an application that answers at once."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
+import uvicorn
+
+from ensemble.serve.listening import server_of, taken_address
+
+PATIENCE_SECONDS = 30
+BIG = 8 * 2**20
+"""Bytes of an answer that no kernel's buffers hold."""
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(8):
+        await send({"type": "http.response.body", "body": bytes(BIG // 8), "more_body": scope["path"] == "/big"})
+        if scope["path"] != "/big":
+            return
+    await send({"type": "http.response.body", "body": b""})
+
+
+@contextmanager
+def served(**options: Any) -> Iterator[tuple[uvicorn.Server, int]]:
+    """The running server and its port; it ends with the ``with`` block."""
+    settings = {"max_connections": 8, "head_seconds": 0.15, "stalled_seconds": 0.15, **options}
+    with taken_address("127.0.0.1", 0) as taken:
+        server = server_of(application, **settings)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[taken])))
+        thread.start()
+        taken.listen()
+        try:
+            yield server, taken.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_SECONDS)
+
+
+def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
+    opened = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS, source_address=(source, 0))
+    opened.settimeout(PATIENCE_SECONDS)
+    return opened
+
+
+def rest(opened: socket.socket) -> bytes:
+    """Everything until the server closes the connection, however it does."""
+    found = b""
+    try:
+        while more := opened.recv(2**16):
+            found += more
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def test_a_connection_without_a_whole_head_is_closed() -> None:
+    with served() as (_, port):
+        for sent in (b"", b"GET / HTTP/1.1\r\nhost: a\r\n"):
+            with connected(port) as opened:
+                opened.sendall(sent)
+                assert rest(opened) == b""
+
+
+def test_a_connection_is_closed_when_no_other_request_follows_an_answer() -> None:
+    with served() as (_, port), connected(port) as opened:
+        opened.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n")
+        assert rest(opened).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_goes_on_after_its_answer_does_not_hold_the_connection() -> None:
+    with served() as (_, port), connected(port) as opened:
+        opened.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\nabc")
+        assert rest(opened).startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    with served(head_seconds=30) as (server, port), connected(port) as opened:
+        opened.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+        opened.recv(1)
+        while server.server_state.connections:
+            threading.Event().wait(0.01)
+        assert len(rest(opened)) < BIG
+
+
+def test_who_holds_all_connections_keeps_nobody_else_out() -> None:
+    with served(head_seconds=30) as (_, port):
+        hostile = [connected(port) for _ in range(8)]
+        with connected(port) as refused, connected(port, "127.0.0.2") as honest:
+            assert rest(refused) == b""
+            honest.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            assert rest(honest).startswith(b"HTTP/1.1 200")
+        for opened in hostile:
+            opened.close()

@@ -1,0 +1,156 @@
+"""What becomes of the page's work when its visitor has left."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from fakes import FakeVoter, image_panel
+from PIL import Image
+
+pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
+from fastapi.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from ensemble.serve.app import create_app
+from ensemble.serve.limits import Limits
+from ensemble.serve.page import sessions
+from ensemble.serve.page.calls import PageCalls
+from mire.samples import Sample
+from mire.votes import Vote
+
+PATIENCE_SECONDS = 30
+URL = "http://127.0.0.1"
+
+
+class HeldVoter(FakeVoter):
+    """Votes once it is let go; counts the passes."""
+
+    def __init__(self) -> None:
+        super().__init__("a", {"0": "购物车页面"})
+        self.go, self.started = threading.Event(), threading.Event()
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        self.started.set()
+        assert self.go.wait(PATIENCE_SECONDS)
+        return super().vote(samples)
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 40), (200, 30, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def waiting(client: TestClient) -> int:
+    lines = client.get("/metrics").text.splitlines()
+    return int(float(next(line for line in lines if line.startswith("mire_waiting_samples")).split()[1]))
+
+
+def until(client: TestClient, n_waiting: int) -> None:
+    deadline = threading.Event()
+    timer = threading.Timer(PATIENCE_SECONDS, deadline.set)
+    timer.start()
+    while waiting(client) != n_waiting:
+        assert not deadline.wait(0.01), f"{waiting(client)} samples wait"
+    timer.cancel()
+
+
+def picture_function(client: TestClient) -> int:
+    config = client.get("/config").json()
+    image = next(part["id"] for part in config["components"] if part["type"] == "image")
+    return next(int(fn["id"]) for fn in config["dependencies"] if fn["inputs"] == [image])
+
+
+@pytest.mark.slow
+def test_work_of_a_visitor_who_has_left_is_dropped() -> None:
+    """The first visitor's call is under way, the second's waits behind it and goes with its visitor."""
+    voter = HeldVoter()
+    app = create_app(image_panel(voter), Limits(max_batch=1))
+    seen = next(one.kwargs["sessions"] for one in app.user_middleware if one.cls is PageCalls)  # type: ignore[comparison-overlap]
+    with TestClient(app, base_url=URL) as client:
+        (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", png())}).json()
+        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}]
+        call = {"fn_index": picture_function(client), "data": data}
+        assert client.post("/gradio_api/queue/join", json={**call, "session_hash": "one"}).status_code == 200
+        assert voter.started.wait(PATIENCE_SECONDS)
+        assert client.post("/gradio_api/queue/join", json={**call, "session_hash": "two"}).status_code == 200
+        until(client, 1)
+        assert client.portal is not None
+        client.portal.call(seen.left, "two")
+        until(client, 0)
+        voter.go.set()
+    assert voter.runs == 1
+
+
+class Recording(sessions.Sessions):
+    """Notes the sessions that are dropped."""
+
+    def __init__(self) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self.dropped: list[str] = []
+        self.done = asyncio.Event()
+
+    async def _forget(self, session: str) -> None:
+        self.dropped.append(session)
+        self.done.set()
+
+
+async def nothing(*_: Any) -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def ends(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"data", "more_body": False})
+
+
+async def breaks_off(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"data", "more_body": True})
+
+
+@pytest.mark.parametrize(("gradio", "expected"), [(ends, []), (breaks_off, ["abc"])])
+def test_a_stream_that_is_closed_early_ends_its_sessions_work(gradio: Any, expected: list[str]) -> None:
+    async def run() -> list[str]:
+        seen = Recording()
+        calls = PageCalls(gradio, limits=Limits(), sessions=seen)
+        scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "query_string": b"session_hash=abc"}
+        await calls(scope, nothing, nothing)
+        await asyncio.sleep(0)
+        return seen.dropped
+
+    assert asyncio.run(run()) == expected
+
+
+def test_a_call_whose_stream_is_never_opened_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "PATIENCE_SECONDS", 0.01)
+
+    async def run() -> list[str]:
+        seen = Recording()
+        with seen.reading("reads"):
+            seen.asked("reads")
+            seen.asked("never reads")
+            await asyncio.wait_for(seen.done.wait(), PATIENCE_SECONDS)
+        return seen.dropped
+
+    assert asyncio.run(run()) == ["never reads"]
+
+
+@pytest.mark.parametrize("session", [None, "", "x" * 65, ["a"]])
+def test_a_call_without_a_session_is_refused(session: Any) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": json.dumps({"data": [], "session_hash": session}).encode()}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join"}
+    asyncio.run(PageCalls(ends, limits=Limits(), sessions=Recording())(scope, receive, send))
+    assert sent[0]["status"] == 422
+    assert json.loads(sent[1]["body"]) == {"detail": "a call must name its session"}
