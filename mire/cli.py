@@ -132,6 +132,13 @@ def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
         target.add_argument("--images", type=Path, required=True, help="folder of the pictures")
 
 
+def add_show_private(target: argparse.ArgumentParser) -> None:
+    """Add ``--show-private``, which ``mire.privacy.masking.hider`` takes."""
+    target.add_argument(
+        "--show-private", action="store_true", help="do not mask what may identify a customer: numbers and addresses"
+    )
+
+
 def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-vl-7b") -> None:
     """Add ``--config`` and ``--set``, which ``mire.settings.load_settings`` takes together."""
     target.add_argument("--config", default=default, help="nano, cpu, qwen2-vl-7b, or a YAML file")

@@ -46,7 +46,7 @@ class UsageError(MireError):
     """Options of a command that contradict each other, or a value out of range; exit code 2."""
 
 
-_SHOWN_CHARACTERS = 80
+_SHOWN_CHARACTERS, _MASKED_CHARACTERS = 80, 400
 
 
 def shortened(text: str) -> str:
@@ -55,5 +55,12 @@ def shortened(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value from somebody's file as it stands in a message: in Python's notation, shortened."""
-    return shortened(repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value))
+    """A value from somebody's file as it stands in a message: in Python's notation, shortened.
+
+    In anything but a name (a record, a row, a list) private text is masked.
+    """
+    if isinstance(value, str | bytes):
+        return shortened(repr(value[: _SHOWN_CHARACTERS + 1]))
+    from mire.privacy.masking import mask
+
+    return shortened(mask(repr(value)[:_MASKED_CHARACTERS]))

@@ -84,6 +84,11 @@ def test_a_quoted_value_has_80_characters_at_most(value: object) -> None:
     assert len(quoted(value)) <= 83
 
 
+def test_a_record_that_is_quoted_is_masked() -> None:
+    assert quoted({"instruction": "打13812345678"}) == "{'instruction': '打[phone]'}"
+    assert quoted("20240105123456") == "'20240105123456'"  # an id or a file's name must be found again
+
+
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}
 
 
