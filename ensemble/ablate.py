@@ -1,6 +1,6 @@
 """Score every voter, every pair of voters and the whole panel, by task and as the mean.
 
-    python -m ensemble.ablate --data test.json --images images --panel runs/p --out runs/p
+    python -m ensemble.ablate --data test.json --images images --panel runs/p --out reports/p
 
 Writes ``ablation.json`` and ``ablation.html``. Samples that the panel was trained on are scored by their
 out-of-fold votes, with weights fitted on other samples; all others by fresh votes.

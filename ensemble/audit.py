@@ -1,6 +1,6 @@
 """List the labels that a panel doubts most, with their pictures, for a person to decide on.
 
-    python -m ensemble.audit --data train.json --images images --panel runs/p --out runs/p
+    python -m ensemble.audit --data train.json --images images --panel runs/p --out reports/p
 
 Writes ``audit.json`` and ``audit.html``. The doubt rests on votes of voters that were not trained on the
 sample (cleanlab, https://arxiv.org/abs/1911.00068). Nothing is relabelled: a doubted label may be right, and
