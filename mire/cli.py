@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from mire.errors import MireError, UsageError
+from mire.errors import MireError, UsageError, printable
 from mire.plain_files import is_pipe, keep_pipe
 
 PACKAGES = ("mire", "router", "experts", "ensemble")
@@ -100,6 +100,9 @@ class Parser(argparse.ArgumentParser):
             argcomplete.autocomplete(self)
         return super().parse_args(args, namespace)
 
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults of options that have one."""
@@ -172,15 +175,15 @@ def say(line: str) -> None:
 
 
 def _to_stderr(line: str) -> None:
-    """Work goes on where nobody reads the lines any more."""
+    """Print lines that may quote anybody's file; work goes on where nobody reads them any more."""
     with suppress(BrokenPipeError):
-        print(line, file=sys.stderr, flush=True)
+        print("\n".join(map(printable, line.split("\n"))), file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:
     """Print one line of JSON to stdout, in ASCII where the encoding is none of Unicode's."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    print(json.dumps(value, ensure_ascii=not unicode))
+    print(printable(json.dumps(value, ensure_ascii=not unicode)))
 
 
 class _ToStderr(logging.Handler):
@@ -241,7 +244,7 @@ _SHOWN_CHARACTERS = 1000
 def _fail(text: str, *, code: int = 1) -> int:
     """Print an error; a line of it has a thousand characters at most, whatever a library or a file put into it."""
     for line in f"error: {text}".split("\n"):
-        print(line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}...", file=sys.stderr)
+        _to_stderr(line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}...")
     return code
 
 
