@@ -1,6 +1,6 @@
 """List the labels that a panel doubts most, with their pictures, for a person to decide on.
 
-    python -m ensemble.audit --data train.json --images images --panel runs/p --out runs/p
+    python -m ensemble.audit --data train.json --images images --panel runs/p --out reports/p
 
 Writes ``audit.json`` and ``audit.html``. The doubt rests on votes of voters that were not trained on the
 sample (cleanlab, https://arxiv.org/abs/1911.00068). Nothing is relabelled: a doubted label may be right, and
@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mire.cli import add_data, run, say
+from mire.cli import add_data, add_show_private, run, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,15 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
+    add_show_private(parser)
 
 
 def execute(options: argparse.Namespace) -> None:
     """Write both files and count what they list."""
     from ensemble.evaluation.label_issues import write_audit
     from mire.panel_folder import PanelFolder
+    from mire.privacy.masking import hider
 
     samples = PanelFolder(options.panel).read_samples(options.data, options.images)
-    for task, found in write_audit(samples, options.panel, options.out).items():
+    hide = hider(show_private=options.show_private)
+    for task, found in write_audit(samples, options.panel, options.out, hide=hide).items():
         by_convention = sum(bool(doubt.convention) for doubt in found)
         say(f"{task}: {len(found)} labels are doubted, {by_convention} of them are given by a convention")
     say(f"written: {options.out / 'audit.json'}, {options.out / 'audit.html'}")

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mire.cli import print_json, run
+from mire.cli import add_show_private, print_json, run
 from mire.errors import UsageError
 
 
@@ -21,18 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="samples to explain (default: explain every label)")
     parser.add_argument("--images", type=Path, help="folder of the pictures")
     parser.add_argument("--id", action="append", help="explain these samples only")
+    add_show_private(parser)
 
 
 def execute(options: argparse.Namespace) -> None:
     """Print the explanations as they are found."""
     from ensemble.evaluation.explanations import explain_file, explain_labels
+    from mire.privacy.masking import hider
 
+    hide = hider(show_private=options.show_private)
     if options.data is None:
         if options.id:
             raise UsageError("--id names samples of a file: give --data too")
-        lines = explain_labels(options.panel)
+        lines = explain_labels(options.panel, hide=hide)
     else:
-        lines = explain_file(options.panel, options.data, options.images, ids=options.id)
+        lines = explain_file(options.panel, options.data, options.images, ids=options.id, hide=hide)
     for line in lines:
         print_json(line)
 

@@ -20,6 +20,7 @@ from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import Task, Taxonomy
 from mire.panel_folder import PanelFolder
+from mire.privacy.masking import mask
 from mire.prompts import Speaker
 from mire.samples import Sample
 from mire.settings import Settings
@@ -113,7 +114,7 @@ def _vote(voter: Voter, samples: Sequence[Sample], failed: dict[str, str]) -> li
         if type(error).__name__ in _DEVICE_ERRORS or len(failed) >= MAX_FAILED:
             raise
         if len(samples) == 1:
-            failed[samples[0].id] = f"{voter.name} failed: {type(error).__name__}: {_first_line(error)}"
+            failed[samples[0].id] = f"{voter.name} failed: {type(error).__name__}: {mask(_first_line(error))}"
             return [None]
     middle = len(samples) // 2
     return _vote(voter, samples[:middle], failed) + _vote(voter, samples[middle:], failed)

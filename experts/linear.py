@@ -17,6 +17,11 @@ _KIND = re.compile(r"^(?:about )?\S+:(?: |$)|^(?:layout|phrase|count|place) ")
 """The prefix of a column's name before its words; the name of a column for a blank is the prefix alone."""
 
 
+def bare_words(name: str) -> str:
+    """A column's words without the prefix that says what kind of column it is."""
+    return _KIND.sub("", name)
+
+
 def deciding_words(model: Any, label: int, inputs: "csr_matrix", names: Sequence[str], n: int) -> Attributions:
     """The n columns of one input row that contribute most to a label; empty for a label without training samples.
 
@@ -55,7 +60,7 @@ def _strongest(added: Attributions, n: int) -> Attributions:
     """The n largest, without single characters and without words contained in words that rank higher."""
     kept: Attributions = []
     for name, value in sorted(added, key=lambda pair: -pair[1]):
-        words = _KIND.sub("", name)
+        words = bare_words(name)
         if value > 0 and len(words) > 1 and not any(words in other for other, _ in kept):
             kept.append((name, value))
         if len(kept) == n:

@@ -18,13 +18,15 @@ class VoterRow:
     """What is known of a voter without importing it.
 
     ``stage`` is its settings, which also hold its name and its tasks. ``path`` is ``module:Class``, a ``VoterClass``,
-    which loads, trains and counts it. ``explains``: its voters are ``Explainer``. ``gpu``: it computes on a GPU where
-    there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
+    which loads, trains and counts it. ``files`` are those of its folder that it answers with: an export copies them
+    and no others, so none may hold a training sample. ``explains``: its voters are ``Explainer``. ``gpu``: it computes
+    on a GPU where there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
     ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``.
     """
 
     stage: type[VoterStage]
     path: str
+    files: tuple[str, ...] = ()
     explains: bool = False
     gpu: bool = False
     adapters: bool = False
@@ -45,10 +47,26 @@ class VoterRow:
 VOTERS = {
     row.name: row
     for row in (
-        VoterRow(Qwen2VL, "experts.qwen2vl.voter:Qwen2VLVoter", gpu=True, adapters=True),
-        VoterRow(Clip, "experts.clip_lightgbm.voter:ClipLightgbmVoter", gpu=True),
-        VoterRow(ScreenText, "experts.screen_text.voter:ScreenTextVoter", explains=True),
-        VoterRow(DialogueText, "experts.dialogue_text.voter:DialogueTextVoter", explains=True),
+        VoterRow(
+            Qwen2VL,
+            "experts.qwen2vl.voter:Qwen2VLVoter",
+            ("adapter_config.json", "adapter_model.safetensors", "mire.json"),
+            gpu=True,
+            adapters=True,
+        ),
+        VoterRow(Clip, "experts.clip_lightgbm.voter:ClipLightgbmVoter", ("model.txt", "meta.json"), gpu=True),
+        VoterRow(
+            ScreenText,
+            "experts.screen_text.voter:ScreenTextVoter",
+            ("linear.skops", "trees.txt", "meta.json"),
+            explains=True,
+        ),
+        VoterRow(
+            DialogueText,
+            "experts.dialogue_text.voter:DialogueTextVoter",
+            ("linear.skops", "lexicon.json", "meta.json"),
+            explains=True,
+        ),
     )
 }
 """Every voter by the name that ``panel`` in the settings calls it."""

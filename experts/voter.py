@@ -1,6 +1,6 @@
 """What the panel asks of a voter, and of its class before there is one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -8,6 +8,7 @@ from experts.linear import Attributions
 from mire.budget import Cost
 from mire.doctor.check import Check
 from mire.labels import Task, Taxonomy
+from mire.privacy.pictures import TextLine
 from mire.samples import Sample
 from mire.settings import VoterStage
 from mire.votes import Vote
@@ -108,8 +109,8 @@ class VoterClass(Generic[Choices]):
         return ""
 
     @classmethod
-    def read_lines(cls, paths: Sequence[Path]) -> dict[Path, list[str]]:
-        """The lines of text that it reads on pictures, from top to bottom; empty where it reads none."""
+    def read_lines(cls, paths: Sequence[Path]) -> Mapping[Path, Sequence[TextLine]]:
+        """The lines of text that it reads on pictures, from top to bottom; none of one that it cannot read."""
         return {}
 
 

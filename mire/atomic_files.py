@@ -20,7 +20,8 @@ def atomic_write(path: Path, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
 
     A link stays one: the file that it leads to is written. A lone surrogate in a customer's text must not cost the
     whole file: it is written as ``\\ud800``.
-    One process at a time may write a path. What a killed one left behind goes with the next.
+    One process at a time may write a path. What a killed one left behind goes with the next, and so does a link that
+    somebody planted under the unfinished file's name: it is never followed.
 
     Raises:
         DataError: as ``writable_file``.
@@ -30,7 +31,8 @@ def atomic_write(path: Path, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("w", encoding=encoding, errors="backslashreplace", newline="") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x", encoding=encoding, errors="backslashreplace", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -59,6 +59,8 @@ class BlobCache:
     def put_many(self, values: dict[str, bytes]) -> None:
         """Store values in one transaction; an existing key gets the new value."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        # It holds the text of customers' pictures; what SQLite writes beside it gets the same mode.
+        self._path.touch(mode=0o600)
         with self._explained(), closing(self._connect()) as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", values.items())
 

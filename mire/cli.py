@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from mire.compat import wait_asleep
-from mire.errors import MireError, UsageError
+from mire.errors import MireError, UsageError, printable
 from mire.plain_files import is_pipe, keep_pipe
 
 PACKAGES = ("mire", "router", "experts", "ensemble")
@@ -105,6 +105,9 @@ class Parser(argparse.ArgumentParser):
             argcomplete.autocomplete(self)
         return super().parse_args(args, namespace)
 
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults of options that have one."""
@@ -135,6 +138,13 @@ def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
     target.add_argument("--data", type=Path, required=True, help="official JSON, JSONL, Parquet or ShareGPT file")
     if images:
         target.add_argument("--images", type=Path, required=True, help="folder of the pictures")
+
+
+def add_show_private(target: argparse.ArgumentParser) -> None:
+    """Add ``--show-private``, which ``mire.privacy.masking.hider`` takes."""
+    target.add_argument(
+        "--show-private", action="store_true", help="do not mask what may identify a customer: numbers and addresses"
+    )
 
 
 def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-vl-7b") -> None:
@@ -170,15 +180,15 @@ def say(line: str) -> None:
 
 
 def _to_stderr(line: str) -> None:
-    """Work goes on where nobody reads the lines any more."""
+    """Print lines that may quote anybody's file; work goes on where nobody reads them any more."""
     with suppress(BrokenPipeError):
-        print(line, file=sys.stderr, flush=True)
+        print("\n".join(map(printable, line.split("\n"))), file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:
     """Print one line of JSON to stdout, in ASCII where the encoding is none of Unicode's."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    print(json.dumps(value, ensure_ascii=not unicode))
+    print(printable(json.dumps(value, ensure_ascii=not unicode)))
 
 
 class _ToStderr(logging.Handler):
@@ -239,7 +249,7 @@ _SHOWN_CHARACTERS = 1000
 def _fail(text: str, *, code: int = 1) -> int:
     """Print an error; a line of it has a thousand characters at most, whatever a library or a file put into it."""
     for line in f"error: {text}".split("\n"):
-        print(line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}...", file=sys.stderr)
+        _to_stderr(line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}...")
     return code
 
 

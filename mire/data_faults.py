@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from mire.errors import DataError
+from mire.errors import DataError, printable
 from mire.folds import twins
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS
@@ -25,14 +25,14 @@ def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> 
     found = [*refused, *sample_faults(samples, settings)]
     labels = Counter(sample.label or "(no label)" for sample in samples)
     for line in found:
-        out.write(f"{line}\n")
+        out.write(f"{printable(line)}\n")
     pairs = list(twins(samples))
     for left, right, reason in pairs[:MAX_TWINS_SHOWN]:
         out.write(f"note: records {samples[left].number} and {samples[right].number} {reason}; one fold holds both\n")
     if len(pairs) > MAX_TWINS_SHOWN:
         out.write(f"note: {len(pairs) - MAX_TWINS_SHOWN} more pairs of twins\n")
     out.write(f"{len(samples)} samples, {len(labels)} labels: ")
-    out.write(", ".join(f"{name} {count}" for name, count in labels.most_common()) + "\n")
+    out.write(", ".join(f"{printable(name)} {count}" for name, count in labels.most_common()) + "\n")
     if found:
         raise DataError(f"{data}: {len(found)} faults, listed above; {len(refused)} of them stop a prediction")
 

@@ -1,5 +1,6 @@
 """Errors that end a command with one clear line: the rule, the value, the file and the next step."""
 
+import re
 from typing import Literal
 
 Extra = Literal["train", "serve", "audit", "ray"]
@@ -46,14 +47,28 @@ class UsageError(MireError):
     """Options of a command that contradict each other, or a value out of range; exit code 2."""
 
 
-_SHOWN_CHARACTERS = 80
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SHOWN_CHARACTERS, _MASKED_CHARACTERS = 80, 400
+
+
+def printable(text: str) -> str:
+    """The text as one line: control characters, and marks that turn the reading direction, as ``\\u001b``."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def shortened(text: str) -> str:
-    """As much of a text as a message shows: 80 characters."""
+    """As much of a text as a message shows: 80 characters, ``printable``."""
+    text = printable(text[: _SHOWN_CHARACTERS + 1])
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def quoted(value: object) -> str:
-    """A value from somebody's file as it stands in a message: in Python's notation, shortened."""
-    return shortened(repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value))
+    """A value from somebody's file as it stands in a message: in Python's notation, shortened.
+
+    In anything but a name (a record, a row, a list) private text is masked.
+    """
+    if isinstance(value, str | bytes):
+        return shortened(repr(value[: _SHOWN_CHARACTERS + 1]))
+    from mire.privacy.masking import mask
+
+    return shortened(mask(repr(value)[:_MASKED_CHARACTERS]))

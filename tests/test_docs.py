@@ -156,9 +156,8 @@ def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert codes == {"validate": 0, "route": 0, "train": 0, "ablate": 0, "predict": 0, "explain": 0, "audit": 0}
     answers = read_submission(Path("answers.csv"))
     assert list(answers.values()) == ["开发票", "改地址", "开发票", "改地址"]
-    assert {"ablation.html", "audit.html", "README.md", "settings.json"} <= {
-        path.name for path in Path("runs/mine").iterdir()
-    }
+    assert {"ablation.html", "audit.html"} <= {path.name for path in Path("reports/mine").iterdir()}
+    assert {"README.md", "settings.json"} <= {path.name for path in Path("runs/mine").iterdir()}
 
 
 @pytest.mark.slow
@@ -181,4 +180,4 @@ def test_the_challenge_is_done_as_the_page_says(
             done.append(words[0])
     assert done == ["validate", "train", "ablate", "predict", "score"]
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["n"] == 24
-    assert Path("runs/7b/ablation.html").is_file()
+    assert Path("reports/7b/ablation.html").is_file()

@@ -29,6 +29,7 @@ from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
 from mire.metrics import interval
 from mire.panel_folder import PanelFolder
+from mire.privacy.masking import Hide, mask
 from mire.samples import Sample
 
 logger = logging.getLogger(__name__)
@@ -37,10 +38,11 @@ Score = Callable[[VoterNames], SubsetScore]
 """Scores some voters of one task."""
 
 
-def ablate(samples: Sequence[Sample], root: Path) -> AblationResult:
+def ablate(samples: Sequence[Sample], root: Path, *, hide: Hide = mask) -> AblationResult:
     """Score every subset of a panel's voters on labelled samples.
 
-    Samples that the router sent to the wrong task are counted under ``router`` and scored nowhere else.
+    Samples that the router sent to the wrong task are counted under ``router`` and scored nowhere else. Texts of
+    mistakes pass through ``hide``.
 
     Raises:
         DataError, PanelError: as ``collect_held_out_votes``; or every sample went to the wrong task.
@@ -60,7 +62,7 @@ def ablate(samples: Sequence[Sample], root: Path) -> AblationResult:
         configuration=folder.settings().name,
         router=router,
         mean=tuple(_means(held_out, scorers)),
-        tasks={part.task: _task(part, scorers[part.task]) for part in held_out},
+        tasks={part.task: _task(part, scorers[part.task], hide) for part in held_out},
     )
 
 
@@ -101,7 +103,7 @@ def _mean(name: str, first: SubsetScore, second: SubsetScore) -> MeanFigures:
     )
 
 
-def _task(held_out: HeldOutVotes, score: Score) -> TaskResult:
+def _task(held_out: HeldOutVotes, score: Score, hide: Hide) -> TaskResult:
     names = tuple(held_out.votes)
     panel = score(names)
     pooled = held_out.pooled(names)
@@ -118,7 +120,7 @@ def _task(held_out: HeldOutVotes, score: Score) -> TaskResult:
         weights=tuple(weights for _, weights in held_out.weights(names)),
         labels=_labels(held_out, predicted),
         confusion=confusion_matrix(held_out.truth, predicted, labels=indices).tolist(),
-        mistakes=mistakes(held_out, pooled, predicted),
+        mistakes=mistakes(held_out, pooled, predicted, hide=hide),
         contributions=contributions(names, score),
     )
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from jinja2 import Environment
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
+from ensemble.evaluation.shown import Shown, shown
 from ensemble.panel import by_task
 from ensemble.report.thumbnails import Thumbnails
 from mire.atomic_files import write_text
 from mire.errors import MireError, missing_package
 from mire.labels import Task
+from mire.privacy.masking import Hide, mask
+from mire.privacy.pictures import Corners
 from mire.samples import Sample
 
 N_SHOWN = 40
@@ -31,7 +34,7 @@ class Doubt:
     """A label that the panel would not give: ``quality`` in [0, 1] is its probability for it, low is doubtful.
 
     ``guesses`` are the panel's own first labels with their probabilities; ``convention`` says why the given
-    label may be right all the same (empty where the taxonomy names none).
+    label may be right all the same (empty where the taxonomy names none). ``turns`` and ``hidden`` as in ``Shown``.
     """
 
     id: str
@@ -41,10 +44,11 @@ class Doubt:
     guesses: tuple[tuple[str, float], ...]
     convention: str
     images: tuple[str, ...]
+    hidden: tuple[tuple[Corners, ...] | None, ...]
     turns: tuple[tuple[str, str], ...]
 
 
-def audit(held_out: HeldOutVotes) -> list[Doubt]:
+def audit(held_out: HeldOutVotes, *, hide: Hide = mask) -> list[Doubt]:
     """The labels that cleanlab takes for wrong (pruning by noise rate), the most doubtful first.
 
     Raises:
@@ -62,10 +66,14 @@ def audit(held_out: HeldOutVotes) -> list[Doubt]:
         # It warns of every label with few samples: a short list is what is wanted there.
         warnings.simplefilter("ignore", UserWarning)
         rows = find_label_issues(held_out.truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)
-    return [_doubt(held_out, int(row), float(quality[row]), pooled[row].tolist()) for row in rows]
+    seen = shown([held_out.samples[row] for row in rows], held_out.votes, hide)
+    return [
+        _doubt(held_out, int(row), float(quality[row]), pooled[row].tolist(), sample)
+        for row, sample in zip(rows, seen, strict=True)
+    ]
 
 
-def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequence[float]) -> Doubt:
+def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequence[float], seen: Shown) -> Doubt:
     sample = held_out.samples[row]
     guesses = held_out.taxonomy.top(probabilities, N_GUESSES)
     conventions = {entry.name: entry.convention for entry in held_out.taxonomy.entries}
@@ -77,7 +85,8 @@ def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequ
         guesses=tuple((guess.name, probability) for guess, probability in guesses),
         convention=conventions[str(sample.label)],
         images=tuple(map(str, sample.images)),
-        turns=tuple((turn.speaker, turn.text) for turn in sample.turns),
+        hidden=seen.hidden,
+        turns=seen.turns,
     )
 
 
@@ -97,14 +106,14 @@ def render(doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int]) -> str:
     return environment.from_string(source).render(tasks=tasks, thumbnail=Thumbnails(_MAX_BYTES, _PICTURE_PIXELS))
 
 
-def write_audit(samples: Sequence[Sample], panel: Path, out: Path) -> dict[Task, list[Doubt]]:
+def write_audit(samples: Sequence[Sample], panel: Path, out: Path, *, hide: Hide = mask) -> dict[Task, list[Doubt]]:
     """Audit labelled samples; writes both files into ``out``.
 
     Raises:
         DataError, PanelError: as ``collect_held_out_votes``.
     """
     held_out = collect_held_out_votes(by_task(samples), panel)
-    doubts = {part.task: audit(part) for part in held_out}
+    doubts = {part.task: audit(part, hide=hide) for part in held_out}
     page = render(doubts, {part.task: len(part.samples) for part in held_out})
     listed = [asdict(doubt) for found in doubts.values() for doubt in found]
     write_text(out / "audit.json", json.dumps(listed, ensure_ascii=False, indent=1) + "\n")

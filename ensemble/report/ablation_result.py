@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from ensemble.weights import Weights
 from mire.labels import Task
 from mire.metrics import Interval
+from mire.privacy.pictures import Corners
 
 
 class _Model(BaseModel):
@@ -121,9 +122,11 @@ class Mistake(_Model):
     label: str
     predict: str
     probability: float
-    # paths of its pictures
+    # paths of its pictures, and per picture the parts to fill as shares (left, top, right, bottom) of its size; None
+    # for a picture that no voter reads: it is shown too small to read
     images: tuple[str, ...]
-    # pairs (speaker, text)
+    hidden: tuple[tuple[Corners, ...] | None, ...]
+    # pairs (speaker, text), like all text here with private parts masked unless it was asked for
     turns: tuple[tuple[str, str], ...]
     # by voter the most probable labels with their probabilities; empty where it abstained
     votes: dict[str, tuple[tuple[str, float], ...]]

@@ -2,12 +2,16 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from mire.errors import DataError
 from mire.images import load_image
+from mire.privacy.pictures import Corners, fill
 
 SIZE_PIXELS = (180, 240)
+UNREADABLE_PIXELS = (64, 64)
+"""Of a picture that no voter has read: nobody knows where private text stands in it."""
 MAX_BYTES = 3_000_000
 """All thumbnails of a page together; pictures beyond are left out, so that the page stays light."""
 
@@ -18,13 +22,17 @@ class Thumbnails:
     def __init__(self, max_bytes: int = MAX_BYTES, size: tuple[int, int] = SIZE_PIXELS) -> None:
         self._left, self._size = max_bytes, size
 
-    def __call__(self, path: str) -> str | None:
-        """A data URI of the picture, or None where it cannot be read or no room is left."""
+    def __call__(self, path: str, hidden: Sequence[Corners] | None) -> str | None:
+        """A data URI of the picture with some parts filled, or None where it cannot be read or no room is left.
+
+        If ``hidden`` is None it is not known what must be hidden, and the picture is made too small to read.
+        """
         try:
             picture = load_image(Path(path))
         except DataError:
             return None
-        picture.thumbnail(self._size)
+        fill(picture, hidden or ())
+        picture.thumbnail(UNREADABLE_PIXELS if hidden is None else self._size)
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=70)
         self._left -= buffer.tell()

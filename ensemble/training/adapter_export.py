@@ -21,9 +21,7 @@ def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
     """
     source = panel.voter(task, Qwen2VL.voter)
     manifest = read_manifest(source)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PanelError(f"an adapter is exported into a new folder, but {out} is not empty")
-    out.mkdir(parents=True, exist_ok=True)
+    new_folder(out)
     name = base_name(manifest.base)
     config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"base_model_name_or_path": name}
     write_text(out / CONFIG, json.dumps(config, indent=2) + "\n")
@@ -31,3 +29,14 @@ def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
     write_manifest(manifest.model_copy(update={"base": name}), out)
     save_taxonomy(panel.taxonomy(task), out / "taxonomy.json")
     write_text(out / "README.md", adapter_card(panel, task) + "\n")
+
+
+def new_folder(out: Path) -> None:
+    """Make the folder of an export.
+
+    Raises:
+        PanelError: something is there already.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise PanelError(f"an export is written into a new folder, but {out} is not empty; name another --out")
+    out.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """A linear model over a dialogue's parts: character n-grams and the lexicon's phrases."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,13 +48,27 @@ class DialogueTextModel:
         from sklearn.linear_model import RidgeClassifier
 
         made = made_up(self.labels, self.lexicon, settings=self.settings, seed=self.seed)
-        parts = [take_apart(sample.turns) for sample in samples] + [each.parts for each in made]
+        own, public = [take_apart(sample.turns) for sample in samples], [each.parts for each in made]
+        parts = own + public
         self._parts = {"vectorizers": _fit_vectorizers(parts, self.settings.grams)}
         places = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
         weights = [1.0] * len(samples) + [each.weight for each in made]
         linear = RidgeClassifier(alpha=self.settings.penalty)
         self._parts["linear"] = linear.fit(self._input(parts), places, sample_weight=weights)
+        self._forget_single_dialogues(own, public)
         return self
+
+    def _forget_single_dialogues(self, own: Sequence[Parts], public: Sequence[Parts]) -> None:
+        """Drop the n-grams that a single dialogue holds, and no synthetic turn: they tell what one customer wrote.
+
+        They are dropped after the fit, which needs them: otherwise F1 falls by 0.017, so by 0.005
+        (docs/RESULTS-APPENDIX.md).
+        """
+        linear, fitted = self._parts["linear"], self._parts["vectorizers"]
+        stays = {name: _shared(fitted[name], name, own, public) for name in fitted}
+        self._parts["vectorizers"] = {name: _reduced(fitted[name], stays[name]) for name in fitted if stays[name].any()}
+        kept = np.concatenate([*stays.values(), np.full(len(_SIDES) * len(self.labels), True)])
+        linear.coef_, linear.n_features_in_ = linear.coef_[..., kept], int(kept.sum())
 
     def probabilities(self, samples: Sequence[Sample]) -> Array:
         """Shape (len(samples), len(labels)), rows sum to 1."""
@@ -131,6 +146,23 @@ class DialogueTextModel:
             for name, vectorizer in self._parts["vectorizers"].items()
             for piece in vectorizer.get_feature_names_out()
         ]
+
+
+def _shared(vectorizer: Any, name: str, own: Sequence[Parts], public: Sequence[Parts]) -> NDArray[np.bool_]:
+    """Which n-grams of a part two labelled dialogues share, or a synthetic turn holds; shape (n_grams,)."""
+    pieces = vectorizer.build_analyzer()
+    n_dialogues = Counter(piece for part in own for piece in set(pieces(getattr(part, name))))
+    known = {piece for part in public for piece in pieces(getattr(part, name))}
+    return np.array([n_dialogues[piece] > 1 or piece in known for piece in vectorizer.get_feature_names_out()])
+
+
+def _reduced(vectorizer: Any, stays: NDArray[np.bool_]) -> Any:
+    """The vectorizer with some of its n-grams, which keep their weights."""
+    from sklearn.base import clone
+
+    made = clone(vectorizer).set_params(vocabulary=vectorizer.get_feature_names_out()[stays].tolist())
+    made.idf_ = vectorizer.idf_[stays]
+    return made
 
 
 def _fit_vectorizers(parts: Sequence[Parts], grams: tuple[int, int]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from experts.screen_text.pixels import PIXELS_VERSION, pixel_features
 from mire.cache import BlobCache
 from mire.errors import DataError
 from mire.images import content_hash, load_image
+from mire.privacy.pictures import Corners
 from mire.process_pool import workers
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Box:
     y0: float
     x1: float
     y1: float
+
+    @property
+    def corners(self) -> Corners:
+        return self.x0, self.y0, self.x1, self.y1
 
     @property
     def height(self) -> float:

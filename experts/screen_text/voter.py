@@ -1,13 +1,13 @@
 """The voter that classifies a screen by its text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experts.linear import Attributions
 from experts.screen_text.model import ScreenTextModel
-from experts.screen_text.reader import Reader
+from experts.screen_text.reader import Box, Reader
 from experts.voter import VoterClass
 from mire.budget import Cost, answer_tokens
 from mire.doctor.check import Check
@@ -78,8 +78,8 @@ class ScreenTextVoter(VoterClass[ScreenText]):
         yield ocr_check()
 
     @classmethod
-    def read_lines(cls, paths: Sequence[Path]) -> dict[Path, list[str]]:
-        return {path: [box.text for box in reading.boxes] for path, reading in Reader().read(paths).items()}
+    def read_lines(cls, paths: Sequence[Path]) -> Mapping[Path, Sequence[Box]]:
+        return {path: reading.boxes for path, reading in Reader().read(paths).items()}
 
     @property
     def cost(self) -> Cost:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mire.errors import printable
+
 
 @dataclass(frozen=True)
 class Check:
@@ -11,4 +13,5 @@ class Check:
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"! {self.text}\n      fix: {self.fix}" if self.fix else f"  {self.text}"
+        text, fix = printable(self.text), printable(self.fix)
+        return f"! {text}\n      fix: {fix}" if fix else f"  {text}"

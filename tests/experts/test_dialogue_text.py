@@ -207,3 +207,26 @@ def test_choices_decide_what_is_learned() -> None:
     for choice in (alone, DialogueText(grams=(2, 3)), DialogueText(penalty=3), DialogueText(sharpness=1)):
         model = DialogueTextModel(LABELS, settings=choice, lexicon=lexicon).fit(training_set(), labels)
         assert not np.allclose(model.probabilities(asked), trained().probabilities(asked))
+
+
+def pieces(model: DialogueTextModel) -> set[str]:
+    return {piece.removeprefix("exchange: ") for piece in model._piece_names()}
+
+
+def test_what_a_single_dialogue_says_is_not_kept() -> None:
+    kept = pieces(trained())
+    assert {"这个", "生锈", "么"} <= kept  # two dialogues or more
+    assert "容易" in kept  # a synthetic turn
+    assert not {"怎么", "锈了", "时候"} & kept
+    assert all(isinstance(words, list) for words in trained().label_words().values())
+
+
+def test_without_anything_shared_the_phrases_are_left(tmp_path: Path) -> None:
+    samples = [sample(0, "用户: 会生锈吗", label="锈"), sample(1, "用户: 何时补", label="货")]
+    settings = DialogueText(template_weight=0, turn_weight=0)
+    model = DialogueTextModel(LABELS, settings=settings, lexicon=Lexicon(LEXICON)).fit(samples, ["锈", "货"])
+    assert pieces(model) == set()
+    model.save(tmp_path)
+    again = DialogueTextModel.load(tmp_path, settings)
+    assert np.array_equal(again.probabilities(samples), model.probabilities(samples))
+    assert again.probabilities(samples)[0].argmax() == 0

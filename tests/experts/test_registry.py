@@ -31,6 +31,7 @@ def test_a_row_names_a_class_that_does_what_the_row_says(row: VoterRow) -> None:
     kind = row.resolve()
     assert issubclass(kind, VoterClass)
     assert kind.name == row.name
+    assert row.files and len(set(row.files)) == len(row.files)
     assert row.tasks and row.stage in Settings.stages().values()
     for method in ("vote", "cost", "parameters"):
         assert hasattr(kind, method)

@@ -1,6 +1,7 @@
 """Messages stay short whatever a file holds, JSON stays JSON on any terminal, and a closed pipe is no error."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,8 +12,8 @@ import pytest
 from records import dialogue_instruction, image_instruction
 
 from mire import validate
-from mire.cli import run
-from mire.errors import quoted
+from mire.cli import print_json, run
+from mire.errors import printable, quoted
 
 LONG = "9" * 1_000_000
 RECORDS: dict[str, list[Any]] = {
@@ -82,6 +83,43 @@ def test_a_missing_picture_is_named_as_it_was_looked_for(
 @pytest.mark.parametrize("value", ["x", b"x" * 10**7, "锈" * 10**6, [1] * 1000, {"a": LONG}])
 def test_a_quoted_value_has_80_characters_at_most(value: object) -> None:
     assert len(quoted(value)) <= 83
+
+
+def test_a_record_that_is_quoted_is_masked() -> None:
+    assert quoted({"instruction": "打13812345678"}) == "{'instruction': '打[phone]'}"
+    assert quoted("20240105123456") == "'20240105123456'"  # an id or a file's name must be found again
+
+
+ODD = "\x1b]0;x\x07\x9b31m\u202e\u2028\r\nerror: forged"
+ODD_RECORDS: dict[str, Any] = {
+    "an id": {"id": ODD, "instruction": "x"},
+    "a key": {"id": "a", ODD: 1},
+    "a file name": {"id": "a", "instruction": image_instruction(), "image": [f"{ODD}.png"]},
+    "a label": {"id": "a", "instruction": dialogue_instruction("用户: 会生锈吗"), "output": ODD},
+    "a role": {"id": "a", "messages": [{"role": ODD, "content": "x"}]},
+    "a key twice": f'{{"id": "a", {json.dumps(ODD)}: 1, {json.dumps(ODD)}: 2}}',
+}
+
+
+@pytest.mark.parametrize("name", ODD_RECORDS)
+def test_nothing_in_a_file_controls_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    record = ODD_RECORDS[name]
+    data = written(tmp_path, record if isinstance(record, str) else [record])
+    assert run(validate, ["--data", str(data), "--images", str(tmp_path)]) == 1
+    seen = capsys.readouterr()
+    assert printable((seen.out + seen.err).replace("\n", "")) == (seen.out + seen.err).replace("\n", "")
+    assert not [line for line in (seen.out + seen.err).splitlines() if line.startswith("error: forged")]
+
+
+def test_log_lines_json_and_usage_control_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("mire.odd").info("a\x1b[2J\x9b")
+    print_json({"id": "\x1b\x9b\u202e"})
+    with pytest.raises(SystemExit):
+        run(validate, ["--\x1b[2J"])
+    seen = capsys.readouterr()
+    assert json.loads(seen.out) == {"id": "\x1b\x9b\u202e"}
+    assert seen.err.startswith("a\\u001b[2J\\u009b\n")
+    assert "\x1b" not in seen.out + seen.err and "\x9b" not in seen.out + seen.err
 
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}

@@ -39,6 +39,15 @@ def test_the_half_that_a_killed_process_left_goes_with_the_next_file(tmp_path: P
     assert path.read_text() == "whole"
 
 
+@pytest.mark.parametrize("target", ["theirs.txt", "missing.txt"])
+def test_a_planted_link_is_not_followed(tmp_path: Path, target: str) -> None:
+    (tmp_path / "theirs.txt").write_text("theirs")
+    (tmp_path / ".s.csv.part").symlink_to(tmp_path / target)
+    write_text(tmp_path / "s.csv", "mine")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"s.csv": "mine", "theirs.txt": "theirs"}
+    assert not (tmp_path / "s.csv").is_symlink()
+
+
 def test_text_is_written_into_a_new_folder_and_nothing_else_is_left(tmp_path: Path) -> None:
     write_text(tmp_path / "new" / "a.json", "{}\n")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]

@@ -20,3 +20,9 @@ def test_what_was_put_is_found_by_another_instance() -> None:
 def test_reading_creates_nothing() -> None:
     BlobCache("a").get_many(["x"])
     assert not cache_root().exists()
+
+
+def test_nobody_else_can_read_it() -> None:
+    BlobCache("a").put_many({"x": b"1"})
+    (file,) = cache_root().iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600

@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from records import dialogue_instruction
 
 from ensemble import explain
+from experts.dialogue_text.voter import DialogueTextVoter
 from mire.cli import run
 
 
@@ -34,3 +36,16 @@ def test_an_unknown_id_is_an_error(tiny_panel: Path, tiny_set: Path, capsys: pyt
     arguments = ["--panel", str(tiny_panel), "--data", str(tiny_set / "train.json"), "--id", "nobody"]
     assert run(explain, arguments) == 1
     assert "holds no sample 'nobody'" in capsys.readouterr().err
+
+
+def test_an_explanation_quotes_no_number_of_a_customer(
+    tiny_panel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DialogueTextVoter, "explain", lambda self, samples: [[("1381", 0.5)] for _ in samples])
+    text = dialogue_instruction("客服: 您好", "用户: 13812345678")
+    record = {"id": "a", "instruction": text, "input": "", "output": "", "image": []}
+    (tmp_path / "data.json").write_text(json.dumps([record]), encoding="utf-8")
+    arguments = ["--panel", str(tiny_panel), "--data", str(tmp_path / "data.json"), "--images", str(tmp_path)]
+    for extra, word in (([], "[private]"), (["--show-private"], "1381")):
+        assert run(explain, [*arguments, *extra]) == 0
+        assert lines(capsys)[0]["voters"]["dialogue_text"]["words"] == {word: 0.5}

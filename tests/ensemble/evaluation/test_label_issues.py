@@ -1,12 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from records import image_instruction
+from records import dialogue_instruction, image_instruction
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
-from ensemble.evaluation.label_issues import audit, render
+from ensemble.evaluation.label_issues import audit, render, write_audit
 from ensemble.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.labels import builtin_taxonomy
@@ -27,11 +28,13 @@ def evidence(given: list[int], voted: list[int]) -> HeldOutVotes:
     )
     rest = 0.1 / (len(LIVE) - 1)
     chances = np.full((len(given), len(LIVE)), rest) + (0.9 - rest) * np.eye(len(LIVE))[voted]
-    votes = [Vote("v", sample.id, tuple(row)) for sample, row in zip(samples, chances.tolist(), strict=True)]
-    weights = Weights(voters={"v": VoterWeight()})
+    votes = [
+        Vote("clip_lightgbm", sample.id, tuple(row)) for sample, row in zip(samples, chances.tolist(), strict=True)
+    ]
+    weights = Weights(voters={"clip_lightgbm": VoterWeight()})
     return HeldOutVotes(
-        task="image", taxonomy=TAXONOMY, samples=samples, truth=np.array(given), votes={"v": votes},
-        costs={"v": Cost(1, 10)}, out_of_fold=True, weights=lambda _: [(np.arange(len(given)), weights)],
+        task="image", taxonomy=TAXONOMY, samples=samples, truth=np.array(given), votes={"clip_lightgbm": votes},
+        costs={"clip_lightgbm": Cost(1, 10)}, out_of_fold=True, weights=lambda _: [(np.arange(len(given)), weights)],
     )  # fmt: skip
 
 
@@ -73,3 +76,16 @@ def test_both_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     listed = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
     assert [entry["id"] for entry in listed] == ["s0"]
     assert "id s0" in (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")
+
+
+def test_a_page_and_its_json_hold_no_number_of_a_customer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = evidence([0] * 8 + [1] * 8, [1] + [0] * 7 + [1] * 8)
+    prompt = parse_prompt(dialogue_instruction("用户: 打13812345678"))
+    part = replace(part, samples=tuple(replace(sample, prompt=prompt) for sample in part.samples))
+    monkeypatch.setattr("ensemble.evaluation.label_issues.collect_held_out_votes", lambda samples, panel: [part])
+    write_audit(list(part.samples), tmp_path, tmp_path / "out")
+    for name in ("audit.json", "audit.html"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert "打[phone]" in text and "1381" not in text
+    write_audit(list(part.samples), tmp_path, tmp_path / "out", hide=str)
+    assert "打13812345678" in (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")

@@ -1,4 +1,6 @@
+import base64
 import html.parser
+import io
 import json
 import re
 import shutil
@@ -11,6 +13,7 @@ from PIL import Image
 
 from ensemble.report.ablation_result import AblationResult
 from ensemble.report.page import render, write_report
+from ensemble.report.thumbnails import Thumbnails
 
 
 def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def body(tmp_path: Path) -> dict[str, Any]:
     Image.new("RGB", (400, 900), "red").save(tmp_path / "a.png")
     mistake = {
         "id": "x1", "label": "店铺页面", "predict": "退款页面", "probability": 0.9,
-        "images": [str(tmp_path / "a.png"), str(tmp_path / "gone.png")],
+        "images": [str(tmp_path / "a.png"), str(tmp_path / "gone.png")], "hidden": [[[0.0, 0.0, 0.5, 1.0]], None],
         "turns": [["user", "<script>alert(1)</script>"], ["agent", ""]],
         "votes": {"a": [["退款页面", 0.9]], "b": []}, "words": {"a": [["极速退", 0.5]]}, "read": ["<b>同意退款</b>"],
     }  # fmt: skip
@@ -108,6 +111,24 @@ def test_nothing_is_fetched_and_no_folder_is_told(result: AblationResult, tmp_pa
     assert "http:" not in page and "https:" not in page
     assert str(tmp_path) not in page
     assert page.count("data:image/jpeg;base64,") == 1
+
+
+def shown_picture(uri: str | None) -> Image.Image:
+    assert uri is not None
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_private_parts_of_a_picture_are_filled(result: AblationResult, tmp_path: Path) -> None:
+    (uri,) = re.findall(r"data:image/jpeg;base64,[^\"]+", render(result))
+    left, right = (shown_picture(uri).getpixel((x, 100)) for x in (20, 90))
+    assert max(abs(channel - 128) for channel in left) < 20 and right[0] > 200 > 100 > right[1]
+
+
+def test_a_picture_that_nobody_read_is_too_small_to_read(tmp_path: Path) -> None:
+    Image.new("RGB", (1080, 2400), "red").save(tmp_path / "b.png")
+    thumbnail = Thumbnails()
+    assert max(shown_picture(thumbnail(str(tmp_path / "b.png"), None)).size) <= 64
+    assert shown_picture(thumbnail(str(tmp_path / "b.png"), ())).size == (108, 240)
 
 
 def test_the_page_is_well_formed(result: AblationResult) -> None:

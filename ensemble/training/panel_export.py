@@ -1,0 +1,67 @@
+"""Export a panel to share: what a prediction needs and a card; nothing of the training samples, or of this machine."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from ensemble.training.adapter_export import new_folder
+from ensemble.training.model_card import panel_card
+from experts.registry import VOTERS
+from mire.atomic_files import write_text
+from mire.errors import PanelError
+from mire.panel_folder import PanelFolder
+
+
+def export_panel(panel: PanelFolder, out: Path) -> None:
+    """Copy the files that decide answers, one by one by name, and write the card anew.
+
+    Folds, out-of-fold votes, pseudo-labels, logs and reports stay behind, and absolute paths become names, so that a
+    base or weights of one's own must lie in the folder that the exported panel is used from.
+
+    Raises:
+        PanelError: it is no panel, or not trained; a voter's file is missing; ``out`` is not an empty folder.
+    """
+    files = list(_files(panel))
+    if missing := [path for path in files if not path.is_file()]:
+        raise PanelError(f"{missing[0]} is missing; copy the panel again, or train it again")
+    new_folder(out)
+    for path in files:
+        _copy(path, out / path.relative_to(panel.root))
+    write_text(out / "README.md", panel_card(PanelFolder(out)) + "\n")
+
+
+def _files(panel: PanelFolder) -> Iterator[Path]:
+    settings, tasks = panel.settings(), panel.trained_tasks()
+    if not tasks:
+        raise PanelError(
+            f"{panel.root} holds no experts; train them: scripts/train_experts.sh all --panel {panel.root}"
+        )
+    yield panel.root / "settings.json"
+    for task in tasks:
+        yield from (panel.task(task) / "taxonomy.json", panel.weights(task))
+        if panel.card(task).is_file():
+            yield panel.card(task)
+        for name in settings.panel.voters(task):
+            yield from (panel.voter(task, name) / file for file in VOTERS[name].files)
+
+
+def _copy(path: Path, target: Path) -> None:
+    """A JSON file that names no path is copied as it is, like any other."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".json" and (body := json.loads(path.read_bytes())) != (clean := _without_paths(body)):
+        write_text(target, json.dumps(clean, ensure_ascii=False, indent=2) + "\n")
+    else:
+        shutil.copyfile(path, target)
+
+
+def _without_paths(value: Any) -> Any:
+    """A JSON value with the last part of each path that leads out of the working directory in the path's place."""
+    if isinstance(value, dict):
+        return {key: _without_paths(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(each) for each in value]
+    if isinstance(value, str) and (value.startswith(("/", "~/", "../")) or PureWindowsPath(value).is_absolute()):
+        return PureWindowsPath(value).name
+    return value
