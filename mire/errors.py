@@ -1,5 +1,6 @@
 """Errors that end a command with one clear line: the rule, the value, the file and the next step."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 Extra = Literal["train", "serve", "audit", "ray"]
@@ -57,3 +58,8 @@ def shortened(text: str) -> str:
 def quoted(value: object) -> str:
     """A value from somebody's file as it stands in a message: in Python's notation, shortened."""
     return shortened(repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value))
+
+
+def some(items: Sequence[str], most: int = 8) -> str:
+    """The first of them, and how many more there are."""
+    return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")
