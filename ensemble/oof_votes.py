@@ -68,18 +68,28 @@ def write_votes(
     path: Path, votes: Sequence[Vote | None], labels: dict[str, str], *, taxonomy: Taxonomy, cost: Cost
 ) -> None:
     """Write one voter's out-of-fold votes with the right labels; samples it abstained on are left out."""
-    body = {
-        "labels": list(taxonomy.labels),
-        "cost": cost._asdict(),
-        "votes": {
-            vote.sample_id: {
-                "label": labels[vote.sample_id],
-                "probabilities": [round(probability, 6) for probability in vote.probabilities],
-            }
-            for vote in votes
-            if vote
-        },
+    path.unlink(missing_ok=True)
+    add_votes(path, votes, labels, taxonomy=taxonomy, cost=cost)
+
+
+def add_votes(
+    path: Path, votes: Sequence[Vote | None], labels: dict[str, str], *, taxonomy: Taxonomy, cost: Cost
+) -> None:
+    """Write as ``write_votes``, and keep what the file holds of other samples.
+
+    Raises:
+        PanelError: the file is broken, or of other labels.
+    """
+    kept = _read(path, path.stem, taxonomy).model_dump()["votes"] if path.is_file() else {}
+    cast = {
+        vote.sample_id: {
+            "label": labels[vote.sample_id],
+            "probabilities": [round(probability, 6) for probability in vote.probabilities],
+        }
+        for vote in votes
+        if vote
     }
+    body = {"labels": list(taxonomy.labels), "cost": cost._asdict(), "votes": kept | cast}
     write_text(path, json.dumps(body, ensure_ascii=False) + "\n")
 
 

@@ -19,6 +19,7 @@ from mire.budget import Ledger, ParameterCount
 from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import Task, Taxonomy
+from mire.panel_card import fingerprint
 from mire.panel_folder import PanelFolder
 from mire.privacy.masking import mask
 from mire.prompts import Speaker
@@ -138,18 +139,20 @@ def pool(votes: Votes, weights: Weights, n_labels: int) -> Array:
 
 @dataclass(frozen=True)
 class Panel:
-    """Everything a prediction needs, loaded."""
+    """Everything a prediction needs, loaded; ``fingerprint`` is that of the folder it was loaded from."""
 
     settings: Settings
     tasks: dict[Task, TaskPanel]
     parameters: ParameterCount
+    fingerprint: str = ""
 
     @classmethod
     def load(cls, root: str | Path, tasks: Iterable[Task] | None = None) -> "Panel":
         """Load the experts of ``tasks`` (None: all that are trained); what a voter's tasks share is loaded once.
 
         Raises:
-            PanelError: the folder is no panel, lacks a task's experts, holds a pickle, or a file in it is damaged.
+            PanelError: the folder is no panel, lacks a task's experts, holds a pickle, a file in it is damaged, or it
+                changes meanwhile.
             BudgetError: the models together have too many parameters.
         """
         folder = PanelFolder(Path(root))
@@ -161,6 +164,7 @@ class Panel:
         for task in tasks:
             for name in settings.panel.voters(task):
                 check_voter(name, folder.voter(task, name), settings)
+        loading = fingerprint(folder)
         names = dict.fromkeys(name for task in tasks for name in settings.panel.voters(task))
         bases = {name: load_base(name, settings) for name in names}
         loaded: dict[Task, TaskPanel] = {}
@@ -174,7 +178,9 @@ class Panel:
         parts = {part: n for panel in loaded.values() for voter in panel.voters for part, n in voter.parameters.items()}
         count = ParameterCount(parts)
         count.check()
-        return cls(settings, loaded, count)
+        if fingerprint(folder) != loading:
+            raise PanelError(f"{root} was replaced while it was loaded; run the same command again")
+        return cls(settings, loaded, count, loading)
 
     def predict(self, samples: Sequence[Sample], ledger: Ledger) -> list[Prediction]:
         """Route samples and answer them task by task; one prediction per sample, in order.

@@ -1,6 +1,7 @@
 """Errors that end a command with one clear line: the rule, the value, the file and the next step."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 Extra = Literal["train", "serve", "audit", "ray"]
@@ -72,3 +73,8 @@ def quoted(value: object) -> str:
     from mire.privacy.masking import mask
 
     return shortened(mask(repr(value)[:_MASKED_CHARACTERS]))
+
+
+def some(items: Sequence[str], most: int = 8) -> str:
+    """The first of them, and how many more there are."""
+    return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")

@@ -66,6 +66,17 @@ def write_folds(folds: dict[str, int], samples: Sequence[Sample], path: Path) ->
     write_text(path, json.dumps(body, ensure_ascii=False, indent=0) + "\n")
 
 
+def add_unseen(samples: Sequence[Sample], path: Path) -> None:
+    """Add samples that no voter was trained on and the vote is fitted on: they are of no fold (-1).
+
+    Raises:
+        PanelError: the file is missing or broken.
+    """
+    known = {key: member.model_dump() for key, member in _read(path).items()}
+    body = known | {sample.id: {"fold": -1, "digest": digest(sample)} for sample in samples}
+    write_text(path, json.dumps(body, ensure_ascii=False, indent=0) + "\n")
+
+
 def read_folds(path: Path) -> dict[str, int]:
     """The fold of each training sample's id.
 

@@ -13,20 +13,23 @@ from typing import Any
 
 from mire.errors import JournalError
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS answers (
+_COLUMNS = """(
     fingerprint TEXT NOT NULL, sample_id TEXT NOT NULL, answer TEXT NOT NULL,
     PRIMARY KEY (fingerprint, sample_id)
-) WITHOUT ROWID
+) WITHOUT ROWID"""
+_SELECT = """
+SELECT answer FROM answers WHERE fingerprint = ?1 AND sample_id = ?2
+UNION ALL SELECT answer FROM passing WHERE fingerprint = ?1 AND sample_id = ?2
 """
-_SELECT = "SELECT answer FROM answers WHERE fingerprint = ? AND sample_id = ?"
+
+_KEEP, _PASS = "INSERT INTO answers VALUES (?, ?, ?)", "INSERT INTO passing VALUES (?, ?, ?)"
 
 
 class Journal:
     """Answers by sample id and a fingerprint of everything that decides them; only one process can open a journal.
 
     Answers of other fingerprints (another panel, other settings, a changed sample) may be in the same file;
-    they are kept, but never returned.
+    they are kept, but never returned. Answers that are not worth keeping lie in ``passing``, a temporary table.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +50,8 @@ class Journal:
             with self._explained(), self._connection:
                 self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._connection.execute("BEGIN EXCLUSIVE")
-                self._connection.execute(_TABLE)
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS answers {_COLUMNS}")
+                self._connection.execute(f"CREATE TEMPORARY TABLE passing {_COLUMNS}")
             yield self
         finally:
             self._connection.close()
@@ -67,15 +71,17 @@ class Journal:
                     found[key] = json.loads(row[0])
         return found
 
-    def add(self, answers: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:
+    def add(self, answers: Mapping[str, Any], fingerprints: Mapping[str, str], *, kept: bool = True) -> None:
         """Store answers (JSON values) by sample id in one transaction; each may be stored only once.
+
+        Those that are not ``kept`` are there until the journal is closed: the next run gives them again.
 
         Raises:
             JournalError: an answer is in the journal already, or the disk is full.
         """
         rows = [(fingerprints[key], key, json.dumps(answer, ensure_ascii=False)) for key, answer in answers.items()]
         with self._explained(), self._open() as connection:
-            connection.executemany("INSERT INTO answers VALUES (?, ?, ?)", rows)
+            connection.executemany(_KEEP if kept else _PASS, rows)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

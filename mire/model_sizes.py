@@ -5,6 +5,7 @@ Everything is built on torch's meta device by the same classes that later hold t
 
 import json
 import logging
+import os
 from importlib import resources
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -48,7 +49,7 @@ def base_config(base: str) -> Any:
     if base in _known_bases():
         return Qwen2VLConfig(**base_shape(base))
     if Path(base).is_dir():
-        return AutoConfig.from_pretrained(base)
+        return AutoConfig.from_pretrained(base, trust_remote_code=False)
     raise SettingsError(
         f"the shape of base {base!r} is not known here: name its folder as qwen2vl.base, or one of "
         f"{', '.join(_known_bases())}"
@@ -93,6 +94,20 @@ def count_clip(settings: Clip) -> int:
     finally:
         logging.disable(logging.NOTSET)
     return sum(parameter.numel() for parameter in model.visual.parameters())
+
+
+def clip_weights(model: str, tag: str) -> tuple[str, str] | None:
+    """The repository and the safetensors file of a tag's weights; None where open_clip knows no such tag.
+
+    The repository is empty where the weights lie at an address of their own, as a pickle.
+    """
+    import open_clip
+
+    known = open_clip.get_pretrained_cfg(model.replace("/", "-"), tag)
+    if not known:
+        return None
+    repository, name = os.path.split(known.get("hf_hub", ""))
+    return repository, f"{Path(name).stem}.safetensors" if name else "open_clip_model.safetensors"
 
 
 def add_clip_config(model: str) -> str:

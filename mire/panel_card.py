@@ -58,8 +58,8 @@ def read_card(folder: PanelFolder, task: Task) -> Card | None:
 def fingerprint(folder: PanelFolder) -> str:
     """12 hex digits that change with anything in the folder that decides an answer."""
     whole = hashlib.sha256()
-    for path in folder.deciding_files():
+    for name, path in folder.deciding_files():
         with path.open("rb") as file:
-            whole.update(f"{path.relative_to(folder.root).as_posix()} ".encode())
+            whole.update(f"{name} ".encode())
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:12]

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mire.errors import PanelError
+from mire.errors import PanelError, some
 from mire.labels import TASKS, Task, Taxonomy, load_taxonomy, save_taxonomy
 from mire.samples import Sample, read_samples
-from mire.settings import Settings, load_settings, save_settings
+from mire.settings import Settings, differences, load_settings, save_settings
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".dill"}
 _EXPECTED = {
@@ -15,6 +15,8 @@ _EXPECTED = {
     ".tsv", ".jsonl", ".yaml", ".yml", ".log", ".journal", ".part", ".xlsx", ".jpg", ".jpeg", ".webp",
 }  # fmt: skip
 """What files of a panel end in, and reports that people put beside them: none of it is ever run."""
+TRAINING, PREVIOUS = "training", "previous"
+"""Folders of a panel that no prediction reads: experts in the making, and those that the last training replaced."""
 _DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha256", "README.md")
 """What lies in a voter's folder besides what it answers with."""
 
@@ -46,14 +48,14 @@ class PanelFolder:
         """Make the folder this configuration's panel, or go on with one that is.
 
         Raises:
-            PanelError: it holds experts that were trained with other settings.
+            PanelError: it holds experts that were trained with other settings; names the entries that differ.
         """
         path = self.root / "settings.json"
         begun = any(self.task(task).is_dir() for task in TASKS)
-        if begun and path.is_file() and self.settings() != settings:
+        if begun and path.is_file() and (differing := differences(self.settings(), settings)):
             raise PanelError(
-                f"{self.root} was trained with other settings (configuration {self.settings().name!r}, now "
-                f"{settings.name!r}); choose another --panel, or delete the folder"
+                f"{self.root} was trained with other settings: {some(differing)}; choose another --panel, or delete "
+                "the folder"
             )
         self.root.mkdir(parents=True, exist_ok=True)
         save_settings(settings, path)
@@ -90,26 +92,37 @@ class PanelFolder:
         self.task(taxonomy.task).mkdir(parents=True, exist_ok=True)
         save_taxonomy(taxonomy, self.task(taxonomy.task) / "taxonomy.json")
 
-    def deciding_files(self) -> Iterator[Path]:
-        """Every file of the trained tasks that an answer rests on, in a fixed order."""
-        yield self.root / "settings.json"
+    def deciding_files(self) -> Iterator[tuple[str, Path]]:
+        """Every file of the trained tasks that an answer rests on, by its name in the panel, in a fixed order."""
+        yield "settings.json", self.root / "settings.json"
         for task in self.trained_tasks():
-            yield from (self.task(task) / "taxonomy.json", self.weights(task))
+            place = self.task(task)
+            files = [place / "taxonomy.json", self.weights(task)]
             for voter in self.settings().panel.voters(task):
                 root = self.voter(task, voter)
-                for path in sorted(root.rglob("*")):
-                    if path.is_file() and path.relative_to(root).parts[0] not in _DECIDES_NOTHING:
-                        yield path
+                inside = (path for path in sorted(root.rglob("*")) if path.is_file())
+                files += [path for path in inside if path.relative_to(root).parts[0] not in _DECIDES_NOTHING]
+            yield from ((f"{task}/{path.relative_to(place).as_posix()}", path) for path in files)
 
     def task(self, task: Task) -> Path:
-        return self.root / task
+        """The folder of the task's experts; where a training was killed while it put new ones there, of the old."""
+        place, old = self.root / task, self.replaced(task)
+        return place if place.exists() or not old.exists() else old
+
+    def beside(self, task: Task) -> "PanelFolder":
+        """The panel in which a training of the task builds what then takes the place of ``root / task``."""
+        return PanelFolder(self.root / TRAINING / task)
+
+    def replaced(self, task: Task) -> Path:
+        """Where the task's old experts lie while the new ones take their place."""
+        return self.root / TRAINING / task / "old"
+
+    def previous(self, task: Task) -> Path:
+        """The experts that the task's last training replaced: ``root / previous`` is a panel."""
+        return self.root / PREVIOUS / task
 
     def has(self, task: Task) -> bool:
-        """Whether the task's training has finished: its labels, its fitted vote and every voter's folder are there.
-
-        Training removes ``weights.json`` first and writes it again last, so that a folder whose training was
-        interrupted does not count.
-        """
+        """Whether the task is trained: its labels, its fitted vote and every voter's folder are there."""
         needed = (self.task(task) / "taxonomy.json", self.weights(task))
         return all(path.is_file() for path in needed) and all(
             self.voter(task, voter).is_dir() for voter in self.settings().panel.voters(task)

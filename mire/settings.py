@@ -1,6 +1,6 @@
 """A configuration: one frozen model a stage, read from YAML, every fault reported together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.atomic_files import write_text
-from mire.errors import SettingsError
+from mire.errors import SettingsError, quoted
 from mire.images import MAX_DECODED_PIXELS
 from mire.labels import TASKS, Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
@@ -357,6 +357,11 @@ class Settings(Stage):
         """
         return getattr(self, {kind.voter: entry for entry, kind in self.stages().items()}[voter])
 
+    def with_stage(self, stage: VoterStage) -> "Settings":
+        """The same settings with other choices for one voter."""
+        (entry,) = [entry for entry, kind in self.stages().items() if isinstance(stage, kind)]
+        return self.model_copy(update={entry: stage})
+
     @field_validator("panel")
     @classmethod
     def _known_voters(cls, panel: Panel) -> Panel:
@@ -430,6 +435,22 @@ def load_settings(name_or_file: str, overrides: Sequence[str] = ()) -> Settings:
 def save_settings(settings: Settings, path: Path) -> None:
     """Write settings as JSON, which ``load_settings`` reads."""
     write_text(path, settings.model_dump_json(indent=2) + "\n")
+
+
+def differences(before: Settings, after: Settings) -> list[str]:
+    """What two settings do not share, as ``clip.batch_size 32, now 64``."""
+    old, new = (dict(_flat(settings.model_dump(mode="json"))) for settings in (before, after))
+    keys = [key for key in old | new if old.get(key) != new.get(key)]
+    return [f"{key} {quoted(old.get(key))}, now {quoted(new.get(key))}" for key in keys]
+
+
+def _flat(stage: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Each entry under a stage by its whole name."""
+    for key, value in stage.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{place}{key}.")
+        else:
+            yield f"{place}{key}", value
 
 
 def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:

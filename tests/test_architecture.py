@@ -262,6 +262,18 @@ def test_no_pickle_is_ever_loaded() -> None:
         assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}, path
 
 
+def test_no_code_of_a_hub_is_ever_run() -> None:
+    """What transformers loads is loaded with a no said aloud; PEFT's classes take no such argument."""
+    found = 0
+    for path in ALL.values():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("from_pretrained"):
+                said = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                found += 1
+                assert said.get("trust_remote_code") == "False" or "PeftModel" in ast.unparse(node.func), path
+    assert found >= 5
+
+
 def test_every_exception_from_the_security_rules_says_why() -> None:
     found = 0
     for path in ALL.values():

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from experts.registry import VOTERS
-from mire.panel_folder import PanelFolder
 from mire.settings import Settings
 
 _PACKAGES = ("mire", "router", "experts", "ensemble")
@@ -19,12 +18,12 @@ _LIBRARIES = (
 )  # fmt: skip
 
 
-def panel_digest(folder: PanelFolder, device: str) -> str:
-    """64 hex digits of the panel, the code, the libraries and the device that answers are made on.
+def panel_digest(settings: Settings, fingerprint: str, device: str) -> str:
+    """64 hex digits of the panel with this fingerprint, the code, the libraries and the device of the answers.
 
     The base's weights count through ``mire.json``: an adapter loads on no other base.
     """
-    return hashlib.sha256("\n".join(_parts(folder, folder.settings(), device)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(_parts(settings, fingerprint, device)).encode()).hexdigest()
 
 
 def device(settings: Settings) -> str:
@@ -36,11 +35,11 @@ def device(settings: Settings) -> str:
     return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "cpu"
 
 
-def _parts(folder: PanelFolder, settings: Settings, device: str) -> Iterator[str]:
+def _parts(settings: Settings, fingerprint: str, device: str) -> Iterator[str]:
     """One line for each thing outside the sample that decides its answer."""
     yield code_digest()
     yield from (f"{name} {version(name)}" for name in _LIBRARIES)
-    yield from (f"{path.relative_to(folder.root)} {_digest(path)}" for path in folder.deciding_files())
+    yield fingerprint
     # float32 on a CPU, bfloat16 on a GPU: a run that moves from one to the other starts afresh.
     yield device
     for name in settings.panel.names:

@@ -11,7 +11,10 @@ from mire.errors import DataError
 from mire.images import picture_problem
 from mire.journal import Journal
 from mire.labels import TASKS
+from mire.panel_folder import PREVIOUS, TRAINING
 from mire.plain_files import writable_file
+
+_OF_A_PANEL = (*TASKS, TRAINING, PREVIOUS, "settings.json")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def _read_file(target: Path, data: Path, images: Path, panel: Path) -> str | Non
     place = target.resolve()
     if place.is_relative_to(panel.resolve()):
         part = place.relative_to(panel.resolve()).parts[:1]
-        return f"a file of the panel {panel}" if part and part[0] in (*TASKS, "settings.json") else None
+        return f"a file of the panel {panel}" if part and part[0] in _OF_A_PANEL else None
     if target.exists() and place.is_relative_to(images.resolve()) and picture_problem(target) is None:
         return f"a picture of {images}"
     return None

@@ -46,14 +46,14 @@ def predict_file(
     started = time.monotonic()
     outputs.check(data, images, panel)
     engine_options.check()
-    folder = PanelFolder(panel)
-    limit = folder.settings().max_decoded_pixels
-    with Workload.read(data, images, max_decoded_pixels=limit) as work:
+    settings = PanelFolder(panel).settings()
+    with Workload.read(data, images, max_decoded_pixels=settings.max_decoded_pixels) as work:
         if strict and (faults := work.faults()):
             raise DataError(fault_text(data, faults))
         with outputs.opened_journal() as journal:
             with engine_options.opened(Job(panel.absolute(), work.tasks)) as engine:
-                loaded, digest = engine.loaded, panel_digest(folder, engine.loaded.device)
+                loaded = engine.loaded
+                digest = panel_digest(settings, loaded.panel, loaded.device)
                 ready = time.monotonic()
                 seconds = run_workload(work, engine, journal, digest, strict=strict)
             summary = RunSummary()

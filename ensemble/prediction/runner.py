@@ -23,7 +23,8 @@ NEAR_TIE = 1e-3
 def run_workload(work: Workload, engine: Engine, journal: Journal, panel: str, *, strict: bool) -> dict[str, float]:
     """Answer every sample that the open journal lacks; the seconds that each voter took, over all workers.
 
-    ``panel`` is the panel's digest. Each finished chunk is on the disk before its answers count as finished.
+    ``panel`` is the panel's digest. Each finished chunk is on the disk before its answers count as finished; an answer
+    without any vote is not kept for the next run.
 
     Raises:
         DataError: ``strict``, and an answer is degraded.
@@ -39,7 +40,9 @@ def run_workload(work: Workload, engine: Engine, journal: Journal, panel: str, *
     seconds: dict[str, float] = defaultdict(float)
     for chunk, answered in engine.answers(_unfinished(work, journal, panel)):
         _refuse(answered.answers, strict)
-        journal.add({key: asdict(value) for key, value in answered.answers.items()}, chunk.fingerprints)
+        for voted in (True, False):
+            found = {key: asdict(value) for key, value in answered.answers.items() if value.voted is voted}
+            journal.add(found, chunk.fingerprints, kept=voted)
         progress.add(len(answered.answers))
         for voter, taken in answered.seconds.items():
             seconds[voter] += taken

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """What the journal keeps of a prediction; ``margin`` is the label's probability less the next one's."""
+    """What the journal keeps of a prediction.
+
+    ``margin`` is the label's probability less the next one's. Without any vote (``voted``) the label says nothing, and
+    the reason may be gone in the next run.
+    """
 
     label: str
     problems: tuple[str, ...]
     n_calls: int
     n_output_tokens: int
     margin: float
+    voted: bool = True
 
     @classmethod
     def of(cls, prediction: Prediction) -> "KeptAnswer":
@@ -33,6 +38,7 @@ class KeptAnswer:
             n_calls=prediction.n_calls,
             n_output_tokens=prediction.n_output_tokens,
             margin=first - second,
+            voted=bool(prediction.votes),
         )
 
 
@@ -46,10 +52,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a worker has loaded: neural parameters by part, and the device they lie on."""
+    """What a worker has loaded: neural parameters by part, the device they lie on, and the panel's fingerprint."""
 
     parameters: Mapping[str, int]
     device: str
+    panel: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ class Worker:
     def loaded(self) -> Loaded:
         from ensemble.prediction.digest import device
 
-        return Loaded(dict(self._panel.parameters.parts), device(self._panel.settings))
+        panel = self._panel
+        return Loaded(dict(panel.parameters.parts), device(panel.settings), panel.fingerprint)
 
     def answer(self, chunk: Chunk) -> Answered:
         """Answer a chunk; what a voter fails on is answered by the others and marked.

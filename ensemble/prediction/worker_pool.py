@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ensemble.prediction.worker import Answered, Loaded
 from ensemble.prediction.workload import Chunk
-from mire.errors import WorkerError
+from mire.errors import PanelError, WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +120,8 @@ class WorkerPool:
             self._idle.append(index)
             if chunk is None:
                 self._loaded = self._loaded or result
+                if result.panel != self._loaded.panel:
+                    raise PanelError("the panel was replaced while workers loaded it; run the same command again")
                 self._died_loading.pop(index, None)
             else:
                 yield chunk, result

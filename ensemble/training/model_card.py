@@ -29,14 +29,19 @@ from mire.settings import Qwen2VL, Settings
 
 N_TIMED = 32
 LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
+_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed"}
+"""What a card says of the training itself."""
 _HOW_JUDGED = (
     "Figures are weighted F1 with 95 % bootstrap intervals, on samples that the voter was not trained on; the panel's "
     "weights are cross-fitted."
 )
 
 
-def write_cards(known: TrainingSet) -> None:
-    """Write a task's ``card.json``, the panel's README.md, and the adapter's, where there is one."""
+def write_cards(known: TrainingSet, *, trained: Card | None = None) -> None:
+    """Write a task's ``card.json``, and the adapter's README.md, where there is one.
+
+    ``trained`` is the card of the training where this one only added a voter: what was trained on stays as it was.
+    """
     (held_out,) = collect_held_out_votes({known.task: known.samples}, known.panel.root)
     names = tuple(held_out.votes)
     card = Card(
@@ -55,8 +60,9 @@ def write_cards(known: TrainingSet) -> None:
         commit=_commit(),
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
     )
+    if trained:
+        card = card.model_copy(update=trained.model_dump(include=_TRAINING))
     write_text(known.panel.card(known.task), card.model_dump_json(indent=2) + "\n")
-    write_text(known.panel.root / "README.md", panel_card(known.panel) + "\n")
     for name in (name for name in names if VOTERS[name].adapters):
         write_text(known.panel.voter(known.task, name) / "README.md", adapter_card(known.panel, known.task) + "\n")
 

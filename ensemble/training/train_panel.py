@@ -4,21 +4,20 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ensemble.fitting import fit_panel
 from ensemble.oof_votes import write_votes
 from ensemble.panel import by_task
 from ensemble.training.accelerate_launch import Launch
 from ensemble.training.adapters import train_adapters
-from ensemble.training.model_card import write_cards
+from ensemble.training.model_card import panel_card, write_cards
+from ensemble.training.replacement import replacing
 from ensemble.training.training_set import TrainingSet
 from experts.registry import VOTERS, train_voter
+from mire.atomic_files import write_text
 from mire.budget import Cost
-from mire.errors import DataError, PanelError
+from mire.errors import DataError, some
 from mire.labels import Task, Taxonomy
 from mire.launch_options import Kind
 from mire.panel_folder import PanelFolder
@@ -35,9 +34,11 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
     taxonomy = known.settings.taxonomy(task)
     labels = {sample.id: str(sample.label) for sample in known.samples}
     n_guessed = len(known.inside(None)) - len(known.samples)
+    missing = [label for label in taxonomy.labels if label not in labels.values()]
     logger.info(
-        f"{task}: {len(labels)} samples, {len(set(labels.values()))} of {len(taxonomy.labels)} labels"
-        + (f", {n_guessed} pseudo-labelled samples" if n_guessed else "")
+        f"{task}: {f'{n_guessed} pseudo-labelled and ' if n_guessed else ''}{len(labels)} samples, "
+        f"{len(taxonomy.labels) - len(missing)} of {len(taxonomy.labels)} labels"
+        + (f": missing {some(missing)}" if missing else "")
     )
     if broken := [sample for sample in known.samples if sample.problems]:
         first = broken[0]
@@ -45,8 +46,6 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
             f"{task}: {len(broken)} of them can be read only in part (first: record {first.number}, "
             f"id {first.id!r}: {first.problems[0]}); python -m mire.validate lists all"
         )
-    # Until the vote is fitted again, a panel with old and new voters does not count as trained.
-    panel.weights(task).unlink(missing_ok=True)
     taken = []
     for name in known.settings.panel.voters(task):
         logger.info(f"{task}: training {name}")
@@ -73,26 +72,6 @@ def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], C
     shutil.rmtree(folder, ignore_errors=True)
     voter.save(folder)
     return votes, voter.cost
-
-
-@contextmanager
-def only_training(path: Path) -> Iterator[None]:
-    """Hold a lock file that other trainings respect; the system releases it when the process ends.
-
-    Raises:
-        PanelError: another process holds it, or the file cannot be written.
-    """
-    lock = FileLock(path, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise PanelError(f"another training holds {path}; wait for it, or choose another --panel") from error
-    except OSError as error:
-        raise PanelError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:
@@ -135,6 +114,8 @@ def train_panel(
 ) -> None:
     """Train the experts of ``tasks`` on a labelled file into a new or existing panel folder.
 
+    A task's experts take their place when all of them are trained; until then the panel answers with the old ones.
+
     The adapters are trained on ``n_devices`` (None: all GPUs, or one process on the CPU).
 
     Raises:
@@ -150,5 +131,6 @@ def train_panel(
     groups = read_labelled(tasks, data, images, settings)
     panel.claim(settings)
     for task in tasks:
-        with only_training(panel.lock(task)):
-            train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=panel), launch)
+        with replacing(panel, task, settings) as beside:
+            train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=beside), launch)
+        write_text(panel.root / "README.md", panel_card(panel) + "\n")

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from experts.weight_files import check_safetensors, read_json
 from mire.cache import BlobCache
 from mire.compat import patch_torchvision
-from mire.errors import DataError, PanelError
+from mire.errors import DataError, PanelError, some
 from mire.hub import offline_reason
 from mire.images import content_hash, load_image
-from mire.model_sizes import add_clip_config
+from mire.model_sizes import add_clip_config, clip_weights
 from mire.process_pool import workers
 from mire.settings import Clip
 
@@ -122,10 +122,11 @@ def create_model(settings: Clip) -> Any:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(RANDOM_SEED)
+            name = add_clip_config(settings.model)
             return open_clip.create_model(
-                add_clip_config(settings.model), pretrained=weights, require_pretrained=weights is not None
+                name, pretrained=weights and _weights_file(name, weights), require_pretrained=weights is not None
             )
-    except (torch.OutOfMemoryError, MemoryError):
+    except (torch.OutOfMemoryError, MemoryError, PanelError):
         raise
     except Exception as error:  # of a damaged file the libraries make errors of any class
         reason = offline or " ".join(str(error).split())[:300] or type(error).__name__
@@ -135,6 +136,33 @@ def create_model(settings: Clip) -> Any:
         ) from error
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _weights_file(model: str, weights: str) -> str:
+    """The safetensors file of a tag, from the hub or its cache; anything else as it is, for open_clip.
+
+    Raises:
+        PanelError: the tag has none: open_clip would unpickle what there is instead.
+    """
+    import open_clip
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    place = clip_weights(model, weights)
+    if place is None:
+        return weights
+    try:
+        if place[0]:
+            return str(hf_hub_download(*place))
+    except LocalEntryNotFoundError:
+        raise
+    except EntryNotFoundError:
+        pass
+    known = [tag for tag in open_clip.list_pretrained_tags_by_model(model) if tag != weights]
+    raise PanelError(
+        f"the weights {weights!r} of the CLIP model {model!r} are published as a pickle, which can run any code; save "
+        f"them as safetensors once, and name that file as clip.weights, or try another of its tags: {some(known)}"
+    )
 
 
 def check_clip_files(settings: Clip) -> None:

@@ -1,10 +1,11 @@
 """Convert an adapter that was trained elsewhere: by LLaMA-Factory, or with transformers before 4.52.
 
-    python -m experts.qwen2vl.convert --adapter old --out panel/image/qwen2vl --task image --config qwen2-vl-7b
+    python -m experts.qwen2vl.convert --adapter old --out converted --task image --config qwen2-vl-7b
 
 Old versions name Qwen2-VL's modules differently; such a folder loads without an error and has no effect. The
 new folder declares what the settings say (layout, pixel limits, labels), so name the configuration that the
-adapter was trained for. It is loaded once before it appears under ``--out``.
+adapter was trained for. It is loaded once before it appears under ``--out``; ``mire fit --adapter`` then makes it a
+voter of a panel.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def execute(options: argparse.Namespace) -> None:
     resize = [f"qwen2vl.resize={options.resize}"] if options.resize else []
     settings = load_settings(options.config, [*options.overrides, *resize])
     convert(options.adapter, options.out, task=options.task, settings=settings)
-    say(f"{options.out}: converted, and it loads on its base")
+    say(f"{options.out}: converted, and it loads on its base; mire fit --adapter makes it a voter of a panel")
 
 
 if __name__ == "__main__":

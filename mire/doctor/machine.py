@@ -5,18 +5,18 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from mire.budget import ParameterCount
+from mire.cache import cache_root
 from mire.doctor.check import Check
 from mire.doctor.weights import GIB
 
 
 def machine() -> Iterator[Check]:
     """Check Python, cores, memory, devices, disk space for the cache, fonts."""
-    from mire.cache import cache_root
-
     old = sys.version_info < (3, 11)
     yield Check(
         f"python       {platform.python_version()} on {platform.system()} {platform.machine()}",
@@ -27,13 +27,22 @@ def machine() -> Iterator[Check]:
         f"cpu          {os.cpu_count()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
     )
     yield from _devices()
-    kept = cache_root()
-    room = shutil.disk_usage(next(path for path in (kept, *kept.absolute().parents) if path.exists())).free
-    yield Check(
-        f"cache        {kept}, {room / GIB:.0f} GiB free",
-        "" if room > GIB else "free some disk, or set MIRE_CACHE to a folder on another one",
-    )
+    yield _cache()
     yield _fonts()
+
+
+def _cache() -> Check:
+    """Whether the cache can be written (a file is made in it, and removed) and has room."""
+    kept = cache_root()
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept):
+            room = shutil.disk_usage(kept).free
+    except OSError as error:
+        text = f"cache        {kept} cannot be written: {error.strerror}"
+        return Check(text, "set MIRE_CACHE to a folder that can be written")
+    text = f"cache        {kept}, {room / GIB:.0f} GiB free"
+    return Check(text, "" if room > GIB else "free some disk, or set MIRE_CACHE to a folder on another one")
 
 
 def _devices() -> Iterator[Check]:

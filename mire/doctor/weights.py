@@ -7,11 +7,11 @@ from pathlib import Path
 from mire.budget import ParameterCount
 from mire.doctor.check import Check
 from mire.errors import PanelError
+from mire.model_sizes import clip_weights
 from mire.settings import Clip, Settings
 
 GIB = 2**30
 _BYTES = {"bfloat16": 2, "float32": 4}
-_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 def weights(settings: Settings) -> Iterator[Check]:
@@ -47,11 +47,11 @@ def clip_check(clip: Clip) -> Check:
     patch_torchvision()
     import open_clip
 
-    repository = str(open_clip.get_pretrained_cfg(clip.model, clip.weights).get("hf_hub", "")).rstrip("/")
-    if not repository:
+    place = clip_weights(clip.model, clip.weights)
+    if place is None or not place[0]:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(clip.model)[:8]) or "none"
         return Check(f"{what}: neither a file nor a known tag", f"set clip.weights to a file, or one of: {known}")
-    return _from_hub(what, repository, _CLIP_FILES, "clip.weights")
+    return _from_hub(what, place[0], place[1:], "clip.weights")
 
 
 def _opened(what: str, check: Callable[[], None]) -> Check:

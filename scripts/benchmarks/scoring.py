@@ -157,7 +157,8 @@ def plain_model(folder: Path) -> Any:
     """The same checkpoint without any of our shortcuts."""
     from transformers import Qwen2VLForConditionalGeneration
 
-    return Qwen2VLForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa").eval()
+    model = Qwen2VLForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa", trust_remote_code=False)
+    return model.eval()
 
 
 def llama_factory(samples: Sequence[Any], checkpoint: Path, n_new: int, ours: float) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from experts.clip_lightgbm.embed import create_model
@@ -196,3 +197,38 @@ def test_a_folder_of_clip_is_looked_at_first(tmp_path: Path, files: dict[str, by
 def test_a_hub_named_in_a_panel_is_not_asked() -> None:
     with pytest.raises(PanelError, match="no hub is asked for a model of that kind; download it once"):
         create_model(Clip(model="hf-hub:evil/model"))
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "error"),
+    [
+        ("ViT-L-14", "openai", "only as .bin"),
+        ("ViTamin-S", "datacomp1b", "only as .bin"),
+        ("ViT-B-32-quickgelu", "laion400m_e31", "only as .bin"),
+    ],
+)
+def test_clip_weights_that_are_published_as_a_pickle_are_refused(
+    monkeypatch: pytest.MonkeyPatch, model: str, tag: str, error: str
+) -> None:
+    """The repository lacks the safetensors; open_clip would go on to the pickle beside them."""
+    asked: list[str] = []
+
+    def download(repository: str, name: str, **_: object) -> str:
+        asked.append(name)
+        raise EntryNotFoundError(error)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("experts.clip_lightgbm.embed.offline_reason", lambda: None)
+    with pytest.raises(PanelError, match=f"the weights '{tag}' of the CLIP model '{model}' are published as a pickle"):
+        create_model(Clip(model=model, weights=tag))
+    assert asked and all(name.endswith(".safetensors") for name in asked)
+
+
+def test_clip_weights_that_no_hub_gives_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(*_: object, **__: object) -> str:
+        raise LocalEntryNotFoundError("not in the cache")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("experts.clip_lightgbm.embed.offline_reason", lambda: "HF_HUB_OFFLINE is set")
+    with pytest.raises(PanelError, match="'openai' cannot be loaded: HF_HUB_OFFLINE is set; name a file or a folder"):
+        create_model(Clip())

@@ -171,13 +171,14 @@ def test_a_csv_that_does_not_fit_leaves_the_old_one(bench: Bench, tmp_path: Path
 def test_a_changed_panel_or_sample_is_answered_again_and_nothing_else(bench: Bench, tmp_path: Path) -> None:
     from ensemble.prediction.digest import panel_digest
     from ensemble.prediction.workload import Workload
+    from mire.panel_card import fingerprint
     from mire.panel_folder import PanelFolder
 
     panel = PanelFolder(shutil.copytree(bench.panel, tmp_path / "panel"))
 
     def fingerprints(data: Path) -> dict[str, str]:
         with Workload.read(data, bench.images, max_decoded_pixels=10**6) as work:
-            (found,) = work.fingerprints(panel_digest(panel, "cpu"))
+            (found,) = work.fingerprints(panel_digest(panel.settings(), fingerprint(panel), "cpu"))
         return found
 
     before = fingerprints(bench.data)

@@ -119,7 +119,8 @@ def test_a_sample_that_kills_every_worker_ends_the_run_with_one_line(
         pytest.raises(WorkerError, match="two workers died on the same .* samples, 's.*' to 's.*': signal SIGKILL; "),
         processes(DeadlyJob(bench.panel, work.tasks), 2) as pool,
     ):
-        run_workload(work, pool, journal, panel_digest(PanelFolder(bench.panel), pool.loaded.device), strict=False)
+        settings = PanelFolder(bench.panel).settings()
+        run_workload(work, pool, journal, panel_digest(settings, pool.loaded.panel, pool.loaded.device), strict=False)
     assert POISON not in ids(out) and len(ids(out)) >= CHUNK
     assert bench.predict(out, data=many).returncode == 0
     assert_whole(out, whole)

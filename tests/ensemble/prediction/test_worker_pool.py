@@ -26,7 +26,7 @@ class FakeHandle:
         self._deadly, self._given, self._closed = deadly, given, closed
 
     def load(self) -> "Future[Loaded]":
-        return self._end("load", Loaded({"base": 7}, "cpu"))
+        return self._end("load", Loaded({"base": 7}, "cpu", "p"))
 
     def answer(self, chunk: Chunk) -> "Future[Answered]":
         self._given.append(chunk.samples[0].id)
@@ -58,7 +58,7 @@ class Given:
 def test_every_chunk_is_answered_and_everybody_is_ended() -> None:
     fakes = Given()
     with WorkerPool(fakes.start_worker, 2) as pool:
-        assert pool.loaded == Loaded({"base": 7}, "cpu")
+        assert pool.loaded == Loaded({"base": 7}, "cpu", "p")
         done = [one.samples[0].id for one, _ in pool.answers(map(chunk, "abcde"))]
     assert sorted(done) == list("abcde") == sorted(fakes.given)
     assert len(fakes.closed) == 2
@@ -128,3 +128,17 @@ def test_what_a_person_can_mend_is_not_tried_again() -> None:
     with pytest.raises(PanelError, match="no panel"), WorkerPool(lambda index: Refusing({}, [], closed), 2):
         pass
     assert len(closed) == 2
+
+
+def test_workers_that_loaded_different_panels_do_not_answer_together() -> None:
+    loaded: list[str] = ["new", "old"]
+
+    class Reloading(FakeHandle):
+        def load(self) -> "Future[Loaded]":
+            return self._end("load", Loaded({}, "cpu", loaded.pop()))
+
+    with (
+        pytest.raises(PanelError, match="the panel was replaced while workers loaded it; run the same command again"),
+        WorkerPool(lambda index: Reloading({}, [], []), 2) as pool,
+    ):
+        list(pool.answers(map(chunk, "ab")))

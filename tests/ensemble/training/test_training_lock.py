@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.training.train_panel import only_training
+from ensemble.training.replacement import only_training
 from mire.errors import PanelError
 
 HOLD = (
-    "import sys\nfrom pathlib import Path\nfrom ensemble.training.train_panel import only_training as alone\n"
+    "import sys\nfrom pathlib import Path\nfrom ensemble.training.replacement import only_training as alone\n"
     "with alone(Path(sys.argv[1])):\n    print('in', flush=True)\n    sys.stdin.read()\n"
 )
 

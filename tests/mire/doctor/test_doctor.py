@@ -14,6 +14,7 @@ from mire.doctor import __main__ as doctor
 from mire.doctor import packages as installed
 from mire.doctor import weights as presence
 from mire.doctor.check import Check
+from mire.doctor.machine import machine
 from mire.doctor.panel import panel_lines
 from mire.doctor.sections import budget
 from mire.labels import builtin_taxonomy
@@ -108,6 +109,15 @@ def test_weights_on_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) 
 
 def test_cpu_needs_no_download() -> None:
     assert not trouble(list(presence.weights(load_settings("cpu"))))
+
+
+def test_a_cache_is_written_to_before_it_is_called_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for name, told in (("new/cache", ""), ("file/cache", "set MIRE_CACHE to a folder that can be written")):
+        monkeypatch.setenv("MIRE_CACHE", str(tmp_path / name))
+        (found,) = [check for check in machine() if check.text.startswith("cache ")]
+        assert (found.fix, "cannot be written" in found.text) == (told, bool(told))
+    assert list((tmp_path / "new" / "cache").iterdir()) == []
 
 
 def test_memory_by_hand() -> None:
