@@ -24,7 +24,7 @@ from mire.prompts import Speaker
 from mire.samples import Sample
 from mire.settings import Settings
 from mire.votes import Prediction, Vote
-from router.route import route
+from router.route import BUILTIN, route
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,11 @@ class Panel:
     tasks: dict[Task, TaskPanel]
     parameters: ParameterCount
 
+    @property
+    def taxonomies(self) -> dict[Task, Taxonomy]:
+        """The labels of each loaded task."""
+        return {task: part.taxonomy for task, part in self.tasks.items()}
+
     @classmethod
     def load(cls, root: str | Path, tasks: Iterable[Task] | None = None) -> "Panel":
         """Load the experts of ``tasks`` (None: all that are trained); what a voter's tasks share is loaded once.
@@ -183,7 +188,7 @@ class Panel:
             BudgetError: as ``TaskPanel.cast``.
         """
         predictions: dict[str, Prediction] = {}
-        for task, members in by_task(samples).items():
+        for task, members in by_task(samples, self.taxonomies).items():
             if task not in self.tasks:
                 raise PanelError(f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample")
             predictions |= {found.sample_id: found for found in self.tasks[task].predict(members, ledger)}
@@ -211,16 +216,16 @@ class Panel:
         samples = [replace(self.sample(asked), id=str(number)) for number, asked in enumerate(questions)]
         predictions = self.predict(samples, Ledger())
         return [
-            classification(found, route(sample.prompt), self.tasks[found.task].taxonomy, self.tasks[found.task].weights)
+            classification(found, route(sample.prompt, self.taxonomies), part.taxonomy, part.weights)
             for sample, found in zip(samples, predictions, strict=True)
+            for part in [self.tasks[found.task]]
         ]
 
     def sample(self, question: Question | Sample) -> Sample:
         """The question in the challenge's frame with this panel's labels; raises as ``Question.sample``."""
         if isinstance(question, Sample):
             return question
-        taxonomies = {task: panel.taxonomy for task, panel in self.tasks.items()}
-        return question.sample(taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
+        return question.sample(self.taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
 
 
 def _load(name: str, folder: Path, **needs: Any) -> Voter:
@@ -244,11 +249,11 @@ def _missing_library(error: Exception) -> str | None:
     return text if loading else None
 
 
-def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:
-    """Samples by the router's task, in order."""
+def by_task(samples: Sequence[Sample], taxonomies: Mapping[Task, Taxonomy] = BUILTIN) -> dict[Task, list[Sample]]:
+    """Samples by the router's task, in order; ``taxonomies`` as in ``route``."""
     groups: dict[Task, list[Sample]] = {}
     for sample in samples:
-        groups.setdefault(route(sample.prompt).task, []).append(sample)
+        groups.setdefault(route(sample.prompt, taxonomies).task, []).append(sample)
     return groups
 
 

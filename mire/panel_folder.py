@@ -86,6 +86,11 @@ class PanelFolder:
             )
         return load_taxonomy(path)
 
+    def taxonomies(self) -> dict[Task, Taxonomy]:
+        """The labels of every task that the panel answers; raises as ``settings``."""
+        self.settings()
+        return {task: self.taxonomy(task) for task in self.trained_tasks()}
+
     def write_taxonomy(self, taxonomy: Taxonomy) -> None:
         self.task(taxonomy.task).mkdir(parents=True, exist_ok=True)
         save_taxonomy(taxonomy, self.task(taxonomy.task) / "taxonomy.json")

@@ -1,4 +1,4 @@
-"""Ways to combine out-of-fold votes, compared; every rule gets fitted temperatures, and what it learns is cross-fitted."""
+"""Ways to combine out-of-fold votes, compared: each with fitted temperatures, and cross-fitted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -88,7 +88,7 @@ def calibrated(rule: Combination, learn: OutOfFoldVotes, judge: OutOfFoldVotes) 
 def combinations() -> dict[str, Combination]:
     """What is compared: the default, every rule of the vote with equal weights, and three that only stand here."""
     alike = {rule: partial(equal, rule) for rule in RULES}
-    others = {
+    others: dict[str, Combination] = {
         "equal": alike.pop(DEFAULT),
         **alike,
         "stacked": stacked,

@@ -47,8 +47,8 @@ def predict_file(
     outputs.check(data, images, panel)
     engine_options.check()
     folder = PanelFolder(panel)
-    limit = folder.settings().max_decoded_pixels
-    with Workload.read(data, images, max_decoded_pixels=limit) as work:
+    limit, labels = folder.settings().max_decoded_pixels, folder.taxonomies()
+    with Workload.read(data, images, max_decoded_pixels=limit, taxonomies=labels) as work:
         if strict and (faults := work.faults()):
             raise DataError(fault_text(data, faults))
         with outputs.opened_journal() as journal:

@@ -78,7 +78,7 @@ class Service:
             sample = self.panel.sample(question)
         except MireError as error:
             raise RefusedError(422, str(error)) from error
-        if (task := route(sample.prompt).task) not in self.panel.tasks:
+        if (task := route(sample.prompt, self.panel.taxonomies).task) not in self.panel.tasks:
             raise RefusedError(422, f"this panel has no {task} experts")
         return sample
 
