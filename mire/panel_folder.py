@@ -145,6 +145,10 @@ class PanelFolder:
     def weights(self, task: Task) -> Path:
         return self.task(task) / "weights.json"
 
+    def thresholds(self, task: Task) -> Path:
+        """From which probability on answers are decided; may be missing, and goes when the vote is fitted again."""
+        return self.task(task) / "thresholds.json"
+
     def card(self, task: Task) -> Path:
         """What the task's experts were trained on, as ``mire.panel_card`` reads it; may be missing."""
         return self.task(task) / "card.json"

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.evaluation.held_out_votes import cross_fit_parts
-from ensemble.fitting import fit_temperature, fit_weights
+from ensemble.fitting import cross_fit_parts, fit_temperature, fit_weights
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
 from ensemble.vote import FLOOR, RULES, Array, sharpen, softmax, winners
 from mire.errors import PanelError
