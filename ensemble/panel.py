@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ensemble.classify import Classification, Question, classification
+from ensemble.decisions.threshold_file import TaskThresholds, read_thresholds
 from ensemble.vote import Array, winners
 from ensemble.weights import Weights, as_array, read_weights
 from experts.registry import check_voter, load_base, load_voter
@@ -39,11 +40,12 @@ Votes = dict[str, list[Vote | None]]
 
 @dataclass(frozen=True)
 class TaskPanel:
-    """The voters of one task and how their votes are pooled."""
+    """The voters of one task, how their votes are pooled, and from which probability on an answer is decided."""
 
     taxonomy: Taxonomy
     voters: tuple[Voter, ...]
     weights: Weights
+    thresholds: TaskThresholds | None = None
 
     def predict(self, samples: Sequence[Sample], ledger: Ledger) -> list[Prediction]:
         """One prediction per sample of this task, in order.
@@ -174,7 +176,9 @@ class Panel:
                 _load(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=bases[name])
                 for name in settings.panel.voters(task)
             )
-            loaded[task] = TaskPanel(taxonomy, voters, read_weights(folder.weights(task)))
+            loaded[task] = TaskPanel(
+                taxonomy, voters, read_weights(folder.weights(task)), read_thresholds(folder, task)
+            )
         parts = {part: n for panel in loaded.values() for voter in panel.voters for part, n in voter.parameters.items()}
         count = ParameterCount(parts)
         count.check()

@@ -40,9 +40,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class SampleRow:
-    """What the submission needs of a sample: its id, the record that the file holds, and its fingerprint."""
+    """What the submission needs of a sample: its id and task, the record that the file holds, and its fingerprint."""
 
     id: str
+    task: Task
     record: Mapping[str, Any]
     fingerprint: str
 
@@ -118,9 +119,9 @@ class Workload:
 
     def rows(self, panel: str) -> Iterator[list[SampleRow]]:
         """Every sample in the file's order, in batches."""
-        cursor = self._db.execute("SELECT id, record, digest, problems FROM samples ORDER BY number")
+        cursor = self._db.execute("SELECT id, task, record, digest, problems FROM samples ORDER BY number")
         while rows := cursor.fetchmany(CHUNK):
-            yield [SampleRow(key, _record(blob), fingerprint(panel, *seen)) for key, blob, *seen in rows]
+            yield [SampleRow(key, task, _record(blob), fingerprint(panel, *seen)) for key, task, blob, *seen in rows]
 
     def _fill(self, samples: Iterator[Sample | str]) -> list[str]:
         """Keep every sample; one line per sample that cannot be read, or whose id was there before."""

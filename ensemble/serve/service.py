@@ -55,7 +55,8 @@ class Service:
         with tempfile.TemporaryDirectory(prefix="mire-") as folder:
             sample = self._sample(posted.question_in(Path(folder), self.limits))
             (outcome,) = self._outcomes([sample])
-        return answer(outcome.found, self.panel.tasks[outcome.found.task].taxonomy, outcome.reading)
+        part = self.panel.tasks[outcome.found.task]
+        return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
 
     def classify_many(self, samples: Sequence[Sample]) -> Iterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
