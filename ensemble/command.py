@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "ensemble.audit",
     "serve": "ensemble.serve.__main__",
     "fit": "ensemble.fit",
+    "threshold": "ensemble.threshold",
     "pseudo-label": "ensemble.pseudo_label",
     "route": "router.route",
     "validate": "mire.validate",

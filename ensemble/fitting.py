@@ -17,6 +17,9 @@ PRIOR_SD = 0.5
 MAX_LOG_TEMPERATURE = 3.0
 N_STEPS = 10
 """Weights are tried in steps of one tenth."""
+SEED = 0
+N_PARTS = 5
+"""Parts of a cross-fit: the weights for each part are fitted on the other parts."""
 TOWARDS_BEST = 0.25
 """Standard errors of mean log-loss that other weights must gain before a voter beside the best one counts."""
 
@@ -97,10 +100,28 @@ def weigh(oof: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
 
 
 def fit_panel(panel: PanelFolder, task: Task) -> Weights:
-    """Fit one task's weights on the votes in the panel folder, and write them there."""
+    """Fit one task's weights on the votes in the panel folder, and write them there.
+
+    Thresholds that were found with other weights go.
+    """
     weights = weigh(read_out_of_fold_votes(panel, task), panel.settings(), task)
+    panel.thresholds(task).unlink(missing_ok=True)
     write_weights(weights, panel.weights(task))
     return weights
+
+
+def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of rows: those to score, and all others, to learn from."""
+    parts = np.random.default_rng(SEED).permutation(n) % N_PARTS
+    return [(np.flatnonzero(parts == part), np.flatnonzero(parts != part)) for part in range(min(N_PARTS, n))]
+
+
+def cross_fit(oof: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
+    """For each part of the samples, weights that were fitted on the other parts; equal ones where there are none."""
+    return [
+        (scored, weigh(oof.rows(learned), settings, task) if len(learned) else equal_weights(oof, settings.vote))
+        for scored, learned in cross_fit_parts(len(oof.ids))
+    ]
 
 
 def _simplex(n_voters: int) -> list[tuple[float, ...]]:

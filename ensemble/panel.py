@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ensemble.classify import Classification, Question, classification
+from ensemble.decisions.threshold_file import TaskThresholds, read_thresholds
 from ensemble.vote import Array, winners
 from ensemble.weights import Weights, as_array, read_weights
 from experts.registry import check_voter, load_base, load_voter
@@ -26,7 +27,7 @@ from mire.prompts import Speaker
 from mire.samples import Sample
 from mire.settings import Settings
 from mire.votes import Prediction, Vote
-from router.route import route
+from router.route import BUILTIN, route
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +42,12 @@ Votes = dict[str, list[Vote | None]]
 
 @dataclass(frozen=True)
 class TaskPanel:
-    """The voters of one task and how their votes are pooled."""
+    """The voters of one task, how their votes are pooled, and from which probability on an answer is decided."""
 
     taxonomy: Taxonomy
     voters: tuple[Voter, ...]
     weights: Weights
+    thresholds: TaskThresholds | None = None
 
     def predict(self, samples: Sequence[Sample], ledger: Ledger) -> list[Prediction]:
         """One prediction per sample of this task, in order.
@@ -146,6 +148,11 @@ class Panel:
     parameters: ParameterCount
     fingerprint: str = ""
 
+    @property
+    def taxonomies(self) -> dict[Task, Taxonomy]:
+        """The labels of each loaded task."""
+        return {task: part.taxonomy for task, part in self.tasks.items()}
+
     @classmethod
     def load(cls, root: str | Path, tasks: Iterable[Task] | None = None) -> "Panel":
         """Load the experts of ``tasks`` (None: all that are trained); what a voter's tasks share is loaded once.
@@ -174,7 +181,9 @@ class Panel:
                 _load(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=bases[name])
                 for name in settings.panel.voters(task)
             )
-            loaded[task] = TaskPanel(taxonomy, voters, read_weights(folder.weights(task)))
+            loaded[task] = TaskPanel(
+                taxonomy, voters, read_weights(folder.weights(task)), read_thresholds(folder, task)
+            )
         parts = {part: n for panel in loaded.values() for voter in panel.voters for part, n in voter.parameters.items()}
         count = ParameterCount(parts)
         count.check()
@@ -190,7 +199,7 @@ class Panel:
             BudgetError: as ``TaskPanel.cast``.
         """
         predictions: dict[str, Prediction] = {}
-        for task, members in by_task(samples).items():
+        for task, members in by_task(samples, self.taxonomies).items():
             if task not in self.tasks:
                 raise PanelError(f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample")
             predictions |= {found.sample_id: found for found in self.tasks[task].predict(members, ledger)}
@@ -218,16 +227,16 @@ class Panel:
         samples = [replace(self.sample(asked), id=str(number)) for number, asked in enumerate(questions)]
         predictions = self.predict(samples, Ledger())
         return [
-            classification(found, route(sample.prompt), self.tasks[found.task].taxonomy, self.tasks[found.task].weights)
+            classification(found, route(sample.prompt, self.taxonomies), part.taxonomy, part.weights)
             for sample, found in zip(samples, predictions, strict=True)
+            for part in [self.tasks[found.task]]
         ]
 
     def sample(self, question: Question | Sample) -> Sample:
         """The question in the challenge's frame with this panel's labels; raises as ``Question.sample``."""
         if isinstance(question, Sample):
             return question
-        taxonomies = {task: panel.taxonomy for task, panel in self.tasks.items()}
-        return question.sample(taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
+        return question.sample(self.taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
 
 
 def _load(name: str, folder: Path, **needs: Any) -> Voter:
@@ -251,11 +260,11 @@ def _missing_library(error: Exception) -> str | None:
     return text if loading else None
 
 
-def by_task(samples: Sequence[Sample]) -> dict[Task, list[Sample]]:
-    """Samples by the router's task, in order."""
+def by_task(samples: Sequence[Sample], taxonomies: Mapping[Task, Taxonomy] = BUILTIN) -> dict[Task, list[Sample]]:
+    """Samples by the router's task, in order; ``taxonomies`` as in ``route``."""
     groups: dict[Task, list[Sample]] = {}
     for sample in samples:
-        groups.setdefault(route(sample.prompt).task, []).append(sample)
+        groups.setdefault(route(sample.prompt, taxonomies).task, []).append(sample)
     return groups
 
 

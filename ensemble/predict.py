@@ -23,7 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", type=Path, help="the report to write, where it is not to go beside the CSV")
     parser.add_argument("--journal", type=Path, help="the journal to keep, where it is not to go beside the CSV")
-    parser.add_argument("--columns", choices=("all", "id"), default="all", help="the test file's columns, or id only")
+    parser.add_argument(
+        "--columns",
+        choices=("all", "id", "scores"),
+        default="all",
+        help="the test file's columns, id only, or all and how sure each answer is",
+    )
+    parser.add_argument(
+        "--precision", type=float, help="with --columns scores: decide what is right this often, else ask a person"
+    )
     parser.add_argument("--encoding", choices=("utf-8-sig", "utf-8"), default="utf-8-sig", help="with or without BOM")
     parser.add_argument("--for-excel", action="store_true", help="guard ids and texts against being read as formulas")
     parser.add_argument("--strict", action="store_true", help="refuse samples that could only be answered degraded")
@@ -47,7 +55,8 @@ def execute(options: argparse.Namespace) -> None:
         options.panel,
         Outputs.named(options.out, options.report, options.journal),
         engine_options=EngineOptions(options.engine == "ray", options.devices, options.workers, options.address),
-        all_columns=options.columns == "all",
+        columns=options.columns,
+        precision=options.precision,
         encoding=options.encoding,
         strict=options.strict,
         for_excel=options.for_excel,
@@ -60,6 +69,11 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
     if options.json and str(options.out) == "-":
         raise UsageError("--json and --out - both write to stdout; name a file for one of them (--report, --out)")
+    if options.precision is not None:
+        if options.columns != "scores":
+            raise UsageError("--precision decides what --columns scores shows; give both")
+        if not 0 < options.precision < 1:
+            raise UsageError(f"--precision must be between 0 and 1, got {options.precision}")
     ray = options.engine == "ray"
     if ray and options.devices != 1:
         raise UsageError("--devices is for --engine local; a Ray cluster has --workers")

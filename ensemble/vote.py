@@ -18,7 +18,7 @@ def sharpen(probabilities: Array, temperature: float) -> Array:
     """
     if temperature <= 0:
         raise ValueError(f"a temperature must be above zero, got {temperature}")
-    return _softmax(np.log(np.maximum(probabilities, FLOOR)) / temperature)
+    return softmax(np.log(np.maximum(probabilities, FLOOR)) / temperature)
 
 
 def log_linear(votes: Sequence[Array], weights: Sequence[float]) -> Array:
@@ -32,7 +32,7 @@ def log_linear(votes: Sequence[Array], weights: Sequence[float]) -> Array:
     """
     shares = _shares(votes, weights)
     pooled = sum(share * np.log(np.maximum(vote, FLOOR)) for vote, share in zip(votes, shares, strict=True))
-    return _softmax(np.asarray(pooled))
+    return softmax(np.asarray(pooled))
 
 
 def majority(votes: Sequence[Array], weights: Sequence[float]) -> Array:
@@ -79,6 +79,7 @@ def _one_hot(vote: Array) -> Array:
     return np.asarray(np.eye(vote.shape[-1])[vote.argmax(axis=-1)])
 
 
-def _softmax(logits: Array) -> Array:
+def softmax(logits: Array) -> Array:
+    """``logits`` as probabilities over the last axis; same shape."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -88,6 +88,11 @@ class PanelFolder:
             )
         return load_taxonomy(path)
 
+    def taxonomies(self) -> dict[Task, Taxonomy]:
+        """The labels of every task that the panel answers; raises as ``settings``."""
+        self.settings()
+        return {task: self.taxonomy(task) for task in self.trained_tasks()}
+
     def write_taxonomy(self, taxonomy: Taxonomy) -> None:
         self.task(taxonomy.task).mkdir(parents=True, exist_ok=True)
         save_taxonomy(taxonomy, self.task(taxonomy.task) / "taxonomy.json")
@@ -152,6 +157,10 @@ class PanelFolder:
 
     def weights(self, task: Task) -> Path:
         return self.task(task) / "weights.json"
+
+    def thresholds(self, task: Task) -> Path:
+        """From which probability on answers are decided; may be missing, and goes when the vote is fitted again."""
+        return self.task(task) / "thresholds.json"
 
     def card(self, task: Task) -> Path:
         """What the task's experts were trained on, as ``mire.panel_card`` reads it; may be missing."""

@@ -36,6 +36,7 @@ CLOSED = {
     "ensemble.weights": {f"ensemble.{room}" for room in ROOMS},
     "ensemble.fitting": {f"ensemble.{room}" for room in ROOMS},
     "ensemble.oof_votes": {f"ensemble.{room}" for room in ROOMS},
+    "ensemble.decisions": {f"ensemble.{room}" for room in ROOMS},
     "ensemble.prediction": {"ensemble.evaluation", "ensemble.training", "ensemble.report", "ensemble.serve"},
     "ensemble.evaluation": {"ensemble.prediction", "ensemble.training", "ensemble.serve"},
     "ensemble.training": {"ensemble.prediction", "ensemble.report", "ensemble.serve"},

@@ -48,8 +48,9 @@ def ablate(samples: Sequence[Sample], root: Path, *, hide: Hide = mask) -> Ablat
         DataError, PanelError: as ``collect_held_out_votes``; or every sample went to the wrong task.
     """
     folder = PanelFolder(root)
-    groups = by_task(samples)
-    router = routing(groups, {task: folder.taxonomy(task) for task in folder.trained_tasks()})
+    taxonomies = folder.taxonomies()
+    groups = by_task(samples, taxonomies)
+    router = routing(groups, taxonomies)
     wrong = set(router.misrouted)
     if wrong:
         logger.info(f"{len(wrong)} samples went to the wrong task and are left out of the figures")

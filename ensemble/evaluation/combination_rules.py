@@ -1,17 +1,16 @@
-"""Ways to combine out-of-fold votes, compared; whatever a rule learns is cross-fitted."""
+"""Ways to combine out-of-fold votes, compared: each with fitted temperatures, and cross-fitted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.evaluation.held_out_votes import cross_fit_parts
-from ensemble.fitting import fit_weights
+from ensemble.fitting import cross_fit_parts, fit_temperature, fit_weights
 from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
-from ensemble.vote import FLOOR, RULES, Array, winners
+from ensemble.vote import FLOOR, RULES, Array, sharpen, softmax, winners
 from mire.errors import PanelError
 from mire.labels import Task
 from mire.metrics import Interval, interval, resampled_f1, scores
@@ -32,7 +31,7 @@ def fitted(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
 
 
 def equal(rule: str, _: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
-    """One of the vote's rules on the votes as they are, all alike."""
+    """One of the vote's rules with equal weights."""
     return RULES[rule](list(judge.votes.values()), [1.0] * len(judge.votes))
 
 
@@ -52,10 +51,50 @@ def stacked(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
     return pooled
 
 
+def conditional_logit(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """One coefficient per voter, shared by all labels: two parameters for a pair (McFadden 1974, conditional logit).
+
+    Log-linear pooling whose weights are fitted by likelihood alone: they may be negative, and need not sum to one.
+    """
+    from scipy.optimize import minimize
+
+    rows = np.arange(len(learn.ids))
+
+    def cost(weights: Array) -> float:
+        return float(-np.log(np.maximum(_logit(learn, weights)[rows, learn.truth], 1e-12)).sum())
+
+    start = np.full(len(learn.votes), 1 / len(learn.votes))
+    return _logit(judge, minimize(cost, start, method="BFGS").x)
+
+
+def _logit(box: OutOfFoldVotes, weights: Array) -> Array:
+    logs = sum(
+        weight * np.log(np.maximum(vote, FLOOR)) for weight, vote in zip(weights, box.votes.values(), strict=True)
+    )
+    return softmax(np.asarray(logs))
+
+
+def calibrated(rule: Combination, learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
+    """The rule on votes whose temperatures were fitted on ``learn``."""
+    temperatures = {name: fit_temperature(vote, learn.truth) for name, vote in learn.votes.items()}
+
+    def sharpened(box: OutOfFoldVotes) -> OutOfFoldVotes:
+        return replace(box, votes={name: sharpen(vote, temperatures[name]) for name, vote in box.votes.items()})
+
+    return rule(sharpened(learn), sharpened(judge))
+
+
 def combinations() -> dict[str, Combination]:
-    """What is compared: the default, every rule of the vote with equal weights, and two that only stand here."""
+    """What is compared: the default, every rule of the vote with equal weights, and three that only stand here."""
     alike = {rule: partial(equal, rule) for rule in RULES}
-    return {REFERENCE: fitted, "equal": alike.pop(DEFAULT), **alike, "stacked": stacked, "best single": best_single}
+    others: dict[str, Combination] = {
+        "equal": alike.pop(DEFAULT),
+        **alike,
+        "stacked": stacked,
+        "two-parameter": conditional_logit,
+        "best single": best_single,
+    }
+    return {REFERENCE: fitted, **{name: partial(calibrated, rule) for name, rule in others.items()}}
 
 
 @dataclass(frozen=True)

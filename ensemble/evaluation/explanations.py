@@ -20,7 +20,7 @@ N_LABELS = 3
 
 def explain_samples(samples: Sequence[Sample], root: Path, *, hide: Hide = mask) -> Iterator[dict[str, Any]]:
     """The panel's answer for each sample, each voter's most probable labels, and the words behind them."""
-    groups = by_task(samples)
+    groups = by_task(samples, PanelFolder(root).taxonomies())
     panel = Panel.load(root, tuple(groups))
     ledger = Ledger()
     for task, members in groups.items():

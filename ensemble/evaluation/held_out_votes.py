@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.fitting import equal_weights, weigh
-from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
+from ensemble.fitting import cross_fit, weigh
+from ensemble.oof_votes import read_out_of_fold_votes
 from ensemble.panel import Panel, Votes, pool
 from ensemble.vote import Array
 from ensemble.weights import Weights
@@ -25,10 +25,6 @@ from mire.settings import Settings
 from mire.votes import Vote
 
 logger = logging.getLogger(__name__)
-
-SEED = 0
-N_PARTS = 5
-"""Parts of a cross-fit: the weights for each part are fitted on the other parts."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ def _out_of_fold(
         },
         costs=oof.costs,
         out_of_fold=True,
-        weights=lambda names: _cross_fit(oof.of(names), settings, task),
+        weights=lambda names: cross_fit(oof.of(names), settings, task),
         milliseconds=_milliseconds(folder, task),
     )
 
@@ -138,20 +134,6 @@ def _out_of_fold(
 def _milliseconds(folder: PanelFolder, task: Task) -> Mapping[str, float]:
     card = read_card(folder, task)
     return card.milliseconds if card else {}
-
-
-def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of rows: those to score, and all others, to learn from."""
-    parts = np.random.default_rng(SEED).permutation(n) % N_PARTS
-    return [(np.flatnonzero(parts == part), np.flatnonzero(parts != part)) for part in range(min(N_PARTS, n))]
-
-
-def _cross_fit(oof: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
-    """For each part of the samples, weights that were fitted on the other parts; equal ones where there are none."""
-    return [
-        (scored, weigh(oof.rows(learned), settings, task) if len(learned) else equal_weights(oof, settings.vote))
-        for scored, learned in cross_fit_parts(len(oof.ids))
-    ]
 
 
 def _check(samples: Sequence[Sample], taxonomy: Taxonomy) -> None:

@@ -1,29 +1,40 @@
 """The labels that a panel doubts most."""
 
 import json
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 from jinja2 import Environment
+from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.evaluation.shown import Shown, shown
 from ensemble.panel import by_task
 from ensemble.report.thumbnails import Thumbnails
+from ensemble.vote import Array
 from mire.atomic_files import write_text
 from mire.errors import MireError, missing_package
 from mire.labels import Task
+from mire.panel_folder import PanelFolder
 from mire.privacy.masking import Hide, mask
 from mire.privacy.pictures import Corners
 from mire.samples import Sample
+
+logger = logging.getLogger(__name__)
 
 N_SHOWN = 40
 """Doubted samples of each task that the page shows; ``audit.json`` holds all."""
 
 N_GUESSES = 3
+
+FLIPPED, N_REPEATS = 0.05, 10
+"""Share of the labels that are flipped to measure the list's precision, and how often."""
 
 _PICTURE_PIXELS, _MAX_BYTES = (460, 820), 12_000_000
 """Larger than in the report: whoever decides on a label must be able to read the screen."""
@@ -54,23 +65,45 @@ def audit(held_out: HeldOutVotes, *, hide: Hide = mask) -> list[Doubt]:
     Raises:
         MireError: cleanlab is not installed.
     """
+    pooled = held_out.pooled(tuple(held_out.votes))
+    quality = pooled[np.arange(len(pooled)), held_out.truth]
+    rows = _listed(held_out.truth, pooled)
+    seen = shown([held_out.samples[row] for row in rows], held_out.votes, hide)
+    return [
+        _doubt(held_out, row, float(quality[row]), pooled[row].tolist(), sample)
+        for row, sample in zip(rows, seen, strict=True)
+    ]
+
+
+def precision(held_out: HeldOutVotes) -> float:
+    """The share of listed labels that are wrong where ``FLIPPED`` of them are, flipped at random; NaN if none is.
+
+    The voters learned from unflipped labels, which flatters the figure a little; a listed label that was wrong before
+    counts as a false alarm, which lowers it.
+    """
+    pooled = held_out.pooled(tuple(held_out.votes))
+    n, n_labels = pooled.shape
+    rng = np.random.default_rng(0)
+    n_listed = n_true = 0
+    for _ in range(N_REPEATS):
+        flipped = rng.choice(n, max(1, round(FLIPPED * n)), replace=False)
+        truth = held_out.truth.copy()
+        truth[flipped] = (truth[flipped] + rng.integers(1, n_labels, len(flipped))) % n_labels
+        listed = _listed(truth, pooled)
+        n_listed, n_true = n_listed + len(listed), n_true + len(set(listed) & set(flipped.tolist()))
+    return n_true / n_listed if n_listed else float("nan")
+
+
+def _listed(truth: NDArray[np.int64], pooled: Array) -> list[int]:
+    """The rows that cleanlab lists for labels (n,) and the panel's probabilities (n, n_labels)."""
     try:
         from cleanlab.filter import find_label_issues
-        from cleanlab.rank import get_label_quality_scores
     except ImportError as error:
         raise MireError(missing_package("an audit", "cleanlab", "audit")) from error
-
-    pooled = held_out.pooled(tuple(held_out.votes))
-    quality = get_label_quality_scores(held_out.truth, pooled)
     with warnings.catch_warnings():
         # It warns of every label with few samples: a short list is what is wanted there.
         warnings.simplefilter("ignore", UserWarning)
-        rows = find_label_issues(held_out.truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)
-    seen = shown([held_out.samples[row] for row in rows], held_out.votes, hide)
-    return [
-        _doubt(held_out, int(row), float(quality[row]), pooled[row].tolist(), sample)
-        for row, sample in zip(rows, seen, strict=True)
-    ]
+        return list(map(int, find_label_issues(truth, pooled, return_indices_ranked_by="self_confidence", n_jobs=1)))
 
 
 def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequence[float], seen: Shown) -> Doubt:
@@ -90,7 +123,15 @@ def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequ
     )
 
 
-def render(doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int]) -> str:
+def told(precision: float) -> str:
+    """What a list's ``precision`` means to its readers."""
+    known = "no list" if np.isnan(precision) else f"about {10 * precision:.0f} of 10 listed labels"
+    return f"where {100 * FLIPPED:.0f} % of the labels are flipped at random, {known} are flipped ones"
+
+
+def render(
+    doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int], precisions: Mapping[Task, float] = MappingProxyType({})
+) -> str:
     """The page: one file without links, every text escaped."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     source = resources.files("ensemble.evaluation").joinpath("audit_template.html").read_text(encoding="utf-8")
@@ -98,6 +139,7 @@ def render(doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int]) -> str:
         task: {
             "n": n_samples[task],
             "found": len(found),
+            "told": told(precisions[task]) if task in precisions else "",
             "open": [doubt for doubt in found if not doubt.convention][:N_SHOWN],
             "conventional": [doubt for doubt in found if doubt.convention][:N_SHOWN],
         }
@@ -112,9 +154,12 @@ def write_audit(samples: Sequence[Sample], panel: Path, out: Path, *, hide: Hide
     Raises:
         DataError, PanelError: as ``collect_held_out_votes``.
     """
-    held_out = collect_held_out_votes(by_task(samples), panel)
+    held_out = collect_held_out_votes(by_task(samples, PanelFolder(panel).taxonomies()), panel)
     doubts = {part.task: audit(part, hide=hide) for part in held_out}
-    page = render(doubts, {part.task: len(part.samples) for part in held_out})
+    precisions = {part.task: precision(part) for part in held_out}
+    for task, value in precisions.items():
+        logger.info(f"{task}: {told(value)}")
+    page = render(doubts, {part.task: len(part.samples) for part in held_out}, precisions)
     listed = [asdict(doubt) for found in doubts.values() for doubt in found]
     write_text(out / "audit.json", json.dumps(listed, ensure_ascii=False, indent=1) + "\n")
     write_text(out / "audit.html", page)

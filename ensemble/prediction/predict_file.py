@@ -6,11 +6,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from ensemble.decisions.thresholds import decision_thresholds
 from ensemble.prediction.digest import panel_digest
 from ensemble.prediction.engines import EngineOptions
 from ensemble.prediction.outputs import Outputs
 from ensemble.prediction.runner import RunReport, RunSummary, run_workload, submission_lines
-from ensemble.prediction.submission import write_lines
+from ensemble.prediction.submission import Columns, write_lines
 from ensemble.prediction.worker import Job
 from ensemble.prediction.workload import Workload
 from mire.atomic_files import write_text
@@ -29,15 +30,16 @@ def predict_file(
     outputs: Outputs,
     *,
     engine_options: EngineOptions,
-    all_columns: bool = True,
+    columns: Columns = "all",
+    precision: float | None = None,
     encoding: str = "utf-8-sig",
     strict: bool = False,
     for_excel: bool = False,
 ) -> RunReport:
     """Write the submission, the report and the journal that an interrupted run resumes from.
 
-    ``all_columns``: the data file's columns before ``predict``, else ``id`` only. ``strict`` refuses degraded
-    answers. ``for_excel`` guards cells as ``write_lines`` says. Gives the report.
+    ``precision`` (0 to 1; None: by the panel's own thresholds) is for the scores' ``decision``. ``strict`` refuses
+    degraded answers. ``for_excel`` guards cells as ``write_lines`` says. Gives the report.
 
     Raises:
         MireError: data, panel or engine do not fit, or, with ``strict``, an answer would be degraded.
@@ -46,10 +48,14 @@ def predict_file(
     started = time.monotonic()
     outputs.check(data, images, panel)
     engine_options.check()
-    settings = PanelFolder(panel).settings()
-    with Workload.read(data, images, max_decoded_pixels=settings.max_decoded_pixels) as work:
+    folder = PanelFolder(panel)
+    settings, labels = folder.settings(), folder.taxonomies()
+    limit = settings.max_decoded_pixels
+    with Workload.read(data, images, max_decoded_pixels=limit, taxonomies=labels) as work:
         if strict and (faults := work.faults()):
             raise DataError(fault_text(data, faults))
+        scores = columns == "scores"
+        thresholds = decision_thresholds(folder, work.tasks, precision) if scores else None
         with outputs.opened_journal() as journal:
             with engine_options.opened(Job(panel.absolute(), work.tasks)) as engine:
                 loaded = engine.loaded
@@ -57,9 +63,9 @@ def predict_file(
                 ready = time.monotonic()
                 seconds = run_workload(work, engine, journal, digest, strict=strict)
             summary = RunSummary()
-            columns = work.columns if all_columns else ["id"]
-            lines = submission_lines(work, journal, digest, summary)
-            write_lines(outputs.csv, lines, columns, encoding=encoding, for_excel=for_excel)
+            names = ["id"] if columns == "id" else work.columns
+            lines = submission_lines(work, journal, digest, summary, thresholds)
+            write_lines(outputs.csv, lines, names, encoding=encoding, for_excel=for_excel, scores=scores)
             stages = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
             report = summary.report(loaded.parameters, stages)
             if outputs.report is not None:

@@ -13,6 +13,7 @@ from ensemble.prediction.worker import KeptAnswer
 from ensemble.prediction.workload import Chunk, Workload
 from mire.errors import DataError
 from mire.journal import Journal
+from mire.labels import Task
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +107,16 @@ class RunSummary:
         )
 
 
-def submission_lines(work: Workload, journal: Journal, panel: str, summary: RunSummary) -> Iterator[SubmissionLine]:
+def submission_lines(
+    work: Workload,
+    journal: Journal,
+    panel: str,
+    summary: RunSummary,
+    thresholds: Mapping[Task, float | None] | None = None,
+) -> Iterator[SubmissionLine]:
     """The submission's lines in the file's order, added to ``summary`` on the way; memory holds one batch of them.
+
+    With ``thresholds``, as ``decision_thresholds`` gives them, each line has its scores.
 
     Raises:
         DataError: a sample has no answer.
@@ -117,8 +126,17 @@ def submission_lines(work: Workload, journal: Journal, panel: str, summary: RunS
         for row in rows:
             if row.id not in found:
                 raise DataError(f"every sample needs exactly one prediction, but {row.id!r} has none")
-            summary.add(row.id, found[row.id])
-            yield SubmissionLine(row.id, row.record, found[row.id].label)
+            answer = found[row.id]
+            summary.add(row.id, answer)
+            scores = () if thresholds is None else _scores(answer, thresholds[row.task])
+            yield SubmissionLine(row.id, row.record, answer.label, scores)
+
+
+def _scores(answer: KeptAnswer, threshold: float | None) -> tuple[str | float, ...]:
+    """The cells of ``SCORES``."""
+    decided = threshold is not None and answer.probability >= threshold
+    numbers = (round(answer.probability, 6), round(answer.margin, 6))
+    return (*numbers, answer.second, answer.label if decided else "", int(not decided))
 
 
 def _unfinished(work: Workload, journal: Journal, panel: str) -> Iterator[Chunk]:

@@ -22,16 +22,24 @@ logger = logging.getLogger(__name__)
 PREDICT = "predict"
 STDOUT = Path("-")
 """Stands for standard output where a CSV is written."""
-Columns = Literal["all", "id"]
+Columns = Literal["all", "id", "scores"]
+"""The test file's columns before ``predict``, its ``id`` only, or all of them and the ``SCORES`` after ``predict``."""
+SCORES = ("probability", "margin", "second", "decision", "review")
+"""The label's probability, how far it is ahead of the second label, that label, the label again if no person needs to
+look (else empty), and 1 if one does (else 0)."""
 
 
 @dataclass(frozen=True)
 class SubmissionLine:
-    """One line of the submission: the sample's id, its record as the test file holds it, and the predicted label."""
+    """One line of the submission: the sample's id, its record as the test file holds it, the predicted label.
+
+    ``scores`` holds the cells of ``SCORES``, if they are asked for.
+    """
 
     id: str
     record: Mapping[str, Any]
     label: str
+    scores: tuple[str | float, ...] = ()
 
 
 def write_submission(
@@ -63,8 +71,11 @@ def write_lines(
     *,
     encoding: str = "utf-8-sig",
     for_excel: bool = False,
+    scores: bool = False,
 ) -> None:
     """Write the lines one by one, with these columns of their records and ``predict``; whole or not at all.
+
+    ``scores``: the lines' scores follow, under ``SCORES``.
 
     ``path`` may be ``STDOUT``. ``for_excel`` guards what a spreadsheet would read as a number or a formula; without
     it, ids that one would change are counted in a warning.
@@ -72,8 +83,10 @@ def write_lines(
     Raises:
         OSError: as ``write_submission``.
     """
+    ours = (PREDICT, *SCORES) if scores else (PREDICT,)
     with _to_stdout(encoding) if path == STDOUT else atomic_write(path, encoding=encoding) as file:
-        first, n_changed = _write_rows(file, lines, [name for name in columns if name != PREDICT], guard=for_excel)
+        names = [name for name in columns if name not in ours]
+        first, n_changed = _write_rows(file, lines, names, ours, guard=for_excel)
     if n_changed:
         logger.warning(
             f"{n_changed} ids would be changed by a spreadsheet (first: {quoted(first)}): open the CSV there with "
@@ -82,22 +95,22 @@ def write_lines(
 
 
 def _write_rows(
-    file: IO[str], lines: Iterable[SubmissionLine], names: Sequence[str], *, guard: bool
+    file: IO[str], lines: Iterable[SubmissionLine], names: Sequence[str], ours: Sequence[str], *, guard: bool
 ) -> tuple[str, int]:
     """Write header and rows; the first id that a spreadsheet would change, and how many it would."""
     plain, all_quoted = (
         csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
     )
-    plain.writerow([*names, PREDICT])
+    plain.writerow([*names, *ours])
     first, n_changed = "", 0
     for line in lines:
-        cells = [*(_cell(line, name) for name in names), line.label]
+        cells: list[str | float] = [*(_cell(line, name) for name in names), line.label, *line.scores]
         if guard:
-            cells = [guarded(cell) for cell in cells]
+            cells = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
         elif guarded(line.id) != line.id:
             first, n_changed = first or line.id, n_changed + 1
         # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
-        (all_quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
+        (all_quoted if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     return first, n_changed
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ensemble.panel import by_task
 from ensemble.prediction.submission import read_submission
 from mire.errors import DataError, quoted
-from mire.labels import Task
+from mire.labels import TASKS, Task
 from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings
 
@@ -18,7 +18,7 @@ def check_submission(data: Path, submission: Path, settings: Settings) -> dict[T
         DataError: lists the submission's faults, or a file cannot be read.
     """
     samples, answers = read_samples(data), read_submission(submission)
-    groups = by_task(samples)
+    groups = by_task(samples, {task: settings.taxonomy(task) for task in TASKS})
     faults = [*_id_faults(samples, list(answers)), *_label_faults(groups, answers, settings)]
     if faults:
         raise DataError(fault_text(submission, faults))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ensemble.prediction.workload import Chunk
 from mire.budget import Ledger
-from mire.labels import Task
+from mire.labels import Task, Taxonomy
 from mire.votes import Prediction
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class KeptAnswer:
     """What the journal keeps of a prediction.
 
-    ``margin`` is the label's probability less the next one's. Without any vote (``voted``) the label says nothing, and
-    the reason may be gone in the next run.
+    ``margin`` is the label's probability less that of ``second``. Without any vote (``voted``) the label says nothing,
+    and the reason may be gone in the next run.
     """
 
     label: str
@@ -27,17 +27,21 @@ class KeptAnswer:
     n_calls: int
     n_output_tokens: int
     margin: float
+    probability: float
+    second: str
     voted: bool = True
 
     @classmethod
-    def of(cls, prediction: Prediction) -> "KeptAnswer":
-        first, second = sorted(prediction.probabilities, reverse=True)[:2]
+    def of(cls, prediction: Prediction, taxonomy: Taxonomy) -> "KeptAnswer":
+        (_, first), (runner_up, second) = taxonomy.top(prediction.probabilities, 2)
         return cls(
             label=prediction.label,
             problems=prediction.problems,
             n_calls=prediction.n_calls,
             n_output_tokens=prediction.n_output_tokens,
             margin=first - second,
+            probability=first,
+            second=runner_up.name,
             voted=bool(prediction.votes),
         )
 
@@ -99,6 +103,7 @@ class Worker:
         """
         # One ledger per chunk: a chunk that is done again in place of a lost one is booked once.
         ledger = Ledger()
-        predictions = self._panel.tasks[chunk.task].predict(chunk.samples, ledger)
-        answers = {found.sample_id: KeptAnswer.of(found) for found in predictions}
+        part = self._panel.tasks[chunk.task]
+        predictions = part.predict(chunk.samples, ledger)
+        answers = {found.sample_id: KeptAnswer.of(found, part.taxonomy) for found in predictions}
         return Answered(answers, dict(ledger.seconds))

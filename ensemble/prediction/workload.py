@@ -11,9 +11,9 @@ from typing import Any
 
 from mire.errors import DataError, JournalError
 from mire.folds import digest
-from mire.labels import TASKS, Task
+from mire.labels import TASKS, Task, Taxonomy
 from mire.samples import Sample, each_sample, fault_text, known_sample, twice
-from router.route import route
+from router.route import BUILTIN, route
 
 CHUNK = 128
 """Samples that are voted on together: bounds memory and what a kill can cost, and is the step of the progress."""
@@ -40,9 +40,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class SampleRow:
-    """What the submission needs of a sample: its id, the record that the file holds, and its fingerprint."""
+    """What the submission needs of a sample: its id and task, the record that the file holds, and its fingerprint."""
 
     id: str
+    task: Task
     record: Mapping[str, Any]
     fingerprint: str
 
@@ -54,21 +55,23 @@ class Workload:
     ``columns`` are the records' keys in the order in which they first occur.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._db = connection
+    def __init__(self, connection: sqlite3.Connection, taxonomies: Mapping[Task, Taxonomy]) -> None:
+        self._db, self._taxonomies = connection, taxonomies
         self.columns: dict[str, None] = {}
 
     @classmethod
     @contextmanager
-    def read(cls, data: Path, images: Path, *, max_decoded_pixels: int) -> Iterator["Workload"]:
-        """Read, route and digest every sample of ``data``.
+    def read(
+        cls, data: Path, images: Path, *, max_decoded_pixels: int, taxonomies: Mapping[Task, Taxonomy] = BUILTIN
+    ) -> Iterator["Workload"]:
+        """Read, route and digest every sample of ``data``; ``taxonomies`` as in ``route``.
 
         Raises:
             DataError: as ``mire.samples.read_samples``.
             JournalError: the temporary folder is full.
         """
         with _explained():
-            work = cls(sqlite3.connect("", isolation_level=None))
+            work = cls(sqlite3.connect("", isolation_level=None), taxonomies)
         try:
             faults = work._fill(each_sample(data, images.absolute(), max_decoded_pixels=max_decoded_pixels))
             if faults:
@@ -116,9 +119,9 @@ class Workload:
 
     def rows(self, panel: str) -> Iterator[list[SampleRow]]:
         """Every sample in the file's order, in batches."""
-        cursor = self._db.execute("SELECT id, record, digest, problems FROM samples ORDER BY number")
+        cursor = self._db.execute("SELECT id, task, record, digest, problems FROM samples ORDER BY number")
         while rows := cursor.fetchmany(CHUNK):
-            yield [SampleRow(key, _record(blob), fingerprint(panel, *seen)) for key, blob, *seen in rows]
+            yield [SampleRow(key, task, _record(blob), fingerprint(panel, *seen)) for key, task, blob, *seen in rows]
 
     def _fill(self, samples: Iterator[Sample | str]) -> list[str]:
         """Keep every sample; one line per sample that cannot be read, or whose id was there before."""
@@ -138,7 +141,7 @@ class Workload:
         images, problems = [str(path) for path in sample.images], list(sample.problems)
         record = json.dumps(sample.row, ensure_ascii=False).encode("utf-8", "surrogatepass")
         values = (digest(sample), json.dumps(problems), json.dumps(images), record)
-        row = (sample.number, sample.id, route(sample.prompt).task, *values)
+        row = (sample.number, sample.id, route(sample.prompt, self._taxonomies).task, *values)
         if self._db.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", row).rowcount:
             return []
         (number,) = self._db.execute("SELECT number FROM samples WHERE id = ?", (sample.id,)).fetchone()

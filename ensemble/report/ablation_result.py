@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ensemble.weights import Weights
 from mire.labels import Task
-from mire.metrics import Interval
+from mire.metrics import Interval, wilson
 from mire.privacy.pictures import Corners
 
 
@@ -191,6 +191,16 @@ class RouterFigures(_Model):
     counts: dict[Task, dict[Task, int]]
     # ids of samples that went to the other task; they count nowhere else
     misrouted: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Routed samples."""
+        return sum(sum(row.values()) for row in self.counts.values())
+
+    @property
+    def right(self) -> Interval:
+        """Wilson's 95 % interval of the share that went to the right task."""
+        return wilson(self.n - len(self.misrouted), self.n)
 
 
 class AblationResult(_Model):

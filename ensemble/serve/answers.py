@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from ensemble.classify import Classification
+from ensemble.decisions.threshold_file import TaskThresholds
 from experts.screen_text.reader import Reading
 from mire.budget import MAX_CALLS, MAX_OUTPUT_TOKENS
 from mire.labels import Task, Taxonomy
@@ -57,11 +58,19 @@ class Line(BaseModel):
 
 
 class Answer(BaseModel):
-    """The panel's answer. `problems` says why it is degraded; empty if it is not."""
+    """The panel's answer. `problems` says why it is degraded; empty if it is not.
+
+    `margin` is the probability less that of `second`, the next label. `decision` is the label if it is sure enough by
+    the panel's threshold, and empty if a person should look (`review`); both are null where the panel has none.
+    """
 
     label: str
     gloss: str
     probability: float
+    margin: float
+    second: str
+    decision: str | None
+    review: bool | None
     route: RouteOut
     top: list[Chance]
     voters: list[VoterOut]
@@ -70,8 +79,12 @@ class Answer(BaseModel):
     text: list[Line]
 
 
-def answer(found: Classification, taxonomy: Taxonomy, reading: Reading | None) -> Answer:
+def answer(
+    found: Classification, taxonomy: Taxonomy, reading: Reading | None, thresholds: TaskThresholds | None = None
+) -> Answer:
     """Everything that a person or a program may want to know of a classification."""
+    threshold = thresholds.task.threshold if thresholds else None
+    review = None if thresholds is None else threshold is None or found.probability < threshold
     gloss = {entry.name: entry.gloss for entry in taxonomy.entries}
     top = _top(found.distribution, gloss)
     route = found.route
@@ -79,6 +92,10 @@ def answer(found: Classification, taxonomy: Taxonomy, reading: Reading | None) -
         label=found.label,
         gloss=gloss[found.label],
         probability=top[0].probability,
+        margin=round(top[0].probability - top[1].probability, 4),
+        second=top[1].label,
+        decision=None if review is None else "" if review else found.label,
+        review=review,
         route=RouteOut(task=route.task, confidence=route.confidence, reason=route.reason),
         top=top,
         voters=[

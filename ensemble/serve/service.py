@@ -53,13 +53,13 @@ class _Asked:
     n_pixels: int
 
     @classmethod
-    def of(cls, sample: Sample) -> "_Asked":
+    def of(cls, sample: Sample, task: Task) -> "_Asked":
         n_pixels = 0
         for path in sample.images:
             with suppress(DataError):
                 width, height = picture_size(path)
                 n_pixels += width * height
-        return cls(sample, route(sample.prompt).task, n_pixels)
+        return cls(sample, task, n_pixels)
 
 
 class Service:
@@ -96,7 +96,8 @@ class Service:
             asked = await self.at_desk(lambda: self._asked(read(), Path(folder)), client, cost=cost)
             await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
             outcome = await self._outcome(asked, client)
-        return answer(outcome.found, self.panel.tasks[outcome.found.task].taxonomy, outcome.reading)
+        part = self.panel.tasks[outcome.found.task]
+        return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
 
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
@@ -107,7 +108,7 @@ class Service:
         size = min(self.limits.max_batch, self.limits.max_waiting)
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            asked = await self.at_desk(partial(list, map(_Asked.of, chunk)), client, cost=0)
+            asked = await self.at_desk(partial(self._all_routed, chunk), client, cost=0)
             for sample, outcome in zip(chunk, await self._outcomes(asked, client), strict=True):
                 yield sample.id, outcome.found
 
@@ -121,10 +122,16 @@ class Service:
         self._passes.close()
 
     def _asked(self, posted: Posted, folder: Path) -> "_Asked":
-        asked = _Asked.of(self.panel.sample(posted.question_in(folder, self.limits)))
+        asked = self._routed(self.panel.sample(posted.question_in(folder, self.limits)))
         if asked.task not in self.panel.tasks:
             raise RefusedError(422, f"this panel has no {asked.task} experts")
         return asked
+
+    def _routed(self, sample: Sample) -> _Asked:
+        return _Asked.of(sample, route(sample.prompt, self.panel.taxonomies).task)
+
+    def _all_routed(self, samples: Sequence[Sample]) -> list[_Asked]:
+        return list(map(self._routed, samples))
 
     async def _outcomes(self, asked: "Sequence[_Asked]", client: str) -> list[Outcome]:
         tasks = [asyncio.ensure_future(self._outcome(one, client, patient=True)) for one in asked]

@@ -88,7 +88,7 @@ def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: P
 
 def _unseen(panel: PanelFolder, unlabelled: Path, images: Path) -> dict[Task, list[Sample]]:
     """The samples to predict, by task: those of the file that the panel was not trained on."""
-    groups = by_task(panel.read_samples(unlabelled, images))
+    groups = by_task(panel.read_samples(unlabelled, images), panel.taxonomies())
     fresh: dict[Task, list[Sample]] = {}
     for task in (task for task in TASKS if task in groups):
         panel.taxonomy(task)  # raises if there are no experts of this task

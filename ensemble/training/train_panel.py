@@ -18,7 +18,7 @@ from experts.registry import VOTERS, train_voter
 from mire.atomic_files import write_text
 from mire.budget import Cost
 from mire.errors import DataError, some
-from mire.labels import Task, Taxonomy
+from mire.labels import TASKS, Task, Taxonomy
 from mire.launch_options import Kind
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, fault_text, read_samples
@@ -80,11 +80,12 @@ def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Set
     Raises:
         DataError: the file breaks the format, lacks a task's samples, or holds missing or unknown labels.
     """
-    groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels))
+    taxonomies = {task: settings.taxonomy(task) for task in TASKS}
+    groups = by_task(read_samples(data, images, max_decoded_pixels=settings.max_decoded_pixels), taxonomies)
     for task in tasks:
         if task not in groups:
             raise DataError(f"{data} holds no {task} sample")
-    faults = [fault for task in tasks for fault in _label_faults(groups[task], settings.taxonomy(task))]
+    faults = [fault for task in tasks for fault in _label_faults(groups[task], taxonomies[task])]
     if faults:
         raise DataError(fault_text(data, faults))
     return {task: groups[task] for task in tasks}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ensemble import fitting
 from ensemble.oof_votes import OutOfFoldVotes
+from ensemble.vote import softmax
 from ensemble.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.cli import run
@@ -54,7 +55,7 @@ class Pair:
         ]
         if self.nested:
             logits[1] = logits[0] + self.nested * common
-        votes = {name: _softmax(s * each) for name, s, each in zip("ab", self.sharpness, logits, strict=True)}
+        votes = {name: softmax(s * each) for name, s, each in zip("ab", self.sharpness, logits, strict=True)}
         return OutOfFoldVotes(tuple(map(str, range(n))), truth, votes, dict.fromkeys(votes, Cost(1, 1)))
 
 
@@ -121,11 +122,6 @@ def execute(options: argparse.Namespace) -> None:
             print(f"{pair.name:<36} {n:>4} " + " ".join(f"{cell:>20}" for cell in cells), flush=True)
     overall = np.mean(everything, axis=0).round(4).tolist()
     print(json.dumps(dict(zip(ESTIMATORS, overall, strict=True))))
-
-
-def _softmax(logits: Array) -> Array:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 if __name__ == "__main__":

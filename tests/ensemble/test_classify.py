@@ -54,7 +54,7 @@ def test_a_picture_gets_a_typed_answer(picture: Path) -> None:
     panel = image_panel(FakeVoter("a", {"0": CART}), FakeVoter("b", {}), a=0.25, b=0.75)
     answer = panel.classify(image=str(picture))
     assert isinstance(answer, Classification)
-    assert (answer.label, answer.task, answer.route.confidence) == (CART, "image", 1.0)
+    assert (answer.label, answer.task, answer.route.reason) == (CART, "image", "official image frame")
     assert answer.probability == answer.distribution[CART] == pytest.approx(0.8)
     assert list(answer.distribution) == list(builtin_taxonomy("image").labels)
     assert sum(answer.distribution.values()) == pytest.approx(1)

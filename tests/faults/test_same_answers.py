@@ -57,5 +57,5 @@ def test_the_same_run_twice_gives_the_same_bytes(bench: Bench, tmp_path: Path, m
 def test_near_ties_are_counted() -> None:
     summary = RunSummary()
     for key, margin in {"a": 0.0, "b": 0.0009, "c": 0.001, "d": 0.5}.items():
-        summary.add(key, KeptAnswer("x", (), 1, 1, margin))
+        summary.add(key, KeptAnswer("x", (), 1, 1, margin, 0.5, "y"))
     assert summary.report({}, {}).near_ties == NearTies(margin=0.001, samples=2)

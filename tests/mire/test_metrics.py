@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mire.metrics import METRICS, interval, mean_f1, resampled_f1, scores
+from mire.metrics import METRICS, interval, mean_f1, resampled_f1, scores, wilson
 
 
 def test_the_official_readmes_example() -> None:
@@ -48,3 +48,10 @@ def test_resamples_repeat_and_bracket_the_figure() -> None:
 def test_the_mean_needs_both_tasks() -> None:
     assert mean_f1({"image": 0.5, "dialogue": 0.7}) == pytest.approx(0.6)
     assert mean_f1({"image": 0.5}) is None
+
+
+def test_wilsons_interval_by_hand() -> None:
+    # z^2 = 3.8415; n = 10, all right: (10 + 1.9207) / 13.8415 = 0.8612, and half the width 0.1388
+    bounds = wilson(10, 10)
+    assert (bounds.low, bounds.high) == (pytest.approx(0.7225, abs=1e-4), pytest.approx(1.0))
+    assert wilson(5, 10).low == pytest.approx(1 - wilson(5, 10).high)

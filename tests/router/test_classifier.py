@@ -1,6 +1,7 @@
 """The learned part: its phrases, its calibration, and that it is the same on every run."""
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from router import calibrate, classifier
 from router.route import THRESHOLD
 from router.wording import wording
 
+ROOT = Path(__file__).parents[2]
 REWORDED = json.loads((Path(__file__).parent / "reworded.json").read_text(encoding="utf-8"))
 
 
@@ -63,6 +65,13 @@ def test_choose_threshold() -> None:
     assert calibrate.choose_threshold(confidence, np.array([True, True, True, False])) == 0.95
 
 
-def test_calibrate_prints_its_choice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_confidences_are_the_measured_ones() -> None:
+    measured = json.loads(resources.files("router").joinpath("confidences.json").read_text(encoding="utf-8"))
+    assert calibrate.count_routes(calibrate.labelled_prompts(ROOT / path for path in calibrate.LABELLED)) == measured
+    assert measured["the instruction's words"]["n"] > 200
+
+
+def test_calibrate_prints_its_choice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
     assert run(calibrate, []) == 0
     assert capsys.readouterr().out.endswith(f"choice: {THRESHOLD}\n")

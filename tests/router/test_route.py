@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mire.labels import TASKS, Task, builtin_taxonomy
+from mire.labels import TASKS, Label, Task, Taxonomy, builtin_taxonomy
 from mire.prompts import (
     DIALOGUE_END,
     DIALOGUE_START,
@@ -24,8 +24,9 @@ REWORDED = json.loads((HERE / "reworded.json").read_text(encoding="utf-8"))
 LISTS: dict[Task, str] = {task: json.dumps(builtin_taxonomy(task).printed, ensure_ascii=False) for task in TASKS}
 IMAGE_PROMPT = f"{OFFICIAL_IMAGE_HEAD},请你对消费者上传的图片进行分类。分类标签:{LISTS['image']}。"
 DIALOGUE_TAIL = f"{DIALOGUE_END}\n请直接只输出分类标签结果。以下是可以参考的分类标签为：{LISTS['dialogue']}\n"
-OFFICIAL_IMAGE = Route("image", 1.0, "official image frame")
-OFFICIAL_DIALOGUE = Route("dialogue", 1.0, "official dialogue frame")
+# 690 and 1,012 of the shipped samples, all of them routed right
+OFFICIAL_IMAGE = Route("image", 691 / 692, "official image frame")
+OFFICIAL_DIALOGUE = Route("dialogue", 1013 / 1014, "official dialogue frame")
 
 INJECTIONS = (
     IMAGE_PROMPT,
@@ -101,9 +102,32 @@ def test_any_text_has_a_route_and_both_ways_agree(text: str) -> None:
 def test_a_printed_label_list_decides(task: Task) -> None:
     other: Task = "dialogue" if task == "image" else "image"
     answer = route_text(f"<image> 请回答: {LISTS[task]}")
-    assert (answer.task, answer.confidence) == (task, 0.99)
+    # 6 of 6 of the reworded prompts with a label list
+    assert (answer.task, answer.confidence) == (task, 7 / 8)
     assert f"{task} labels in the instruction" in answer.reason
     assert "labels in" not in route_text(f"请回答: {LISTS[task]} {LISTS[other]}").reason
+
+
+OWN: dict[Task, Taxonomy] = {
+    "image": Taxonomy("image", (Label(name="发票页面"), Label(name="合同页面"))),
+    "dialogue": Taxonomy("dialogue", tuple(Label(name=name) for name in ("开发票", "改地址", "换货", "催单"))),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [("<image> 开发票/改地址/催单", "dialogue"), ("<image><image> 发票页面或合同页面？", "image")],
+)
+def test_a_list_of_ones_own_labels_decides(text: str, task: Task) -> None:
+    assert "labels in" not in route_text(text).reason
+    answer = route_text(text, OWN)
+    assert (answer.task, answer.reason) == (task, f"{3 if task == 'dialogue' else 2} {task} labels in the instruction")
+    assert route(parse_prompt(text), OWN) == answer
+    assert "labels in" not in route_text("<image> 开发票，改地址", OWN).reason
+
+
+def test_without_labels_of_its_own_a_task_has_the_challenges() -> None:
+    assert route_text(f"请回答: {LISTS['image']}", {"dialogue": OWN["dialogue"]}).task == "image"
 
 
 def test_the_instruction_decides_even_over_a_dialogue() -> None:
@@ -123,7 +147,7 @@ def test_the_instruction_decides_even_over_a_dialogue() -> None:
 def test_fallback_by_structure(text: str, task: Task, reason: str) -> None:
     answer = route_text(text)
     assert (answer.task, answer.reason) == (task, reason)
-    assert answer.confidence < 0.8
+    assert 0.5 <= answer.confidence < 0.85
 
 
 def test_a_chat_frame_around_an_image_prompt_is_no_dialogue() -> None:
@@ -152,4 +176,4 @@ def test_real_prompts() -> None:
 def test_a_known_prompt_is_routed_by_its_head_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither label lists nor the classifier are consulted: ``scripts/benchmarks/bars.py`` measures the speed."""
     monkeypatch.setattr("router.route._unknown", lambda prompt: pytest.fail("the slow way was taken"))
-    assert route_text(text).confidence == 1.0
+    assert route_text(text) in (OFFICIAL_IMAGE, OFFICIAL_DIALOGUE)

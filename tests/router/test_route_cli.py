@@ -1,6 +1,7 @@
 """The command: one JSON line a sample, errors in one line, and nothing heavy is imported."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,8 @@ def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(route, ["--data", str(data)]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
-        {"id": "对话-1", "task": "image", "confidence": 1.0, "reason": "official image frame"},
-        {"id": "image-2", "task": "dialogue", "confidence": 1.0, "reason": "official dialogue frame"},
+        {"id": "对话-1", "task": "image", "confidence": 0.9986, "reason": "official image frame"},
+        {"id": "image-2", "task": "dialogue", "confidence": 0.999, "reason": "official dialogue frame"},
     ]
 
 
@@ -36,6 +37,17 @@ def test_prompt(capsys: pytest.CaptureFixture[str]) -> None:
     line = json.loads(capsys.readouterr().out)
     assert (line["id"], line["task"]) == (None, "dialogue")
     assert set(line) == {"id", "task", "confidence", "reason"}
+
+
+def test_a_panels_own_labels_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_panel: Path) -> None:
+    panel = tmp_path / "p"
+    shutil.copytree(tiny_panel, panel)
+    own = {"task": "image", "labels": [{"name": name} for name in ("发票页面", "合同页面")]}
+    (panel / "image" / "taxonomy.json").write_text(json.dumps(own), encoding="utf-8")
+    assert cli.run(route, ["--prompt", "<image><image> 发票页面或合同页面？", "--panel", str(panel)]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "2 image labels in the instruction"
+    assert cli.run(route, ["--prompt", "x", "--panel", str(tmp_path)]) == 1
+    assert "is no panel" in capsys.readouterr().err
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ensemble import rules
-from ensemble.evaluation.combination_rules import combinations, compare
+from ensemble.evaluation.combination_rules import combinations, compare, conditional_logit, equal
 from ensemble.oof_votes import OutOfFoldVotes
 from mire.budget import Cost
 from mire.cli import run
@@ -25,11 +26,30 @@ def test_every_rule_answers_its_own_way() -> None:
     learn = box({"a": [0, 1, 2, 0], "b": [0, 0, 0, 0], "c": [1, 0, 0, 0]}, [0, 1, 2, 0])
     judge = box({"a": [1], "b": [2], "c": [2]}, [1])
     answers = {name: int(rule(learn, judge).argmax()) for name, rule in combinations().items()}
-    # two of three say 2; the voter that was always right says 1
-    assert (answers["majority"], answers["equal"], answers["best single"]) == (2, 2, 1)
+    # two of three say 2; the voter that was always right says 1, and is the surest once temperatures are fitted
+    assert (answers["majority"], answers["equal"], answers["best single"]) == (2, 1, 1)
+    assert equal("log_linear", learn, judge).argmax() == 2
 
 
-@pytest.mark.parametrize("rule", ["best single", "fitted", "stacked"])
+def test_every_rule_gets_fitted_temperatures() -> None:
+    # "a" is right in 9 of 10 and modest, "b" in 4 of 10 and nearly certain: at their own temperatures "b" outvotes "a"
+    truth = [row % 3 for row in range(60)]
+    a = [(label + (row % 10 == 0)) % 3 for row, label in enumerate(truth)]
+    b = [(label + (row % 10 > 3)) % 3 for row, label in enumerate(truth)]
+    modest, certain = box({"a": a}, truth, sure=0.5), box({"b": b}, truth, sure=0.999)
+    both = replace(modest, votes=modest.votes | certain.votes, costs=modest.costs | certain.costs)
+    answers = combinations()["equal"](both, both).argmax(1)
+    assert answers.tolist() == a
+    assert equal("log_linear", both, both).argmax(1).tolist() == b
+
+
+def test_a_coefficient_by_hand() -> None:
+    # one voter gives 0.8 and is right in 4 of 5: its coefficient is 1, and its votes stay as they are
+    votes = box({"only": [0, 1, 2, 0, 1]}, [0, 1, 2, 0, 2])
+    assert conditional_logit(votes, votes).max(axis=1) == pytest.approx(0.8, abs=0.001)
+
+
+@pytest.mark.parametrize("rule", ["best single", "fitted", "stacked", "two-parameter"])
 def test_what_learns_finds_the_voter_to_trust(rule: str) -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 300)

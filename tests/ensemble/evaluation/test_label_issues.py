@@ -7,7 +7,7 @@ import pytest
 from records import dialogue_instruction, image_instruction
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
-from ensemble.evaluation.label_issues import audit, render, write_audit
+from ensemble.evaluation.label_issues import audit, precision, render, write_audit
 from ensemble.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.labels import builtin_taxonomy
@@ -49,6 +49,19 @@ def test_labels_that_the_votes_contradict_are_doubted_and_no_others() -> None:
     assert doubts[0].quality == pytest.approx(0.1 / 22)
 
 
+def test_the_precision_of_a_list_is_that_of_random_flips() -> None:
+    # a panel that agrees with every label lists the flips and nothing else
+    given = [label for label in range(6) for _ in range(10)]
+    assert precision(evidence(given, given)) == 1
+    # where it contradicts six labels, at most 3 of 9 listed ones are flips
+    voted = [(label + 1) % 6 if row % 10 == 0 else label for row, label in enumerate(given)]
+    assert 0 < precision(evidence(given, voted)) < 1 / 3
+
+
+def test_the_page_says_how_far_to_believe_the_list() -> None:
+    assert "about 3 of 10 listed labels are flipped ones" in render({"image": []}, {"image": 5}, {"image": 0.31})
+
+
 def test_a_label_by_convention_is_listed_apart_with_the_convention() -> None:
     given = [PAYMENT] * 8 + [0] * 8
     voted = [0] + [PAYMENT] * 7 + [PAYMENT] + [0] * 7
@@ -71,6 +84,7 @@ def test_both_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     from ensemble.evaluation import label_issues as module
 
     part = evidence([0] * 8 + [1] * 8, [1] + [0] * 7 + [1] * 8)
+    monkeypatch.setattr("mire.panel_folder.PanelFolder.taxonomies", lambda self: {})
     monkeypatch.setattr("ensemble.evaluation.label_issues.collect_held_out_votes", lambda samples, panel: [part])
     module.write_audit(list(part.samples), tmp_path, tmp_path / "out")
     listed = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
@@ -82,6 +96,7 @@ def test_a_page_and_its_json_hold_no_number_of_a_customer(tmp_path: Path, monkey
     part = evidence([0] * 8 + [1] * 8, [1] + [0] * 7 + [1] * 8)
     prompt = parse_prompt(dialogue_instruction("用户: 打13812345678"))
     part = replace(part, samples=tuple(replace(sample, prompt=prompt) for sample in part.samples))
+    monkeypatch.setattr("mire.panel_folder.PanelFolder.taxonomies", lambda self: {})
     monkeypatch.setattr("ensemble.evaluation.label_issues.collect_held_out_votes", lambda samples, panel: [part])
     write_audit(list(part.samples), tmp_path, tmp_path / "out")
     for name in ("audit.json", "audit.html"):

@@ -25,5 +25,7 @@ def test_a_chunk_is_answered_for_its_task_without_routing_again(monkeypatch: pyt
             n_calls=1,
             n_output_tokens=10,
             margin=pytest.approx(0.8 - 0.2 / 22),
+            probability=pytest.approx(0.8),
+            second="实物拍摄(含售后)",
         )
     }

@@ -187,6 +187,8 @@ def test_a_voter_alone_has_no_contributions(body: dict[str, Any]) -> None:
 
 def test_misrouted_samples_are_told(result: AblationResult) -> None:
     assert "1 samples went to the wrong task" in render(result)
+    # Wilson's interval of 8 of 9
+    assert "56.5 to 98.0 % go to" in render(result)
     router = result.router.model_copy(update={"misrouted": ()})
     assert "Every sample went to the task of its label" in render(result.model_copy(update={"router": router}))
 

@@ -16,6 +16,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi.testclient import TestClient
 
+from ensemble.decisions.threshold_file import TaskThresholds, Threshold
 from ensemble.panel import TaskPanel
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits
@@ -65,10 +66,26 @@ def refusal(response: Any, status: int) -> str:
 def test_a_picture_in_json(client: TestClient) -> None:
     answer = client.post("/v1/classify", json={"images": [encoded(png())]}).json()
     assert (answer["label"], answer["gloss"]) == (CART, "Shopping cart")
-    assert answer["route"] == {"task": "image", "confidence": 1.0, "reason": "official image frame"}
+    assert answer["route"] == {"task": "image", "confidence": 691 / 692, "reason": "official image frame"}
     assert answer["booked"] == {"calls": 2, "max_calls": 3, "output_tokens": 20, "max_output_tokens": 100}
     assert [(voter["voter"], len(voter["top"])) for voter in answer["voters"]] == [("a", 5), ("b", 0)]
     assert answer["problems"] == ["b abstained"]
+
+
+@pytest.mark.parametrize(("threshold", "decision", "review"), [(0.79, CART, False), (0.81, "", True), (None, "", True)])
+def test_an_answer_says_whether_a_person_should_look(
+    client: TestClient, threshold: float | None, decision: str, review: bool
+) -> None:
+    found = TaskThresholds(precision=0.9, confidence=0.95, task=Threshold(threshold=threshold, n=60), labels={})
+    panel = image_panel(FakeVoter("a", {"0": CART}))
+    panel.tasks["image"] = replace(panel.tasks["image"], thresholds=found)
+    with TestClient(create_app(panel, LIMITS, page=False), base_url=URL) as opened:
+        answer = opened.post("/v1/classify", json={"images": [encoded(png())]}).json()
+    # the voter gives 0.8 to its label and 0.2 / 22 to every other one
+    assert (answer["probability"], answer["margin"], answer["second"]) == (0.8, 0.7909, "实物拍摄(含售后)")
+    assert (answer["decision"], answer["review"]) == (decision, review)
+    plain = client.post("/v1/classify", json={"images": [encoded(png())]}).json()
+    assert (plain["decision"], plain["review"]) == (None, None)
 
 
 def test_a_picture_as_a_file_gives_the_same_answer(client: TestClient) -> None:

@@ -73,6 +73,7 @@ def test_a_new_panel_learns_from_guesses_and_is_no_worse(
         ("--data", {"instruction": "判断意图。\n用户: 变了\n客服: 您好"}, "was trained on; 1 differ"),
         ("--data", None, "holds no dialogue sample"),
         ("--unlabelled", {}, "holds nothing to guess: .* was trained on all of its samples"),
+        ("--unlabelled", {"id": "renamed"}, "holds nothing to guess: .* was trained on all of its samples"),
     ],
 )
 def test_what_does_not_fit_is_one_line_before_anything_is_trained(
