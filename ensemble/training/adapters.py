@@ -1,6 +1,5 @@
 """Train the Qwen2-VL adapters of one task: one per voting fold, and the final one."""
 
-import logging
 from collections.abc import Sequence
 
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
@@ -14,11 +13,9 @@ from mire.labels import Task
 from mire.settings import Qwen2VL
 from mire.votes import Vote
 
-logger = logging.getLogger(__name__)
-
 
 def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
-    """Train through accelerate; returns the out-of-fold votes and the cost of a vote.
+    """Train in processes of their own; returns the out-of-fold votes and the cost of a vote.
 
     All adapters are trained alike, so a fold's votes are those of a model that has not seen it in any way. Fold
     adapters are kept for pseudo-labels. With several devices or CPU cores several adapters are trained at once.
@@ -32,7 +29,6 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
         jobs.append([*arguments, "--out", str(folder), "--epochs", str(training.epochs)])
     while jobs:
         groups = list(launch.groups(len(jobs), training))
-        logger.info(f"{task}: {len(groups)} of {len(jobs)} adapters to train now, {training.epochs:g} epochs each")
         _run(task, groups, jobs[: len(groups)])
         jobs = jobs[len(groups) :]
     votes: list[Vote | None] = []
