@@ -162,6 +162,26 @@ def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
+def test_decisions_are_made_as_the_page_says(
+    tiny_set: Path, tiny_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIRE_CACHE", str(tiny_panel.parent / "cache"))
+    shutil.copytree(tiny_panel, "runs/mine")
+    shutil.copytree(tiny_set / "images", "images")
+    shutil.copy(tiny_set / "train.json", "new.json")
+    lines = [shlex.split(line)[1:] for name, line in commands() if name == "DECISIONS.md"]
+    assert [words[0] for words in lines] == ["threshold", "predict", "predict"]
+    assert [mire_command(words) for words in lines] == [0, 0, 0]
+    header, *rows = Path("scores.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert (
+        header.endswith("predict,probability,margin,second,decision,review")
+        and len(read_submission(Path("scores.csv"))) == 24
+    )
+    assert all(row.endswith((",,1", ",0")) for row in rows)
+
+
+@pytest.mark.slow
 def test_the_challenge_is_done_as_the_page_says(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
