@@ -1,6 +1,9 @@
 """Train the Qwen2-VL adapters of one task: one per voting fold, and the final one."""
 
+import gc
 from collections.abc import Sequence
+
+import torch
 
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
 from ensemble.training.training_set import TrainingSet
@@ -55,7 +58,16 @@ def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
 def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
     """A fold's votes; the expert is freed afterwards, because the next training needs the memory."""
     voter = load_fold_voter(known, fold)
-    return voter.vote(known.outside(fold)), voter.cost
+    cast = voter.vote(known.outside(fold)), voter.cost
+    del voter
+    _free_memory()
+    return cast
+
+
+def _free_memory() -> None:
+    """Give a model's memory back: its modules refer to each other, and torch keeps what it had for its next tensors."""
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _run(task: Task, launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> None:
