@@ -124,7 +124,7 @@ def test_the_number_of_workers_is_that_of_the_cores(
     monkeypatch.setattr("mire.compat.CGROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(n_cores)))
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    assert workers.__wrapped__()._n == n_workers
+    assert workers()._n == n_workers
     assert workers(2) is workers(2)
     assert workers() is workers(None)
 
