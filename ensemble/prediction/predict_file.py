@@ -53,6 +53,8 @@ def predict_file(
     """
     started = time.monotonic()
     outputs.check(data, images, panel)
+    if review is not None and review.resolve().is_relative_to(panel.resolve()):
+        raise DataError(f"{review} lies in the panel, which is shared; name a folder beside it with --review")
     engine_options.check()
     folder = PanelFolder(panel)
     settings, labels = folder.settings(), folder.taxonomies()

@@ -74,3 +74,9 @@ def test_label_studio_takes_it(queue: Path) -> None:
         for entry in tasks(queue, task):
             assert labels.validate_task({"data": entry["data"]})
             assert labels.validate_prediction(entry["predictions"][0], return_errors=True) == []
+
+
+def test_no_queue_goes_into_a_panel(tiny_panel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data", str(tmp_path / "d.json"), "--images", str(tmp_path), "--panel", str(tiny_panel)]
+    assert run(predict, [*data, "--out", str(tmp_path / "o.csv"), "--review", str(tiny_panel / "queue")]) == 1
+    assert "lies in the panel, which is shared; name a folder beside it" in capsys.readouterr().err
