@@ -19,7 +19,7 @@ install_mire "$extras"
 out=runs/quickstart
 train=(--data samples/train.json --images samples/images)
 test=(--data samples/test.json --images samples/images)
-step() { printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
+step() { printf '[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 
 step "1 of 3: two voters that need no GPU and no adapter"
 python -m ensemble.train all "${train[@]}" --panel "$out/first/panel" --config cpu \
@@ -35,17 +35,13 @@ python -m ensemble.predict "${test[@]}" --panel "$out/panel" --out "$out/submit.
 step "3 of 3: what each voter adds, on samples that none of them has seen"
 python -m ensemble.ablate "${test[@]}" --panel "$out/panel" --out "$out" --quiet
 cat <<END
-
-+-- done in $((SECONDS / 60)):$(printf %02d $((SECONDS % 60))) ------------------------------------------------------------------------------
-| $out/submit.csv     a label for each of the 322 test samples
-| $out/ablation.html  the report: open it in a browser
-| $out/panel/         the trained panel: two LoRA adapters, two other voters, the fitted vote
-| F1 is weighted over the labels (1 is perfect), with a 95 % interval; "mean panel" is the headline. The samples are
-| synthetic and nano is a toy: this shows that everything runs, not how well it reads real screens.
-| Next, after  source .venv/bin/activate :
-|   bash scripts/quickstart.sh --page                      a page on this panel (installs its packages first)
-|   mire explain --panel $out/panel         the words that speak for each label
-|   mire train all --data YOURS.json --images FOLDER --panel runs/mine --config cpu   your own data
++-- done in $((SECONDS / 60)) min $((SECONDS % 60)) s ------------------------------------------------------------------------------
+| $out/ablation.html: the report, to open in a browser; submit.csv: a label per test sample; panel/: the trained panel
+| F1 is weighted over the labels, 1 is perfect; "mean panel" is the headline. Samples and base are toys: that everything
+| runs is what this shows, not how well it reads real screens. Next, after "source .venv/bin/activate":
+|   bash scripts/quickstart.sh --page                   a page on this panel (installs its packages first)
+|   mire explain --panel $out/panel       the words that speak for each label
+|   mire train all --data YOURS.json --images FOLDER --panel runs/mine --config cpu
 +---------------------------------------------------------------------------------------------------------
 END
 if [ -n "$page" ]; then exec python -m ensemble.serve --panel "$out/panel"; fi

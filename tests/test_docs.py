@@ -1,6 +1,7 @@
 """The documentation: every command parses, every link, file and settings example that it shows is valid."""
 
 import argparse
+import csv
 import importlib
 import json
 import re
@@ -15,7 +16,7 @@ from tiny import SETTINGS
 
 from ensemble.command import COMMANDS
 from ensemble.command import entry as mire_command
-from ensemble.prediction.submission import read_submission
+from ensemble.prediction.submission import SCORES, read_submission
 from mire.cli import run
 from mire.labels import load_taxonomy
 from mire.samples import read_samples
@@ -158,6 +159,24 @@ def test_own_labels_work_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(answers.values()) == ["开发票", "改地址", "开发票", "改地址"]
     assert {"ablation.html", "audit.html"} <= {path.name for path in Path("reports/mine").iterdir()}
     assert {"README.md", "settings.json"} <= {path.name for path in Path("runs/mine").iterdir()}
+
+
+@pytest.mark.slow
+def test_decisions_are_made_as_the_page_says(
+    tiny_set: Path, tiny_panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIRE_CACHE", str(tiny_panel.parent / "cache"))
+    shutil.copytree(tiny_panel, "runs/mine")
+    shutil.copytree(tiny_set / "images", "images")
+    shutil.copy(tiny_set / "train.json", "new.json")
+    lines = [shlex.split(line)[1:] for name, line in commands() if name == "DECISIONS.md"]
+    assert [words[0] for words in lines] == ["threshold", "predict", "predict"]
+    assert [mire_command(words) for words in lines] == [0, 0, 0]
+    with Path("scores.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [list(row)[-6:] for row in rows] == [["predict", *SCORES]] * 24
+    assert all((row["review"] == "1") == (row["decision"] == "") for row in rows)
 
 
 @pytest.mark.slow

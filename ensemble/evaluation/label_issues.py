@@ -125,8 +125,12 @@ def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequ
 
 def told(precision: float) -> str:
     """What a list's ``precision`` means to its readers."""
-    known = "no list" if np.isnan(precision) else f"about {10 * precision:.0f} of 10 listed labels"
-    return f"where {100 * FLIPPED:.0f} % of the labels are flipped at random, {known} are flipped ones"
+    known = (
+        "nothing is listed"
+        if np.isnan(precision)
+        else f"about {10 * precision:.0f} of 10 listed labels are flipped ones"
+    )
+    return f"where {100 * FLIPPED:.0f} % of the labels are flipped at random, {known}"
 
 
 def render(

@@ -1,7 +1,9 @@
 """Train the Qwen2-VL adapters of one task: one per voting fold, and the final one."""
 
-import logging
+import gc
 from collections.abc import Sequence
+
+import torch
 
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
 from ensemble.training.training_set import TrainingSet
@@ -14,11 +16,9 @@ from mire.labels import Task
 from mire.settings import Qwen2VL
 from mire.votes import Vote
 
-logger = logging.getLogger(__name__)
-
 
 def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
-    """Train through accelerate; returns the out-of-fold votes and the cost of a vote.
+    """Train in processes of their own; returns the out-of-fold votes and the cost of a vote.
 
     All adapters are trained alike, so a fold's votes are those of a model that has not seen it in any way. Fold
     adapters are kept for pseudo-labels. With several devices or CPU cores several adapters are trained at once.
@@ -32,7 +32,6 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
         jobs.append([*arguments, "--out", str(folder), "--epochs", str(training.epochs)])
     while jobs:
         groups = list(launch.groups(len(jobs), training))
-        logger.info(f"{task}: {len(groups)} of {len(jobs)} adapters to train now, {training.epochs:g} epochs each")
         _run(task, groups, jobs[: len(groups)])
         jobs = jobs[len(groups) :]
     votes: list[Vote | None] = []
@@ -59,7 +58,16 @@ def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
 def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
     """A fold's votes; the expert is freed afterwards, because the next training needs the memory."""
     voter = load_fold_voter(known, fold)
-    return voter.vote(known.outside(fold)), voter.cost
+    cast = voter.vote(known.outside(fold)), voter.cost
+    del voter
+    _free_memory()
+    return cast
+
+
+def _free_memory() -> None:
+    """Give a model's memory back: its modules refer to each other, and torch keeps what it had for its next tensors."""
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _run(task: Task, launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> None:

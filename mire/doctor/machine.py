@@ -14,6 +14,9 @@ from mire.cache import cache_root
 from mire.doctor.check import Check
 from mire.doctor.weights import GIB
 
+LOADERS_NEED = GIB
+"""Bytes of shared memory below which a training starts no data loaders: they would end in a bus error."""
+
 
 def machine() -> Iterator[Check]:
     """Check Python, cores, memory, devices, disk space for the cache, fonts."""
@@ -27,8 +30,25 @@ def machine() -> Iterator[Check]:
         f"cpu          {os.cpu_count()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
     )
     yield from _devices()
+    yield from _shared_memory()
     yield _cache()
     yield _fonts()
+
+
+def _shared_memory() -> Iterator[Check]:
+    """Containers often have 64 MiB of shared memory, through which a training's data loaders hand over pictures."""
+    room = shared_memory()
+    if room < LOADERS_NEED:
+        yield Check(
+            f"shared       {room / GIB:.2f} GiB: training decodes pictures in its own process, which is slower",
+            "give the container 1 GiB or more (docker run --shm-size 1g)",
+        )
+
+
+def shared_memory() -> int:
+    """Bytes that are free for memory that processes share; where the system has no such bound, ``LOADERS_NEED``."""
+    folder = Path("/dev/shm")  # noqa: S108 (nothing is written there)
+    return shutil.disk_usage(folder).free if folder.is_dir() else LOADERS_NEED
 
 
 def _cache() -> Check:
@@ -55,7 +75,11 @@ def _devices() -> Iterator[Check]:
         yield Check("gpu          none: the 7B configuration needs one, nano and cpu do not")
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        yield Check(f"gpu {index}        {properties.name}, {properties.total_memory / GIB:.0f} GiB")
+        native = "bfloat16" if (properties.major, properties.minor) >= (8, 0) else "no bfloat16: set qwen2vl.dtype"
+        yield Check(
+            f"gpu {index}        {properties.name}, {properties.total_memory / GIB:.0f} GiB, {native}; "
+            "attention by flash and memory-efficient kernels, not cuDNN's"
+        )
 
 
 def _fonts() -> Check:

@@ -38,7 +38,7 @@ def test_checkpoints_of_another_configuration_are_refused(tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def command(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Training of one untaught nano adapter, long enough to be disturbed."""
+    """Training of one untaught nano adapter after the other, long enough to be disturbed."""
     from experts.qwen2vl.nano import build_nano
 
     root = tmp_path_factory.mktemp("training")
@@ -50,11 +50,11 @@ def command(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
     )
     return [
         sys.executable, "-m", "ensemble.train", "dialogue", "--data", str(tiny_set / "train.json"),
-        "--images", str(tiny_set / "images"), "--config", str(root / "c.yaml"), "--panel",
+        "--images", str(tiny_set / "images"), "--config", str(root / "c.yaml"), "--devices", "1", "--panel",
     ]  # fmt: skip
 
 
-LAUNCHER, TRAINER = "accelerate.commands.launch", "experts.qwen2vl.train"
+TRAINER = "experts.qwen2vl.train"
 
 
 def running(panel: Path, module: str) -> list[int]:
@@ -101,7 +101,7 @@ def test_stopped_and_killed_in_every_phase_training_ends_as_if_undisturbed(comma
     code, said = disturb(command, panel, "folds/0/checkpoints", stop)
     assert code == 143
     assert said.splitlines()[-1].startswith("error: stopped by SIGTERM")
-    assert running(panel, LAUNCHER) == running(panel, TRAINER) == []
+    assert running(panel, TRAINER) == []
     code, said = disturb(command, panel, "folds/0/checkpoints", kill_worker)
     assert code == 1
     assert said.splitlines()[-1].startswith("error: training the dialogue adapter failed (exit code ")

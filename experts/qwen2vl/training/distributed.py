@@ -10,7 +10,7 @@ import torch
 from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.pictures import MERGE, PATCH
-from experts.qwen2vl.model.device import number_format
+from experts.qwen2vl.model.device import default_device, number_format
 from mire.settings import Qwen2VL
 
 
@@ -18,7 +18,7 @@ def init_process() -> tuple[torch.device, int]:
     """Join the other processes of this training; returns this process's device and the number of processes."""
     from accelerate import PartialState
 
-    state = PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=default_device() == "cpu")
     return state.device, int(state.num_processes)
 
 

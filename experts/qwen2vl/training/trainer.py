@@ -14,6 +14,7 @@ from experts.qwen2vl.adapter import write_manifest
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.label_trie import LabelTrie
+from experts.qwen2vl.model.device import default_device
 from experts.qwen2vl.model.scoring import label_log_likelihoods
 from experts.qwen2vl.training.checkpoints import (
     CHECKPOINTS,
@@ -26,6 +27,7 @@ from experts.qwen2vl.training.checkpoints import (
 from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
 from experts.qwen2vl.training.distributed import init_process, load_rank_base, main_process_first, shard_frozen_base
 from experts.qwen2vl.voter import manifest, prompt_encoder
+from mire.doctor.machine import LOADERS_NEED, shared_memory
 from mire.folds import read_folds
 from mire.labels import Task, Taxonomy
 from mire.metrics import scores
@@ -93,6 +95,7 @@ def train_adapter(
             options.model_copy(update={"epochs": n_epochs or options.epochs}),
             folder / CHECKPOINTS,
             settings.seed,
+            model=base.model,
             n_devices=n_devices,
             evaluated=bool(held_out),
         ),
@@ -157,11 +160,12 @@ def _lora_config(kind: Any, lora: Lora) -> Any:
     )
 
 
-def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: int, evaluated: bool) -> Any:
+def _arguments(options: Training, checkpoints: Path, seed: int, *, model: Any, n_devices: int, evaluated: bool) -> Any:
     from transformers import TrainingArguments
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
     gpu = torch.cuda.is_available()
+    n_loaders = 4 if gpu and shared_memory() >= LOADERS_NEED else 0
     micro_batch_size, n_steps = options.share(n_devices)
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -176,8 +180,9 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: in
         gradient_accumulation_steps=n_steps,
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
-        bf16=gpu,
-        use_cpu=not gpu,
+        bf16=model.dtype == torch.bfloat16,
+        fp16=model.dtype == torch.float16,
+        use_cpu=default_device() == "cpu",
         eval_strategy="epoch" if evaluated else "no",
         save_strategy="epoch",
         save_total_limit=1,
@@ -185,7 +190,9 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, n_devices: in
         report_to=["tensorboard"],
         remove_unused_columns=False,
         label_names=["label_indices"],
-        dataloader_num_workers=4 if gpu else 0,
+        dataloader_num_workers=n_loaders,
+        # Each keeps the pictures that it has decoded, for the next epoch.
+        dataloader_persistent_workers=n_loaders > 0,
         dataloader_pin_memory=gpu,
         ddp_find_unused_parameters=False,
         disable_tqdm=True,
@@ -206,6 +213,7 @@ def _trainer(
     from transformers import PrinterCallback, Trainer
 
     from experts.qwen2vl.training.epoch_log import EpochLog
+    from experts.qwen2vl.training.safe_steps import SafeSteps
 
     path_lengths = torch.tensor([len(path) for path in trie.paths])
 
@@ -238,7 +246,7 @@ def _trainer(
         eval_dataset=valid,
         data_collator=collator,
         compute_metrics=_weighted_f1,
-        callbacks=[EpochLog(title, evaluated=valid is not None)],
+        callbacks=[EpochLog(title, evaluated=valid is not None), SafeSteps()],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

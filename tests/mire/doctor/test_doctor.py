@@ -11,6 +11,7 @@ from mire import hub
 from mire.budget import MAX_PARAMETERS, ParameterCount
 from mire.cli import run
 from mire.doctor import __main__ as doctor
+from mire.doctor import machine as memory_module
 from mire.doctor import packages as installed
 from mire.doctor import weights as presence
 from mire.doctor.check import Check
@@ -118,6 +119,14 @@ def test_a_cache_is_written_to_before_it_is_called_usable(tmp_path: Path, monkey
         (found,) = [check for check in machine() if check.text.startswith("cache ")]
         assert (found.fix, "cannot be written" in found.text) == (told, bool(told))
     assert list((tmp_path / "new" / "cache").iterdir()) == []
+
+
+def test_little_shared_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "shared_memory", lambda: 64 << 20)
+    (check,) = memory_module._shared_memory()
+    assert "0.06 GiB" in check.text and "--shm-size" in check.fix
+    monkeypatch.setattr(memory_module, "shared_memory", lambda: memory_module.LOADERS_NEED)
+    assert not list(memory_module._shared_memory())
 
 
 def test_memory_by_hand() -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,7 @@ class Course:
 
     root: Path
     samples: list[Sample]
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def panel(self) -> PanelFolder:
@@ -84,7 +85,7 @@ class Course:
     def start(self, launch: Launch, out: str) -> "subprocess.Popen[str]":
         words = ["--task", "dialogue", "--panel", str(self.panel.root), "--data", str(self.root / "data.json")]
         words += ["--images", str(self.root), "--out", str(self.root / out), "--fold", "0"]
-        environment = {**launch.environment(), "OMP_NUM_THREADS": "1"}
+        environment = {**launch.environment(), "OMP_NUM_THREADS": "1", **self.environment}
         return subprocess.Popen(
             launch.command(words), env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -158,6 +159,23 @@ def test_two_processes_learn_what_one_does(course: Course, alone: Path, kind: st
     agree(course, folder, alone)
     names = {"adapter_model.safetensors", "adapter_config.json", "mire.json", "history.json", "made_of.sha256"}
     assert {path.name for path in folder.iterdir() if path.is_file()} - {"README.md"} == names
+
+
+AS_ON_GPUS = """
+from accelerate import Accelerator
+
+Accelerator.multi_device = property(lambda self: True)
+"""
+
+
+@pytest.mark.slow
+def test_shards_are_trained_where_accelerate_sees_several_gpus(course: Course, alone: Path, tmp_path: Path) -> None:
+    """There it refuses DDP around sharded weights, which it does not look for on CPUs."""
+    (tmp_path / "sitecustomize.py").write_text(AS_ON_GPUS)
+    # DDP names no device of a CPU's process.
+    as_on_gpus = {"PYTHONPATH": str(tmp_path), "ACCELERATE_BYPASS_DEVICE_MAP": "true"}
+    folder = replace(course, environment=as_on_gpus).train(Launch("fsdp", (), 2), "as-on-gpus")
+    agree(course, folder, alone)
 
 
 @pytest.mark.slow
