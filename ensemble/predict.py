@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from mire.cli import add_data, print_json, run
+from mire.cli import add_data, add_show_private, print_json, run
 from mire.errors import UsageError
 
 
@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the test file's columns, id only, or all and how sure each answer is",
     )
     parser.add_argument(
-        "--precision", type=float, help="with --columns scores: decide what is right this often, else ask a person"
+        "--precision", type=float, help="for scores and --review: decide what is right this often, else ask a person"
     )
+    parser.add_argument("--review", type=Path, help="folder for what people should look at, as Label Studio tasks")
+    add_show_private(parser)
     parser.add_argument("--encoding", choices=("utf-8-sig", "utf-8"), default="utf-8-sig", help="with or without BOM")
     parser.add_argument("--for-excel", action="store_true", help="guard ids and texts against being read as formulas")
     parser.add_argument("--strict", action="store_true", help="refuse samples that could only be answered degraded")
@@ -48,6 +50,7 @@ def execute(options: argparse.Namespace) -> None:
     from ensemble.prediction.engines import EngineOptions
     from ensemble.prediction.outputs import Outputs
     from ensemble.prediction.predict_file import predict_file
+    from mire.privacy.masking import hider
 
     report = predict_file(
         options.data,
@@ -60,6 +63,8 @@ def execute(options: argparse.Namespace) -> None:
         encoding=options.encoding,
         strict=options.strict,
         for_excel=options.for_excel,
+        review=options.review,
+        hide=hider(show_private=options.show_private),
     )
     if options.json:
         print_json(asdict(report))
@@ -70,8 +75,8 @@ def _check(options: argparse.Namespace) -> None:
     if options.json and str(options.out) == "-":
         raise UsageError("--json and --out - both write to stdout; name a file for one of them (--report, --out)")
     if options.precision is not None:
-        if options.columns != "scores":
-            raise UsageError("--precision decides what --columns scores shows; give both")
+        if options.columns != "scores" and options.review is None:
+            raise UsageError("--precision decides what --columns scores and --review show; give one of them too")
         if not 0 < options.precision < 1:
             raise UsageError(f"--precision must be between 0 and 1, got {options.precision}")
     ray = options.engine == "ray"

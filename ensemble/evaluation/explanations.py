@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ensemble.evaluation.shown import shown
 from ensemble.panel import Panel, by_task
 from experts.registry import VOTERS, load_voter
+from experts.shown import shown
 from experts.voter import Explainer
 from mire.budget import Ledger
 from mire.errors import DataError

@@ -14,16 +14,16 @@ from jinja2 import Environment
 from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
-from ensemble.evaluation.shown import Shown, shown
 from ensemble.panel import by_task
-from ensemble.report.thumbnails import Thumbnails
 from ensemble.vote import Array
+from experts.shown import Shown, shown
 from mire.atomic_files import write_text
 from mire.errors import MireError, missing_package
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
 from mire.privacy.masking import Hide, mask
 from mire.privacy.pictures import Corners
+from mire.privacy.thumbnails import Thumbnails
 from mire.samples import Sample
 
 logger = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
-from ensemble.evaluation.shown import shown
 from ensemble.report.ablation_result import Mistake
 from ensemble.vote import Array
+from experts.shown import shown
 from experts.voter import Explainer
 from mire.labels import Taxonomy
 from mire.privacy.masking import Hide, mask

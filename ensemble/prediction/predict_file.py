@@ -3,21 +3,24 @@
 import json
 import logging
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from ensemble.decisions.review_queue import Doubtful, write_queues
 from ensemble.decisions.thresholds import decision_thresholds
 from ensemble.prediction.digest import panel_digest
 from ensemble.prediction.engines import EngineOptions
 from ensemble.prediction.outputs import Outputs
 from ensemble.prediction.runner import RunReport, RunSummary, run_workload, submission_lines
-from ensemble.prediction.submission import Columns, write_lines
+from ensemble.prediction.submission import Columns, SubmissionLine, write_lines
 from ensemble.prediction.worker import Job
 from ensemble.prediction.workload import Workload
 from mire.atomic_files import write_text
 from mire.budget import ParameterCount
 from mire.errors import DataError
 from mire.panel_folder import PanelFolder
+from mire.privacy.masking import Hide, mask
 from mire.samples import fault_text
 
 logger = logging.getLogger(__name__)
@@ -35,11 +38,14 @@ def predict_file(
     encoding: str = "utf-8-sig",
     strict: bool = False,
     for_excel: bool = False,
+    review: Path | None = None,
+    hide: Hide = mask,
 ) -> RunReport:
     """Write the submission, the report and the journal that an interrupted run resumes from.
 
     ``precision`` (0 to 1; None: by the panel's own thresholds) is for the scores' ``decision``. ``strict`` refuses
-    degraded answers. ``for_excel`` guards cells as ``write_lines`` says. Gives the report.
+    degraded answers. ``for_excel`` guards cells as ``write_lines`` says. Answers that are not decided are queued in the
+    folder ``review``, with private text hidden by ``hide``. Gives the report.
 
     Raises:
         MireError: data, panel or engine do not fit, or, with ``strict``, an answer would be degraded.
@@ -47,6 +53,8 @@ def predict_file(
     """
     started = time.monotonic()
     outputs.check(data, images, panel)
+    if review is not None and review.resolve().is_relative_to(panel.resolve()):
+        raise DataError(f"{review} lies in the panel, which is shared; name a folder beside it with --review")
     engine_options.check()
     folder = PanelFolder(panel)
     settings, labels = folder.settings(), folder.taxonomies()
@@ -55,7 +63,7 @@ def predict_file(
         if strict and (faults := work.faults()):
             raise DataError(fault_text(data, faults))
         scores = columns == "scores"
-        thresholds = decision_thresholds(folder, work.tasks, precision) if scores else None
+        thresholds = decision_thresholds(folder, work.tasks, precision) if scores or review else None
         with outputs.opened_journal() as journal:
             with engine_options.opened(Job(panel.absolute(), work.tasks)) as engine:
                 loaded = engine.loaded
@@ -64,8 +72,12 @@ def predict_file(
                 seconds = run_workload(work, engine, journal, digest, strict=strict)
             summary = RunSummary()
             names = ["id"] if columns == "id" else work.columns
-            lines = submission_lines(work, journal, digest, summary, thresholds)
+            doubtful: list[Doubtful] = []
+            lines = _noting(submission_lines(work, journal, digest, summary, thresholds), doubtful)
             write_lines(outputs.csv, lines, names, encoding=encoding, for_excel=for_excel, scores=scores)
+            if review is not None:
+                groups = ((chunk.task, chunk.samples) for chunk in work.chunks(digest))
+                write_queues(groups, doubtful, folder, review, hide=hide)
             stages = {"reading and loading": ready - started, **seconds, "all": time.monotonic() - started}
             report = summary.report(loaded.parameters, stages)
             if outputs.report is not None:
@@ -77,3 +89,12 @@ def predict_file(
         f"{summary.max_output_tokens} output tokens per sample, {ParameterCount(loaded.parameters).total:,} parameters"
     )
     return report
+
+
+def _noting(lines: Iterable[SubmissionLine], doubtful: list[Doubtful]) -> Iterator[SubmissionLine]:
+    """The lines, while those that a person should look at are noted; lines without scores are none of them."""
+    for line in lines:
+        if line.scores and line.scores[-1]:
+            probability, margin, second, *_ = line.scores
+            doubtful.append(Doubtful(line.id, line.label, float(probability), float(margin), str(second)))
+        yield line

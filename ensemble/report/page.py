@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader
 
 from ensemble.report import charts
 from ensemble.report.ablation_result import AblationResult, LabelFigures, MeanFigures, SubsetFigures, TaskResult
-from ensemble.report.thumbnails import Thumbnails
 from ensemble.weights import VoterWeight
 from mire.atomic_files import write_text
+from mire.privacy.thumbnails import Thumbnails
 
 N_CONFUSED = 6
 

@@ -24,27 +24,29 @@ def export_panel(panel: PanelFolder, out: Path) -> None:
         PanelError: it is no panel, or not trained; a voter's file is missing; ``out`` is not an empty folder.
     """
     files = list(_files(panel))
-    if missing := [path for path in files if not path.is_file()]:
+    if missing := [path for _, path in files if not path.is_file()]:
         raise PanelError(f"{missing[0]} is missing; copy the panel again, or train it again")
     new_folder(out)
-    for path in files:
-        _copy(path, out / path.relative_to(panel.root))
+    for name, path in files:
+        _copy(path, out / name)
     write_text(out / "README.md", panel_card(PanelFolder(out)) + "\n")
 
 
-def _files(panel: PanelFolder) -> Iterator[Path]:
+def _files(panel: PanelFolder) -> Iterator[tuple[str, Path]]:
+    """The files to copy by their names in the panel."""
     settings, tasks = panel.settings(), panel.trained_tasks()
     if not tasks:
         raise PanelError(
             f"{panel.root} holds no experts; train them: scripts/train_experts.sh all --panel {panel.root}"
         )
-    yield panel.root / "settings.json"
+    yield "settings.json", panel.root / "settings.json"
     for task in tasks:
-        yield from (panel.task(task) / "taxonomy.json", panel.weights(task))
-        if panel.card(task).is_file():
-            yield panel.card(task)
-        for name in settings.panel.voters(task):
-            yield from (panel.voter(task, name) / file for file in VOTERS[name].files)
+        place = panel.task(task)
+        paths = [place / "taxonomy.json", panel.weights(task)]
+        paths += [path for path in (panel.card(task), panel.thresholds(task)) if path.is_file()]
+        for voter in settings.panel.voters(task):
+            paths += [panel.voter(task, voter) / name for name in VOTERS[voter].files]
+        yield from ((f"{task}/{path.relative_to(place).as_posix()}", path) for path in paths)
 
 
 def _copy(path: Path, target: Path) -> None:

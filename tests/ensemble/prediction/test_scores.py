@@ -57,7 +57,7 @@ def test_a_run_with_scores_and_its_resumption_at_another_precision(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--precision", "0.9"], "--precision decides what --columns scores shows; give both"),
+        (["--precision", "0.9"], "--precision decides what --columns scores and --review show; give one of them too"),
         (["--precision", "1.5", "--columns", "scores"], "--precision must be between 0 and 1, got 1.5"),
     ],
 )

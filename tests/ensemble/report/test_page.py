@@ -13,7 +13,7 @@ from PIL import Image
 
 from ensemble.report.ablation_result import AblationResult
 from ensemble.report.page import render, write_report
-from ensemble.report.thumbnails import Thumbnails
+from mire.privacy.thumbnails import Thumbnails
 
 
 def system(*voters: str, f1: float = 0.5) -> dict[str, Any]:

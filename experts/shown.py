@@ -9,6 +9,7 @@ from experts.linear import Attributions, bare_words
 from experts.registry import VOTERS
 from mire.privacy.masking import Hide
 from mire.privacy.pictures import Corners, TextLine, private_corners
+from mire.prompts import Speaker
 from mire.samples import Sample
 
 N_LINES = 40
@@ -24,7 +25,7 @@ class Shown:
     picture the parts to fill; None for a picture that no voter reads, where nobody knows what must be hidden.
     """
 
-    turns: tuple[tuple[str, str], ...]
+    turns: tuple[tuple[Speaker, str], ...]
     read: tuple[str, ...]
     hidden: tuple[tuple[Corners, ...] | None, ...]
     _given: str = field(repr=False)

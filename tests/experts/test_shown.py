@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from records import dialogue_instruction
 
-from ensemble.evaluation.shown import shown
 from experts.screen_text.voter import ScreenTextVoter
+from experts.shown import shown
 from mire.privacy.masking import mask
 from mire.prompts import parse_prompt
 from mire.samples import Sample
