@@ -39,7 +39,7 @@ def test_seven_billion_fit_a_large_card_and_with_shards_a_small_one() -> None:
 
 def test_every_figure_says_that_it_is_computed() -> None:
     image = lines(2, 80)[:4]
-    assert "batch of 16 = 2 devices x 4 samples x 2, at most 1,497 tokens each, 1,147 of them visual" in image[0].text
+    assert "batch of 8 = 2 devices x 4 samples x 1, at most 1,497 tokens each, 1,147 of them visual" in image[0].text
     assert image[1].text.startswith("image     base 15.44, ")
     assert image[2].text.endswith("fits; computed, not measured")
     # 3 epochs: four fifths of the samples for the fold's adapter, then all of them
@@ -48,6 +48,6 @@ def test_every_figure_says_that_it_is_computed() -> None:
 
 def test_the_doctor_plans(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(doctor, ["--config", "nano", "--devices", "2", "--launch", "fsdp"]) == 0
-    assert "training nano\n    image     batch of 16 = 2 devices x 8 samples x 1" in capsys.readouterr().out
+    assert "training nano\n    image     batch of 8 = 2 devices x 4 samples x 1" in capsys.readouterr().out
     assert run(doctor, ["--config", "nano", "--devices", "3"]) == 1
-    assert "a batch of 16 cannot be divided among 3 devices" in capsys.readouterr().err
+    assert "a batch of 8 cannot be divided among 3 devices" in capsys.readouterr().err
