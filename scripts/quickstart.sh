@@ -23,7 +23,7 @@ step() { printf '[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 
 step "1 of 3: two voters that need no GPU and no adapter"
 python -m ensemble.train all "${train[@]}" --panel "$out/first/panel" --config cpu \
-    --set 'panel.image=[clip_lightgbm]' --set clip.model=mire-nano --set clip.weights=random --quiet
+    --set folds=2 --set 'panel.image=[clip_lightgbm]' --set clip.model=mire-nano --set clip.weights=random --quiet
 python -m ensemble.predict "${test[@]}" --panel "$out/first/panel" --out "$out/first/submit.csv" --quiet
 python -m ensemble.ablate "${test[@]}" --panel "$out/first/panel" --out "$out/first" --quiet
 echo "to look at: $out/first/submit.csv, $out/first/ablation.html"

@@ -81,7 +81,7 @@ def test_a_batch_that_cannot_be_divided_is_refused_before_anything_is_read(
     nowhere = ["--data", str(tmp_path / "no.json"), "--images", str(tmp_path), "--panel", str(tmp_path / "p")]
     assert run(train, ["image", *nowhere, "--config", "nano", "--devices", "3"]) == 1
     assert capsys.readouterr().err == (
-        "error: a batch of 16 cannot be divided among 3 devices; train on 1, 2, 4, 8, 16 of them (--devices), or set "
+        "error: a batch of 8 cannot be divided among 3 devices; train on 1, 2, 4, 8 of them (--devices), or set "
         "another batch_size\n"
     )
 

@@ -48,6 +48,6 @@ def test_every_figure_says_that_it_is_computed() -> None:
 
 def test_the_doctor_plans(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(doctor, ["--config", "nano", "--devices", "2", "--launch", "fsdp"]) == 0
-    assert "training nano\n    image     batch of 16 = 2 devices x 8 samples x 1" in capsys.readouterr().out
+    assert "training nano\n    image     batch of 8 = 2 devices x 4 samples x 1" in capsys.readouterr().out
     assert run(doctor, ["--config", "nano", "--devices", "3"]) == 1
-    assert "a batch of 16 cannot be divided among 3 devices" in capsys.readouterr().err
+    assert "a batch of 8 cannot be divided among 3 devices" in capsys.readouterr().err
