@@ -14,6 +14,7 @@ from mire.launch_options import Kind
 from mire.settings import Training
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_OWN_INTERFACE = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,12 @@ class Launch:
         return [*command, "--sharded"] if self.kind == "fsdp" else command
 
     def environment(self) -> Mapping[str, str]:
-        """This process's environment with only these GPUs visible: the trainer takes every GPU that it sees."""
-        return {**os.environ, _VISIBLE: ",".join(self.gpus)} if self.gpus else os.environ
+        """This process's environment with only these GPUs visible: the trainer takes every GPU that it sees.
+
+        The processes talk to each other on this machine's own address, unless the variables name another interface.
+        """
+        own = _OWN_INTERFACE if sys.platform == "linux" else {}
+        return {**own, **os.environ, **({_VISIBLE: ",".join(self.gpus)} if self.gpus else {})}
 
 
 def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> list[int]:
