@@ -8,6 +8,7 @@ on the disk at once: so ``WorkerPool`` assigns the chunks, and Ray places, watch
 import io
 import logging
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Iterator
@@ -48,6 +49,12 @@ def cluster(job: Job, *, address: str | None, n_workers: int | None) -> Iterator
 def _connected(address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        # Read when Ray is imported: without clusters its servers listen on this machine's own address only, where
+        # other users may still reach them, but do not know the token.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
     import ray
 
     stopped = signal.getsignal(signal.SIGTERM)

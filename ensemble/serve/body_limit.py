@@ -73,9 +73,11 @@ class _Body:
         """The next message.
 
         Raises:
-            RefusedError: the body is too large (413) or too slow (408), or too much is under way (429).
+            RefusedError: the body is too large (413), too slow (408) or cut off (499), or too much is under way (429).
         """
         message = await (self._receive() if self._complete else self._in_time())
+        if message["type"] == "http.disconnect" and not self._complete:
+            raise RefusedError(499, "the client has left")
         self._complete = not message.get("more_body", False)
         self._n_bytes += (n_new := len(message.get("body", b"")))
         self.check(self._n_bytes)

@@ -23,6 +23,7 @@ _POLICY = (
 )
 """Gradio's HTML component fills its template with JavaScript's ``eval``; inline scripts are named by their digests."""
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_NETLOC = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@/\s]+))(?::\d*)?")
 _GUARDS = {
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
@@ -120,6 +121,6 @@ def _key(authorization: str) -> str:
 
 
 def _name(netloc: str) -> str:
-    """The name in ``name:port`` or ``[address]:port``, in lower case."""
-    name = netloc[1:].partition("]")[0] if netloc.startswith("[") else netloc.partition(":")[0]
-    return name.lower()
+    """The name in ``name:port`` or ``[address]:port``, in lower case; empty where it is neither."""
+    found = _NETLOC.fullmatch(netloc)
+    return (found[1] or found[2]).lower() if found else ""

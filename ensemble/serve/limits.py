@@ -43,6 +43,7 @@ class Limits:
     """For answering a request, once it is there."""
     max_batch_nodes: int = 1_000_000
     """As ``max_json_nodes``, of the batch tab's JSON: a sample of the challenge has about 45."""
+    max_batch_samples: int = 25_000
     max_upload_bytes: int = 2 * 2**30
     """Of a file that the page's batch tab takes; also of a zip's pictures, unpacked."""
 

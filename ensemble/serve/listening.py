@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -18,6 +19,8 @@ _HEAD_SECONDS = 15.0
 """For a whole request head to arrive, since the connection was made or the answer before it was given."""
 _STALLED_SECONDS = 60.0
 """For a client that reads nothing of an answer."""
+_SWITCH_SECONDS = 0.001
+"""After which the thread that answers connections gets its turn beside those that read pictures and texts."""
 
 
 @contextmanager
@@ -50,6 +53,7 @@ def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:
         MireError: the application did not start; uvicorn has logged why.
     """
     server = server_of(app, max_connections=max_connections)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[taken])
     if not server.started:

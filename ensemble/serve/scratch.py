@@ -61,24 +61,14 @@ def swept(folder: Path) -> Iterator[None]:
 
 def sweep(folder: Path, kept: frozenset[Path], *, now: float) -> None:
     """Delete files that are older than ``KEEP_SECONDS`` at ``now`` (seconds since the epoch), and empty old folders."""
-    for path in sorted(folder.rglob("*"), reverse=True):  # a folder after what lies in it
-        try:
-            if path in kept or now - path.lstat().st_mtime < KEEP_SECONDS:
+    for parent, folders, files in os.walk(folder, topdown=False):  # which passes over what is deleted meanwhile
+        for path in (Path(parent, name) for name in (*files, *folders)):
+            try:
+                if path in kept or now - path.lstat().st_mtime < KEEP_SECONDS:
+                    continue
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            except OSError:  # gone already, or a folder with newer files in it
                 continue
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        except OSError:  # gone already, or a folder with newer files in it
-            continue
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files in the folder."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except OSError:
-            continue
-    return total
 
 
 def _delete_abandoned(parent: Path) -> None:

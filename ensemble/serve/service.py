@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -92,8 +93,8 @@ class Service:
         Raises:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
-        with tempfile.TemporaryDirectory(prefix="mire-") as folder:
-            asked = await self.at_desk(lambda: self._asked(read(), Path(folder)), client, cost=cost)
+        async with _folder() as folder:
+            asked = await self.at_desk(lambda: self._asked(read(), folder), client, cost=cost)
             await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
             outcome = await self._outcome(asked, client)
         part = self.panel.tasks[outcome.found.task]
@@ -184,6 +185,16 @@ class Service:
             return {}
         readings = reader.read(list(first.values()))
         return {name: readings[path] for name, path in first.items() if path in readings}
+
+
+@asynccontextmanager
+async def _folder() -> AsyncIterator[Path]:
+    """A temporary folder, which is made and deleted outside the event loop: a disk may be slow."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="mire-"))
+    try:
+        yield folder
+    finally:
+        asyncio.get_running_loop().run_in_executor(None, partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def _run_each(jobs: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -15,6 +15,7 @@ from mire.launch_options import Kind
 from mire.settings import Training
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_OWN_INTERFACE = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,13 @@ class Launch:
     def environment(self, n_side_by_side: int = 1) -> Mapping[str, str]:
         """This process's environment with only these GPUs visible: the trainer takes every GPU that it sees.
 
-        ``n_side_by_side`` such trainings share the CPU's cores.
+        ``n_side_by_side`` such trainings share the CPU's cores. The processes of one talk to each other on this
+        machine's own address, unless the variables name another interface.
         """
+        own = _OWN_INTERFACE if sys.platform == "linux" else {}
         n_threads = max(1, usable_cores() // (self.n_processes * n_side_by_side))
         visible = {_VISIBLE: ",".join(self.gpus)} if self.gpus else {}
-        return {**os.environ, **visible, "OMP_NUM_THREADS": str(n_threads)}
+        return {**own, **os.environ, **visible, "OMP_NUM_THREADS": str(n_threads)}
 
 
 def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> list[int]:

@@ -20,6 +20,9 @@ Result = TypeVar("Result")
 MAX_DECODED_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded (decompression bombs); settings may lower it."""
 
+MAX_SIDE_PIXELS = 65_535
+"""JPEG's own limit. A line of a hundred million pixels takes gigabytes when it is resized."""
+
 MAX_TILE_PIXELS = 2**20
 """Of one tile of a TIFF that is larger than its picture."""
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
@@ -182,6 +185,11 @@ def _opened(path: Path, max_decoded_pixels: int, source: IO[bytes] | None = None
         if width * height > max_decoded_pixels:
             raise DataError(
                 f"picture {quoted(path.name)}: {width}x{height} pixels exceed the limit of {max_decoded_pixels}"
+            )
+        if max(width, height) > MAX_SIDE_PIXELS:
+            raise DataError(
+                f"picture {quoted(path.name)}: a side of {max(width, height)} pixels exceeds the limit of "
+                f"{MAX_SIDE_PIXELS}"
             )
         if (tile := _tile_pixels(picture)) > max(width * height, MAX_TILE_PIXELS):
             raise DataError(

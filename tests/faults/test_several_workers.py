@@ -192,6 +192,14 @@ def test_a_worker_dies_then_a_node_and_every_row_is_there_once(
     assert_whole(out, whole)
 
 
+def listened_on(process: psutil.Process) -> set[str]:
+    """Addresses of this machine on which a process takes connections."""
+    try:
+        return {one.laddr.ip for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    except psutil.NoSuchProcess:
+        return set()
+
+
 @pytest.mark.slow
 def test_a_cluster_of_its_own_ends_with_the_run_and_leaves_stdout_alone(
     bench: Bench, many: Path, tmp_path: Path
@@ -202,6 +210,7 @@ def test_a_cluster_of_its_own_ends_with_the_run_and_leaves_stdout_alone(
     lines_until(process, "samples, ")
     family = psutil.Process(process.pid).children(recursive=True)
     assert workers(process.pid, "ray::RayWorker")
+    assert {address.removeprefix("::ffff:") for one in family for address in listened_on(one)} == {"127.0.0.1"}
     process.send_signal(signal.SIGTERM)
     _, rest = process.communicate()
     assert (process.returncode, rest.splitlines()[-1][:26]) == (143, "error: stopped by SIGTERM;")

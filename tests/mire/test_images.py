@@ -54,6 +54,13 @@ def test_strips_of_a_picture_give_the_same_pixels_as_the_whole(mode: str, monkey
     assert images._rgb(picture).tobytes() == whole.tobytes()
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536)])
+def test_a_line_is_refused_before_it_is_decoded(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("L", size).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="picture 'a.png': a side of 65536 pixels exceeds the limit of 65535"):
+        load_image(tmp_path / "a.png")
+
+
 @pytest.mark.slow
 def test_a_picture_with_transparency_takes_its_pixels_twice_at_most(tmp_path: Path) -> None:
     """24 megapixels take 92 MiB in RGBA and 69 in RGB."""

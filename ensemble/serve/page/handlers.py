@@ -143,14 +143,16 @@ def _samples(data: Path, folder: Path, limits: Limits) -> list[Sample]:
     """The samples of a file, which is refused before it costs many times its size.
 
     Raises:
-        RefusedError: not JSON or JSON lines, very many values, or a long record (422).
+        RefusedError: not JSON or JSON lines, very many values or records, or a long one (422).
         DataError: as ``read_samples``.
     """
     content = data.read_bytes()
     if not content.lstrip().startswith((b"[", b"{", BOM_UTF8)):
         raise RefusedError(422, "the samples must be JSON, or JSON lines")
     check_json(content, limits.max_batch_nodes)
-    for record in read_records(data):
+    for number, record in enumerate(read_records(data), start=1):
+        if number > limits.max_batch_samples:
+            raise RefusedError(422, f"a batch may have {limits.max_batch_samples} samples")
         check_lengths([str(record)], limits)
     return read_samples(data, folder, max_decoded_pixels=limits.max_pixels)
 

@@ -1,6 +1,7 @@
 """Small requests that would cost much, and many at a time."""
 
 import asyncio
+import json
 import threading
 import tracemalloc
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from ensemble.serve.__main__ import execute
 from ensemble.serve.api import read_question, unless_gone
 from ensemble.serve.body_limit import BodyLimit
 from ensemble.serve.limits import FairShares, Limits, RefusedError
+from ensemble.serve.page.handlers import _samples
 from ensemble.serve.questions import check_lengths
 from ensemble.serve.service import Service, _Asked
 from mire.cache import cache_root
@@ -142,6 +144,15 @@ def test_a_slow_body_is_given_up() -> None:
     assert asyncio.run(run()) == 408
 
 
+def test_a_body_that_is_cut_off_is_no_error_of_the_server() -> None:
+    messages = iter([{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Message:
+        return next(messages)
+
+    assert asyncio.run(status(limited(Requests(), Limits()), receive)) == 499
+
+
 def test_uploads_of_the_last_hour_share_the_disk_and_a_small_one_counts_for_two_mebibytes() -> None:
     async def run() -> list[int]:
         inner = Requests()
@@ -235,6 +246,31 @@ def test_nothing_that_was_read_outlives_its_pass_unless_it_is_kept(
     assert roots[0] != roots[1]
     assert not roots[0].exists()
     assert roots[2:] == [tmp_path, tmp_path]
+
+
+RECORD = {"id": "a", "instruction": "用户: 会生锈吗"}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"PAR1", "the samples must be JSON, or JSON lines"),
+        (b"[" + b"{}," * 9 + b"{}]", "a batch may have 3 samples"),
+        (b'{"a": "b"}\n' * 4, "a batch may have 3 samples"),
+        (b"[" * 60, "a body may hold 50 values and marks, got 60"),
+        (json.dumps([{**RECORD, "instruction": "a" * 100}]).encode(), "a text may have 99 characters, got 130"),
+    ],
+)
+def test_a_batch_jobs_samples_are_bounded_before_they_are_parsed(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    limits = Limits(max_batch_nodes=50, max_batch_samples=3, max_characters=99)
+    with pytest.raises(RefusedError, match=reason):
+        _samples(tmp_path / "a.json", tmp_path, limits)
+
+
+def test_a_batch_jobs_samples_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("\ufeff" + json.dumps([RECORD]), encoding="utf-8")
+    assert [sample.id for sample in _samples(tmp_path / "a.json", tmp_path, Limits())] == ["a"]
 
 
 def test_more_samples_per_pass_than_may_wait_are_refused() -> None:

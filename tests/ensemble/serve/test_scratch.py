@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.serve.scratch import KEEP_SECONDS, folder_bytes, private_scratch, sweep
+from ensemble.serve.scratch import KEEP_SECONDS, private_scratch, sweep
 
 NOW = 1_700_000_000.0
 
@@ -56,7 +56,24 @@ def test_files_go_after_an_hour_but_for_those_that_were_there(tmp_path: Path) ->
         path.write_text("abc")
         for touched in (path, path.parent):
             os.utime(touched, (NOW - age, NOW - age))
-    assert folder_bytes(tmp_path / "new") == 3
     kept = frozenset({tmp_path / "example", tmp_path / "example" / "a.png"})
     sweep(tmp_path, kept, now=NOW)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a.png", "c.csv"}
+
+
+def test_a_folder_that_goes_meanwhile_does_not_end_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests delete their folders while the sweeper walks over them."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    scan = os.scandir
+
+    def vanishing(path: str | Path) -> object:
+        found = scan(path)
+        if Path(path) == tmp_path:
+            (tmp_path / "b").rmdir()
+        return found
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    os.utime(tmp_path / "a", (NOW - 2 * KEEP_SECONDS, NOW - 2 * KEEP_SECONDS))
+    sweep(tmp_path, frozenset(), now=NOW)
+    assert list(tmp_path.iterdir()) == []

@@ -151,3 +151,11 @@ def test_folds_on_two_devices_make_a_panel_that_predicts(tiny_set: Path, tmp_pat
     assert "eval_f1" in history[0] and "eval_f1" in history[1]
     votes = json.loads((tmp_path / "p/dialogue/votes/qwen2vl.json").read_text(encoding="utf-8"))
     assert len(votes["votes"]) == 12
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the interface has another name")
+def test_processes_talk_on_this_machines_own_address_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    monkeypatch.setenv("NCCL_SOCKET_IFNAME", "eth7")
+    found = Launch("ddp", (), 2).environment()
+    assert (found["GLOO_SOCKET_IFNAME"], found["NCCL_SOCKET_IFNAME"]) == ("lo", "eth7")
