@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -49,7 +50,14 @@ def fresh(settings: Settings) -> Base:
 
 
 def make(folder: Path, settings: Settings, *, seed: int = 1, declared: bool = False, **options: Any) -> Path:
-    """An adapter as PEFT saves it after some training: every factor has moved from where it started."""
+    """An adapter as PEFT saves it after some training: every factor has moved from where it started; each made once."""
+    kept = Path(settings.qwen2vl.base).with_name(f"made {hash((seed, declared, repr(options)))}")
+    if not kept.exists():
+        _make(kept, settings, seed=seed, declared=declared, **options)
+    return Path(shutil.copytree(kept, folder, dirs_exist_ok=True))
+
+
+def _make(folder: Path, settings: Settings, *, seed: int, declared: bool, **options: Any) -> None:
     from peft import LoraConfig, get_peft_model
 
     base = fresh(settings)
@@ -62,7 +70,6 @@ def make(folder: Path, settings: Settings, *, seed: int = 1, declared: bool = Fa
     model.save_pretrained(folder, save_embedding_layers=False)
     if declared:
         write_manifest(manifest(base, builtin_taxonomy("image"), settings.qwen2vl), folder)
-    return folder
 
 
 def by_peft_alone(folder: Path, settings: Settings) -> Weights:
