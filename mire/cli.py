@@ -76,11 +76,9 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
     except Stopped:
         return _fail(f"stopped by SIGTERM; {_AGAIN}", code=143)
     except (MemoryError, RuntimeError) as error:
-        # torch's out-of-memory error is a RuntimeError, matched by name so that torch need not be imported here.
-        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        if (text := _runtime_error_text(error)) is None:
             raise
-        reason = str(error).split(". ")[0] or "the machine's memory is full"
-        return _fail(f"out of memory: {reason}; free some, or lower qwen2vl.token_budget in the settings; {_AGAIN}")
+        return _fail(text)
     return 0
 
 
@@ -295,6 +293,17 @@ def _sigterm_stops() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _runtime_error_text(error: MemoryError | RuntimeError) -> str | None:
+    """What a user can mend of it; None for a bug."""
+    if str(error).startswith("Symlink loop"):  # so says pathlib, before Python 3.13
+        return f"a link leads to itself: {error}"
+    # torch's out-of-memory error is a RuntimeError, matched by name so that torch need not be imported here.
+    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        return None
+    reason = str(error).split(". ")[0] or "the machine's memory is full"
+    return f"out of memory: {reason}; free some, or lower qwen2vl.token_budget in the settings; {_AGAIN}"
 
 
 def _os_error_text(error: OSError) -> str:

@@ -5,4 +5,5 @@ name: tiny
 folds: 2
 panel: {image: [clip_lightgbm], dialogue: [dialogue_text]}
 clip: {model: mire-nano, weights: random}
+dialogue_text: {template_weight: 0, turn_weight: 0}
 """

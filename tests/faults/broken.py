@@ -123,7 +123,7 @@ TEXTS: dict[str, tuple[Record, str | None]] = {
     "no picture": (picture(), "there is no picture"),
     "empty dialogue": (dialogue(), "the dialogue is empty"),
     "empty turns": (dialogue("用户: ", "客服: "), "the dialogue is empty"),
-    "a dialogue of 50,000 tokens": (dialogue(*["用户: 这个会不会生锈呢亲"] * 6000), None),
+    "a dialogue of 12,000 tokens": (dialogue(*["用户: 这个会不会生锈呢亲"] * 1500), None),
     "40 pictures": (dialogue(*["用户: <image>"] * 40, "用户: 会生锈吗", images=("good.png",) * 40), None),
     "a nul": (dialogue("用户: 会\0生锈吗"), "1 control characters in the text"),
     "control characters": (dialogue("用户: \x1b[31m会生锈吗\x07"), "2 control characters in the text"),

@@ -11,7 +11,7 @@ from bench import Bench, peak_mib, report, rows, write_many
 N_SAMPLES, N_FEW = 10_000, 2_000
 EVERY = 33
 """One sample in so many is replaced by a broken one."""
-COSTLY = ("a line of a million characters", "a dialogue of 50,000 tokens", "a line of digits", "40 pictures")
+COSTLY = ("a line of a million characters", "a dialogue of 12,000 tokens", "a line of digits", "40 pictures")
 """Long rather than broken: each costs what hundreds of others do, so they have tests of their own."""
 
 

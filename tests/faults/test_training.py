@@ -14,6 +14,7 @@ from bench import finish
 
 from experts.qwen2vl.training.checkpoints import resume_from
 from mire.errors import PanelError
+from mire.panel_folder import PanelFolder
 
 
 def checkpoint(root: Path, step: int, state: str | None) -> None:
@@ -57,6 +58,10 @@ def command(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
 TRAINER = "experts.qwen2vl.train"
 
 
+def beside(panel: Path) -> Path:
+    return PanelFolder(panel).beside("dialogue").root
+
+
 def running(panel: Path, module: str) -> list[int]:
     """Process ids of those that run a module for this panel."""
     found = []
@@ -65,7 +70,7 @@ def running(panel: Path, module: str) -> list[int]:
             words = entry.read_bytes().decode(errors="replace").split("\0")
         except OSError:  # it ended
             continue
-        if words[1:3] == ["-m", module] and str(panel) in words:
+        if words[1:3] == ["-m", module] and str(beside(panel)) in words:
             found.append(int(entry.parent.name))
     return found
 
@@ -77,7 +82,7 @@ def disturb(
     with subprocess.Popen(
         [*command, str(panel)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
-        while not list((panel / "dialogue" / "qwen2vl" / sub).glob("checkpoint-*/trainer_state.json")):
+        while not list((beside(panel) / "dialogue" / "qwen2vl" / sub).glob("checkpoint-*/trainer_state.json")):
             assert process.poll() is None, f"it ended before there was a checkpoint in {sub}"
             time.sleep(0.02)
         do(process)
