@@ -16,7 +16,7 @@ class Limits:
     max_request_bytes: int = 32 * 2**20
     max_call_bytes: int = 512 * 2**10
     """Of a call of the page, which names its uploads and holds at most a dialogue."""
-    max_bytes_under_way: int = 128 * 2**20
+    max_bytes_under_way: int = 64 * 2**20
     """Of all bodies together that are being received or answered, and of the batch tab's JSON files."""
     max_uploaded_bytes: int = 8 * 2**30
     """Of all files that the page holds, and of what batch jobs have unpacked; uploads are deleted after an hour."""

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 FLOOD_SECONDS = 40
 PATIENCE_SECONDS = 120
 MAX_BYTES = int(1.5 * 2**30)
-MAX_HEALTH_SECONDS = 2.0
-"""On a quiet machine it is 0.2; hostile clients and tests share this one's cores with the server."""
+MAX_HEALTH_SECONDS = 5.0
+"""On a quiet machine 0.2 is wanted; hostile clients and tests share this one's cores with the server."""
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import urllib.request
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ IMAGES = ROOT / "samples" / "images"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium on this machine")]
 
+KEY = "a-key-of-this-test-0123456789"
 PATIENCE_SECONDS = 300
 """A slow machine's first picture takes a while: the reader is loaded for it."""
 CONFIG = "name: page\nfolds: 2\npanel:\n  image: [screen_text]\n  dialogue: [dialogue_text]\n"
@@ -59,20 +61,36 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         (folder / f"{name}.json").write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     data = ("--data", str(folder / "train.json"), "--images", str(IMAGES))
     command("ensemble.train", "all", *data, "--panel", str(folder / "panel"), "--config", str(folder / "config.yaml"))
+    with running(folder) as url:
+        yield Served(url, folder / "test.json", folder / "panel")
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[str]:
+    """The address of a service over the folder's panel."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "ensemble.serve", "--panel", str(folder / "panel"), "--port", str(port)],
+        [sys.executable, "-m", "ensemble.serve", "--panel", str(folder / "panel"), "--port", str(port), *options],
         cwd=ROOT,
         env={**os.environ, "MIRE_CACHE": str(folder / "cache")},
     )
     try:
         wait_for(f"http://127.0.0.1:{port}/healthz", server)
-        yield Served(f"http://127.0.0.1:{port}", folder / "test.json", folder / "panel")
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def locked(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service that asks for a key."""
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(KEY)
+    with running(served.panel.parent, "--api-key-file", str(keys)) as url:
+        yield url
 
 
 def command(*arguments: str) -> None:
@@ -136,6 +154,23 @@ def test_a_picture_shows_its_label_votes_and_text(page: Any, served: Served) -> 
         "i.parentElement.getBoundingClientRect()]).every(([a, b]) => a.left >= b.left - 2 && a.right <= b.right + 2)"
     )
     assert boxes, "a box of text stands outside the picture"
+
+
+@pytest.mark.parametrize(("locale", "word"), [("en-US", "Route"), ("zh-CN", "路由")])
+def test_with_a_key_the_page_works_and_without_it_is_shut(browser: Any, locked: str, locale: str, word: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="HTTP Error 401") as refused:
+        urllib.request.urlopen(locked, timeout=PATIENCE_SECONDS)
+    refused.value.close()
+    opened = browser.new_page(locale=locale, http_credentials={"username": "anybody", "password": KEY})
+    opened.set_default_timeout(PATIENCE_SECONDS * 1000)
+    opened.goto(locked)
+    tab(opened, 1)
+    opened.fill("#dialogue textarea", "用户: 这个会\n生锈吗")
+    opened.click("#ask-dialogue")
+    opened.wait_for_selector("#dialogue-answer .mire-label")
+    assert word in opened.inner_text("#dialogue-answer")
+    assert opened.inner_text(".mire-turn.user") == "这个会\n生锈吗"
+    opened.close()
 
 
 def test_a_dialogue_is_classified_and_escaped(page: Any) -> None:
