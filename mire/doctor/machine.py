@@ -49,7 +49,8 @@ def _shared_memory() -> Iterator[Check]:
 
 def shared_memory() -> int:
     """Bytes that are free for memory that processes share; where the system has no such bound, ``LOADERS_NEED``."""
-    folder = Path("/dev/shm")  # noqa: S108 (nothing is written there)
+    # Nothing is written there.
+    folder = Path("/dev/shm")  # noqa: S108
     return shutil.disk_usage(folder).free if folder.is_dir() else LOADERS_NEED
 
 
