@@ -238,7 +238,9 @@ def _quiet_libraries(quiet: bool) -> None:
 def _print_anything() -> None:
     """Escape characters that the terminal's encoding lacks: a line may quote any text of a data file."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        # Windows would give a file or a pipe the language's own code page, which lacks Chinese labels.
+        encoding = "utf-8" if sys.platform == "win32" else None
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 _SHOWN_CHARACTERS = 1000
@@ -273,12 +275,23 @@ def _pipes_kept(options: argparse.Namespace) -> Iterator[None]:
 
 def _nobody_reads() -> bool:
     """Whether stdout leads nowhere any more (``| head -1`` has seen enough); what is left of it is dropped then."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # errors alone: a pipe's is that its reader has gone
-    gone = bool(poll.poll(0))
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # errors alone: a pipe's is that its reader has gone
+        gone = bool(poll.poll(0))
+    else:  # Windows: what could not be written is still in the buffer, and fails again
+        gone = _flush_fails()
     if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return gone
+
+
+def _flush_fails() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def _quota() -> int:
     """Cores' worth of time that a Linux control group (version 2, or 1) allows, rounded up."""
     for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            allowed, period = " ".join((CGROUP / name).read_text() for name in files).split()
+            allowed, period = " ".join((CGROUP / name).read_text(encoding="ascii") for name in files).split()
             return math.ceil(int(allowed) / int(period)) if int(allowed) > 0 else sys.maxsize
         except (OSError, ValueError):  # another version, another system, or "max"
             continue

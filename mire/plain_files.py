@@ -26,9 +26,10 @@ def writable_file(path: Path) -> Path:
 
 
 def _is_open_stream(path: Path) -> bool:
-    """Whether the name leads to a process's open files: ``/dev/stdout`` and ``/dev/fd/1``, by their links."""
+    """Whether the name leads to a process's open files, which are in ``/proc`` on Linux, in ``/dev/fd`` elsewhere."""
     for _ in range(40):
-        if path.parent.resolve().parts[1:2] == ("proc",):
+        folder = path.parent.resolve()
+        if folder.parts[1:2] == ("proc",) or folder.as_posix() == "/dev/fd":
             return True
         if not path.is_symlink():
             return False
@@ -53,9 +54,9 @@ def check_plain_file(path: Path) -> None:
 
 
 def is_pipe(name: str | Path | None) -> bool:
-    """Whether the name is a pipe's, which gives its content once."""
+    """Whether the name is a pipe's, which gives its content once; on Windows no pipe is read as a file."""
     try:
-        return name is not None and stat.S_ISFIFO(Path(name).stat().st_mode)
+        return name is not None and hasattr(os, "O_NONBLOCK") and stat.S_ISFIFO(Path(name).stat().st_mode)
     except (OSError, ValueError):
         return False
 

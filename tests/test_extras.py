@@ -26,7 +26,7 @@ def extras() -> dict[str, set[str]]:
 
 
 def test_every_extra_but_the_developers_has_a_name_in_messages() -> None:
-    assert set(get_args(Extra)) == extras().keys() - {"dev"}
+    assert set(get_args(Extra)) == extras().keys() - {"docs", "dev"}
 
 
 def test_the_message_installs_from_the_checkout() -> None:

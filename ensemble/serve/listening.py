@@ -1,6 +1,7 @@
 """The address that the service listens on, taken before a panel is loaded, and listened on until the process ends."""
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -34,8 +35,8 @@ def taken_address(host: str, port: int) -> Iterator[socket.socket]:
     if not 0 <= port <= MAX_PORT:
         raise UsageError(f"--port must be from 0 to {MAX_PORT}, got {port}")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
-        # The port of a service that has just ended can be taken again at once.
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # the port of a service that has just ended; Windows would share one that still listens
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((host, port))
         except (OSError, UnicodeError) as error:

@@ -74,7 +74,7 @@ def sweep(folder: Path, kept: frozenset[Path], *, now: float) -> None:
 def _delete_abandoned(parent: Path) -> None:
     """Delete the folders of servers that no longer run: nobody holds their lock."""
     for folder in parent.glob(f"{_PREFIX}*"):
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        if not _is_own(folder):
             continue
         try:
             with FileLock(folder / _LOCK, timeout=0):
@@ -82,3 +82,8 @@ def _delete_abandoned(parent: Path) -> None:
         except (Timeout, OSError):
             continue
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether this user made it; Windows gives each user a temporary folder, so there everything in it is."""
+    return not folder.is_symlink() and (not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid())

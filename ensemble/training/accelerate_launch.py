@@ -5,9 +5,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
+
+import psutil
 
 from mire.compat import usable_cores
 from mire.errors import SettingsError, missing_package
@@ -98,10 +101,21 @@ def run_side_by_side(launches: Sequence[Launch], arguments: Sequence[Sequence[st
     except BaseException:
         for process in processes:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+                _end(process.pid)
         for process in processes:
             process.wait()
         raise
+
+
+def _end(pid: int) -> None:
+    """End a launch and what it has started: its session; on Windows, which has none, its children and itself."""
+    if hasattr(os, "killpg"):
+        os.killpg(pid, signal.SIGTERM)
+        return
+    launcher = psutil.Process(pid)
+    for process in (*launcher.children(recursive=True), launcher):
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
 
 
 def _gpus() -> tuple[str, ...]:

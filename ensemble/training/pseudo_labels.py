@@ -56,7 +56,7 @@ def write_pseudo_labels(path: Path, samples: Sequence[Sample], guesses: Sequence
     labels = {guess.sample_id: guess.label for guess in guesses}
     records = [
         {"id": sample.id, "instruction": sample.prompt.text, "input": "", "output": labels[sample.id],
-         "image": [str(picture.relative_to(images)) for picture in sample.images]}
+         "image": [picture.relative_to(images).as_posix() for picture in sample.images]}
         for sample in samples
         if sample.id in labels
     ]  # fmt: skip

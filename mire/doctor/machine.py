@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from mire.budget import ParameterCount
 from mire.cache import cache_root
 from mire.doctor.check import Check
@@ -25,7 +27,7 @@ def machine() -> Iterator[Check]:
         f"python       {platform.python_version()} on {platform.system()} {platform.machine()}",
         "use Python 3.11 or newer" if old else "",
     )
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    whole = psutil.virtual_memory().total
     yield Check(
         f"cpu          {os.cpu_count()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
     )
@@ -47,7 +49,8 @@ def _shared_memory() -> Iterator[Check]:
 
 def shared_memory() -> int:
     """Bytes that are free for memory that processes share; where the system has no such bound, ``LOADERS_NEED``."""
-    folder = Path("/dev/shm")  # noqa: S108 (nothing is written there)
+    # Nothing is written there.
+    folder = Path("/dev/shm")  # noqa: S108
     return shutil.disk_usage(folder).free if folder.is_dir() else LOADERS_NEED
 
 
@@ -94,11 +97,7 @@ def _fonts() -> Check:
 
 def free_memory() -> int:
     """Bytes of memory that programs can still allocate."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(psutil.virtual_memory().available)
 
 
 def memory(count: ParameterCount) -> Check:
