@@ -5,7 +5,7 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -92,12 +92,19 @@ class Service:
         Raises:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
+        async with self.asked(read, client, cost=cost) as (_, outcome):
+            part = self.panel.tasks[outcome.found.task]
+            return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
+
+    @asynccontextmanager
+    async def asked(
+        self, read: Callable[[], Posted], client: str, *, cost: float
+    ) -> AsyncIterator[tuple[Sample, Outcome]]:
+        """The request's sample, whose pictures lie on disk inside, and what the panel makes of it; as ``classify``."""
         with tempfile.TemporaryDirectory(prefix="mire-") as folder:
             asked = await self.at_desk(lambda: self._asked(read(), Path(folder)), client, cost=cost)
             await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
-            outcome = await self._outcome(asked, client)
-        part = self.panel.tasks[outcome.found.task]
-        return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
+            yield asked.sample, await self._outcome(asked, client)
 
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
