@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "ensemble.serve.__main__",
     "fit": "ensemble.fit",
     "threshold": "ensemble.threshold",
+    "drift": "ensemble.drift",
     "pseudo-label": "ensemble.pseudo_label",
     "route": "router.route",
     "validate": "mire.validate",
