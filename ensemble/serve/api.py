@@ -56,11 +56,15 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 class Health(BaseModel):
-    """The process answers; `panel` is the configuration's name, `tasks` are those with experts."""
+    """The process answers; `panel` is the configuration's name, `tasks` are those with experts.
+
+    `fingerprint` changes with anything in the panel's folder that decides an answer.
+    """
 
     status: str
     version: str
     panel: str
+    fingerprint: str
     tasks: list[str]
     parameters: int
 
@@ -95,6 +99,7 @@ def _routes(service: Service) -> APIRouter:
             read, n_bytes = await read_question(request, service.limits)
             return await unless_gone(request, service.classify(read, client_of(request.scope), cost=n_bytes))
 
+    @routes.head("/healthz", include_in_schema=False)
     @routes.get("/healthz")
     async def healthz() -> Health:
         """Whether the process is up, and what it answers."""
@@ -103,6 +108,7 @@ def _routes(service: Service) -> APIRouter:
             status="ok",
             version=__version__,
             panel=panel.settings.name,
+            fingerprint=panel.fingerprint,
             tasks=list(panel.tasks),
             parameters=panel.parameters.total,
         )

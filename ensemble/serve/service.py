@@ -71,7 +71,7 @@ class Service:
 
     def __init__(self, panel: Panel, limits: Limits, *, keep_cache: bool = True) -> None:
         self.panel, self.limits = panel, limits
-        self.metrics = Metrics()
+        self.metrics = Metrics(fingerprint=panel.fingerprint)
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
         self._cache = nullcontext if keep_cache else empty_cache
         self._desk: Batcher[Callable[[], Any], Any] = Batcher(

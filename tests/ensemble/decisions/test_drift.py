@@ -69,6 +69,7 @@ def as_before(panel: PanelFolder) -> list[dict[str, object]]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_command_tells_drift_from_none(
     tiny_panel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
