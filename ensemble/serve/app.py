@@ -12,6 +12,7 @@ from ensemble.serve.body_limit import BodyLimit
 from ensemble.serve.gate import Gate
 from ensemble.serve.limits import Limits
 from ensemble.serve.service import Service
+from ensemble.serve.wire.docs_page import add_docs
 from ensemble.serve.wire.request_ids import RequestIds
 from ensemble.serve.wire.routes import add_wire
 from mire import __version__
@@ -36,9 +37,10 @@ def create_app(
         yield
         service.close()
 
-    app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan)
+    app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     add_api(app, service)
     add_wire(app, service)
+    add_docs(app)
     if page:
         from ensemble.serve.page.page import mount_page
 
