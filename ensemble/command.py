@@ -24,6 +24,7 @@ COMMANDS = {
     "fit": "ensemble.fit",
     "threshold": "ensemble.threshold",
     "review": "ensemble.review",
+    "drift": "ensemble.drift",
     "pseudo-label": "ensemble.pseudo_label",
     "route": "router.route",
     "validate": "mire.validate",

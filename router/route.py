@@ -44,6 +44,11 @@ class Route:
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence must be between 0 and 1, got {self.confidence}")
 
+    @property
+    def is_fallback(self) -> bool:
+        """Whether neither labels nor words of the instruction told the task."""
+        return self.reason.startswith("fallback")
+
 
 @lru_cache
 def _measured() -> dict[str, float]:

@@ -196,9 +196,13 @@ def test_decisions_are_made_as_the_page_says(
     shutil.copytree(tiny_panel, "runs/mine")
     shutil.copytree(tiny_set / "images", "images")
     shutil.copy(tiny_set / "train.json", "new.json")
-    lines = [shlex.split(line)[1:] for name, line in commands() if name == "DECISIONS.md"]
+    lines = [shlex.split(line) for name, line in commands() if name == "DECISIONS.md"]
+    *lines, drift = [words for program, *words in lines if program == "mire"]
     assert [words[0] for words in lines] == ["threshold", "predict", "predict"]
     assert [mire_command(words) for words in lines] == [0, 0, 0]
+    with pytest.raises(SystemExit, match="3"):  # the panel was trained on these samples
+        mire_command(drift)
+    assert {path.name for path in Path("reports/drift").iterdir()} == {"drift.html", "drift.json"}
     with Path("scores.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [list(row)[-6:] for row in rows] == [["predict", *SCORES]] * 24

@@ -53,20 +53,15 @@ def find_threshold(
 def fit_thresholds(
     panel: PanelFolder, task: Task, *, precision: float, confidence: float = CONFIDENCE
 ) -> TaskThresholds:
-    """The task's threshold, and one for each label with enough answers, from cross-fitted out-of-fold votes.
+    """The task's threshold, and one for each label with enough answers, from ``out_of_fold_answers``.
 
-    Neither voters nor weights have seen the sample whose answer is judged. A label has enough answers where the bound
+    A label has enough answers where the bound
     can be reached at all: by answers that are all right.
 
     Raises:
         PanelError: as ``read_out_of_fold_votes``.
     """
-    oof = read_out_of_fold_votes(panel, task)
-    pooled = np.zeros_like(next(iter(oof.votes.values())))
-    for rows, weights in cross_fit(oof, panel.settings(), task):
-        pooled[rows] = weights.pool(oof.rows(rows).votes)
-    probability, answers = pooled.max(axis=1), winners(pooled)
-    right = answers == oof.truth
+    probability, answers, right = out_of_fold_answers(panel, task)
     enough = ceil(log(1 - confidence) / log(precision))
     own = {name: answers == place for place, name in enumerate(panel.taxonomy(task).labels)}
     return TaskThresholds(
@@ -79,6 +74,22 @@ def fit_thresholds(
             if rows.sum() >= enough
         },
     )
+
+
+def out_of_fold_answers(panel: PanelFolder, task: Task) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_]]:
+    """Each training sample's probability, answer and whether it is right, all (n,); cross-fitted.
+
+    Neither voters nor weights have seen the sample.
+
+    Raises:
+        PanelError: as ``read_out_of_fold_votes``.
+    """
+    oof = read_out_of_fold_votes(panel, task)
+    pooled = np.zeros_like(next(iter(oof.votes.values())))
+    for rows, weights in cross_fit(oof, panel.settings(), task):
+        pooled[rows] = weights.pool(oof.rows(rows).votes)
+    answers = winners(pooled)
+    return pooled.max(axis=1), answers, answers == oof.truth
 
 
 def decision_thresholds(

@@ -98,6 +98,29 @@ def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     return figure
 
 
+@_chart
+def mixes(names: Sequence[str], before: Sequence[float], now: Sequence[float]) -> "Figure":
+    """Each label's share of the answers, before (thin) and now; the most frequent one now on top."""
+    order = sorted(range(len(names)), key=lambda place: -now[place])
+    figure, axes = _figure((_SIZE_INCHES[0], 0.6 * _ROW_INCHES * (len(names) + 3)))
+    axes.barh(range(len(names)), [now[place] for place in order], height=0.7, color=ACCENT)
+    axes.barh(range(len(names)), [before[place] for place in order], height=0.25, color=INK)
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="share of the answers: before (thin), now (wide)")
+    axes.set_yticks(range(len(names)), [names[place] for place in order], color=INK)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+@_chart
+def sureness(before: Sequence[float], now: Sequence[float]) -> "Figure":
+    """The share of answers below each probability, before (grey) and now."""
+    figure, axes = _figure(_SIZE_INCHES)
+    for values, colour in ((before, SOFT), (now, ACCENT)):
+        axes.ecdf(values, color=colour, linewidth=1.4)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability: before (grey), now", ylabel="share of answers up to it")
+    return figure
+
+
 def _figure(size: tuple[float, float]) -> "tuple[Figure, Axes]":
     """A figure of its own: pyplot would keep every one of them."""
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 
 from ensemble.report import charts
 from ensemble.report.ablation_result import AblationResult, LabelFigures, MeanFigures, SubsetFigures, TaskResult
@@ -20,10 +20,8 @@ N_CONFUSED = 6
 
 def render(result: AblationResult) -> str:
     """The page of an ablation; every text is escaped."""
-    loader = PackageLoader("ensemble.report", package_path="")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     figures, what = _headline(result)
-    return environment.get_template("report_template.html").render(
+    return template("report_template.html").render(
         result=result,
         headline=figures,
         what=what,
@@ -31,6 +29,13 @@ def render(result: AblationResult) -> str:
         thumbnail=Thumbnails(),
         charts=charts,
     )
+
+
+def template(name: str) -> Template:
+    """A template of this folder; it escapes every text."""
+    loader = PackageLoader("ensemble.report", package_path="")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(name)
 
 
 def write_report(result: AblationResult, folder: Path) -> None:

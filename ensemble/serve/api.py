@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from ensemble.serve.answers import Answer
 from ensemble.serve.limits import Limits, RefusedError, check_json, client_of
+from ensemble.serve.metrics import Metrics
 from ensemble.serve.questions import Posted, QuestionIn, ask
 from ensemble.serve.service import Service
 from mire import __version__
@@ -29,18 +31,40 @@ _FORM = {
 }
 
 
+Result = TypeVar("Result")
+Body = TypeVar("Body", bound=BaseModel)
+
+
 class Problem(BaseModel):
     """Why a request was refused."""
 
     detail: str
 
 
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in (
+        (400, "Not JSON, not a form, or not what this panel can be asked"),
+        (408, "The request came too slowly"),
+        (413, "Too large"),
+        (415, "Neither JSON nor a form"),
+        (422, "Breaks a rule, or a picture cannot be read"),
+        (429, "Busy"),
+        (503, "No answer in time"),
+    )
+}
+
+
 class Health(BaseModel):
-    """The process answers; `panel` is the configuration's name, `tasks` are those with experts."""
+    """The process answers; `panel` is the configuration's name, `tasks` are those with experts.
+
+    `fingerprint` changes with anything in the panel's folder that decides an answer.
+    """
 
     status: str
     version: str
     panel: str
+    fingerprint: str
     tasks: list[str]
     parameters: int
 
@@ -58,44 +82,24 @@ async def _refused(request: Request, error: RefusedError) -> Response:
 
 def _routes(service: Service) -> APIRouter:
     routes = APIRouter()
-    refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "description": text}
-        for status, text in (
-            (400, "Not JSON, or not a form"),
-            (408, "The request came too slowly"),
-            (413, "Too large"),
-            (415, "Neither JSON nor a form"),
-            (422, "Breaks a rule, or a picture cannot be read"),
-            (429, "Busy"),
-            (503, "No answer in time"),
-        )
-    }
     content = {
-        "application/json": {"schema": _question_schema()},
+        "application/json": {"schema": body_schema(QuestionIn)},
         "multipart/form-data": {"schema": _FORM},
     }
 
     @routes.post(
         "/v1/classify",
-        responses=refusals,
+        responses=REFUSALS,
         openapi_extra={"requestBody": {"required": True, "content": content}},
         summary="Classify a picture, a dialogue, or a whole prompt",
     )
     async def classify(request: Request) -> Answer:
         """JSON with pictures in base64, or a form with pictures as files."""
-        started, status = time.monotonic(), 500
-        try:
+        with counted(service.metrics):
             read, n_bytes = await read_question(request, service.limits)
-            found = await unless_gone(request, service.classify(read, client_of(request.scope), cost=n_bytes))
-            status = 200
-            return found
-        except RefusedError as error:
-            status = error.status
-            raise
-        finally:
-            service.metrics.requests.labels(str(status)).inc()
-            service.metrics.seconds.observe(time.monotonic() - started)
+            return await unless_gone(request, service.classify(read, client_of(request.scope), cost=n_bytes))
 
+    @routes.head("/healthz", include_in_schema=False)
     @routes.get("/healthz")
     async def healthz() -> Health:
         """Whether the process is up, and what it answers."""
@@ -104,6 +108,7 @@ def _routes(service: Service) -> APIRouter:
             status="ok",
             version=__version__,
             panel=panel.settings.name,
+            fingerprint=panel.fingerprint,
             tasks=list(panel.tasks),
             parameters=panel.parameters.total,
         )
@@ -116,7 +121,22 @@ def _routes(service: Service) -> APIRouter:
     return routes
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
+@contextmanager
+def counted(metrics: Metrics) -> Iterator[None]:
+    """Count what happens inside as one request, by its status, and its seconds."""
+    started, status = time.monotonic(), 500
+    try:
+        yield
+        status = 200
+    except RefusedError as error:
+        status = error.status
+        raise
+    finally:
+        metrics.requests.labels(str(status)).inc()
+        metrics.seconds.observe(time.monotonic() - started)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """The work's result; it is cancelled when the client leaves.
 
     Raises:
@@ -148,7 +168,7 @@ async def read_question(request: Request, limits: Limits) -> tuple[Callable[[], 
     try:
         if kind == "application/json":
             body = await request.body()
-            return lambda: ask(_checked(_json(body, limits), limits), (), limits), len(body)
+            return lambda: ask(_checked(parse_json(body, limits), limits), (), limits), len(body)
         if kind == "multipart/form-data":
             return await _from_form(request, limits)
     except ClientDisconnect as error:
@@ -176,13 +196,18 @@ async def _from_form(request: Request, limits: Limits) -> tuple[Callable[[], Pos
     def read() -> Posted:
         body: dict[str, Any] = {"prompt": prompt}
         if isinstance(dialogue, str):
-            body["dialogue"] = _json(dialogue.encode("utf-8", "replace"), limits)
+            body["dialogue"] = parse_json(dialogue.encode("utf-8", "replace"), limits)
         return ask(_checked(body, limits), pictures, limits)
 
     return read, sum(map(len, pictures))
 
 
-def _json(data: bytes, limits: Limits) -> Any:
+def parse_json(data: bytes, limits: Limits) -> Any:
+    """A body's JSON.
+
+    Raises:
+        RefusedError: it is none (400), or holds very many values (422).
+    """
     check_json(data, limits.max_json_nodes)
     try:
         return json.loads(data)
@@ -196,18 +221,37 @@ def _checked(body: Any, limits: Limits) -> QuestionIn:
         for key, most in (("dialogue", limits.max_turns), ("images", limits.max_pictures)):
             if isinstance(body.get(key), list) and len(body[key]) > most:
                 raise RefusedError(422, f"{key!r} may have {most} entries, got {len(body[key])}")
+    return validated(QuestionIn, body)
+
+
+def validated(model: type[Body], body: Any) -> Body:
+    """The body as a model.
+
+    Raises:
+        RefusedError: it does not fit (422).
+    """
     try:
-        return QuestionIn.model_validate(body)
+        return model.model_validate(body)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
-        raise RefusedError(422, "; ".join(faults[:5])) from error
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()[:5]]
+        raise RefusedError(422, "; ".join(faults)[:2000]) from error
 
 
-def _question_schema() -> dict[str, Any]:
-    """The body's schema with the turn's inside, for OpenAPI resolves no ``$defs`` of a part."""
-    schema = QuestionIn.model_json_schema()
-    turn = schema.pop("$defs")["TurnIn"]
-    return dict(json.loads(json.dumps(schema).replace(json.dumps({"$ref": "#/$defs/TurnIn"}), json.dumps(turn))))
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The body's schema with its parts inside, for OpenAPI resolves no ``$defs`` of a part."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return list(map(inlined, node))
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inlined(parts[node["$ref"].rpartition("/")[2]])
+        return {key: inlined(value) for key, value in node.items() if key != "discriminator"}
+
+    return dict(inlined(schema))
 
 
 def _printable(text: str) -> str:

@@ -12,6 +12,9 @@ from ensemble.serve.body_limit import BodyLimit
 from ensemble.serve.gate import Gate
 from ensemble.serve.limits import Limits
 from ensemble.serve.service import Service
+from ensemble.serve.wire.docs_page import add_docs
+from ensemble.serve.wire.request_ids import RequestIds
+from ensemble.serve.wire.routes import add_wire
 from mire import __version__
 
 
@@ -34,12 +37,15 @@ def create_app(
         yield
         service.close()
 
-    app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan)
+    app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     add_api(app, service)
+    add_wire(app, service)
+    add_docs(app)
     if page:
         from ensemble.serve.page.page import mount_page
 
         app = mount_page(app, service)
     app.add_middleware(BodyLimit, limits=limits, memory=service.memory, disk=service.disk)
     app.add_middleware(Gate, access=access)
+    app.add_middleware(RequestIds, fingerprint=panel.fingerprint)
     return app

@@ -14,8 +14,6 @@ from ensemble.serve.limits import RefusedError
 
 _OPEN = "/healthz"
 """Answered without a key: a load balancer has none, and it says nothing of anybody's requests."""
-_DOCS = ("/docs", "/redoc")
-"""FastAPI's pages, which load their viewer from elsewhere."""
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' blob:; "
@@ -78,7 +76,7 @@ class _Guarded:
     """Sends an answer with the headers that guard it; the page itself is held until its scripts are known."""
 
     def __init__(self, send: Send, path: str) -> None:
-        self._send, self._path = send, path
+        self._send = send
         self.is_page = path == "/"
         self._start: Message | None = None
         self._body = bytearray()
@@ -88,7 +86,7 @@ class _Guarded:
             headers = MutableHeaders(scope=message)
             for name, value in _GUARDS.items():
                 headers[name] = value
-            if self._path not in _DOCS and not self.is_page:
+            if not self.is_page:
                 headers["content-security-policy"] = _POLICY.format(scripts="")
             if self.is_page:
                 self._start = message

@@ -72,7 +72,7 @@ class Service:
 
     def __init__(self, panel: Panel, limits: Limits, *, keep_cache: bool = True) -> None:
         self.panel, self.limits = panel, limits
-        self.metrics = Metrics()
+        self.metrics = Metrics(fingerprint=panel.fingerprint)
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
         self._cache = nullcontext if keep_cache else empty_cache
         self._desk: Batcher[Callable[[], Any], Any] = Batcher(
@@ -93,12 +93,19 @@ class Service:
         Raises:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
+        async with self.asked(read, client, cost=cost) as (_, outcome):
+            part = self.panel.tasks[outcome.found.task]
+            return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
+
+    @asynccontextmanager
+    async def asked(
+        self, read: Callable[[], Posted], client: str, *, cost: float
+    ) -> AsyncIterator[tuple[Sample, Outcome]]:
+        """The request's sample, whose pictures lie on disk inside, and what the panel makes of it; as ``classify``."""
         async with _folder() as folder:
             asked = await self.at_desk(lambda: self._asked(read(), folder), client, cost=cost)
             await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
-            outcome = await self._outcome(asked, client)
-        part = self.panel.tasks[outcome.found.task]
-        return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
+            yield asked.sample, await self._outcome(asked, client)
 
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.

@@ -169,10 +169,13 @@ def test_200_malformed_requests_are_refused_and_the_server_lives_on(client: Test
 def test_health_and_metrics(client: TestClient) -> None:
     health = client.get("/healthz").json()
     assert (health["status"], health["panel"], health["tasks"]) == ("ok", "nano", ["image"])
+    assert health["fingerprint"] == ""  # a panel that was not loaded from a folder
+    assert (client.head("/healthz").status_code, client.head("/healthz").content) == (200, b"")
     client.post("/v1/classify", json={"images": [encoded(png())]})
     text = client.get("/metrics").text
     assert 'mire_requests_total{status="200"}' in text
     assert "mire_batch_size_count" in text
+    assert 'mire_panel_info{fingerprint=""} 1.0' in text
 
 
 def test_a_panel_that_takes_too_long_is_given_up() -> None:

@@ -1,0 +1,102 @@
+"""From a request's content and questions to the panel's probabilities: at most one pass for each task."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from ensemble.classify import Classification
+from ensemble.serve.limits import Limits
+from ensemble.serve.questions import check_lengths
+from ensemble.serve.service import Service
+from ensemble.serve.wire.asked import Asked, Kind, Taxonomies, Understood, Value, understand
+from ensemble.serve.wire.content import Content
+from experts.qwen2vl.voter import Qwen2VLVoter
+from experts.voter import Voter
+from mire.labels import Task
+from mire.samples import Sample
+
+
+class Body(Protocol):
+    """A request's body in one of the formats."""
+
+    def content(self, limits: Limits) -> Content:
+        """What it shows."""
+
+    def asked(self) -> list[Asked]:
+        """Its questions, in order."""
+
+    def names(self) -> list[str | None]:
+        """What it calls them; they stand in the answer."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer: each option's value with its probability (0 to 1), in the question's order."""
+
+    kind: Kind
+    values: tuple[Value, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def pairs(self) -> list[tuple[Value, float]]:
+        return list(zip(self.values, self.probabilities, strict=True))
+
+    @property
+    def first(self) -> Value:
+        """The most probable value; of equal ones the first."""
+        return max(self.pairs, key=lambda pair: pair[1])[0]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Each question's name and answer, None where no expert could say anything, and the tokens of all prompts."""
+
+    answers: list[tuple[str | None, Answered | None]]
+    input_tokens: int
+    output_tokens: int
+
+
+async def decide(service: Service, read: Callable[[], Body], client: str, *, cost: float) -> Decided:
+    """Answer the request that ``read`` gives, at the desk; ``cost`` are its bytes.
+
+    Raises:
+        RefusedError: a question that cannot be asked (400, 422), or as ``Service.classify``.
+    """
+    body, content, meant = await service.at_desk(partial(_read, read, service), client, cost=cost)
+    found: dict[Task, Classification] = {}
+    input_tokens = 0
+    for task in dict.fromkeys(each.task for each in meant):
+        voters = service.panel.tasks[task].voters
+        async with service.asked(partial(content.posted, task, service.limits), client, cost=cost) as (sample, outcome):
+            found[task] = outcome.found
+            if any(isinstance(voter, Qwen2VLVoter) for voter in voters):
+                input_tokens += await service.at_desk(partial(_prompt_tokens, voters, sample), client, cost=0)
+    answers = [_answered(each, found[each.task]) for each in meant]
+    named = list(zip(body.names(), answers, strict=True))
+    return Decided(named, input_tokens, sum(each.booked.output_tokens for each in found.values()))
+
+
+def _read(read: Callable[[], Body], service: Service) -> tuple[Body, Content, list[Understood]]:
+    body = read()
+    asked = body.asked()
+    _check(asked, body.names(), service.limits)
+    content = body.content(service.limits)
+    taxonomies: Taxonomies = service.panel.taxonomies
+    return body, content, [understand(each, taxonomies, content) for each in asked]
+
+
+def _check(asked: Sequence[Asked], names: Sequence[str | None], limits: Limits) -> None:
+    for each, name in zip(asked, names, strict=True):
+        options = (text for value, description in each.options for text in (str(value), description))
+        check_lengths([name or "", each.instructions, *options], limits)
+
+
+def _prompt_tokens(voters: Iterable[Voter], sample: Sample) -> int:
+    return sum(voter.encoder.length(sample) for voter in voters if isinstance(voter, Qwen2VLVoter))
+
+
+def _answered(meant: Understood, found: Classification) -> Answered | None:
+    if not any(voter.distribution for voter in found.voters):
+        return None
+    return Answered(meant.kind, meant.values, tuple(meant.probabilities(found.distribution)))
