@@ -28,7 +28,7 @@ python -m ensemble.predict "${test[@]}" --panel "$out/first/panel" --out "$out/f
 python -m ensemble.ablate "${test[@]}" --panel "$out/first/panel" --out "$out/first" --quiet
 echo "to look at: $out/first/submit.csv, $out/first/ablation.html"
 
-step "2 of 3: the whole ensemble in miniature, with a LoRA expert per task (about three minutes on two cores)"
+step "2 of 3: the whole ensemble in miniature, with a LoRA expert per task; a line per epoch"
 python -m ensemble.train all "${train[@]}" --panel "$out/panel" --config nano
 python -m ensemble.predict "${test[@]}" --panel "$out/panel" --out "$out/submit.csv" --quiet
 
@@ -42,6 +42,5 @@ cat <<END
 |   bash scripts/quickstart.sh --page                   a page on this panel (installs its packages first)
 |   mire explain --panel $out/panel       the words that speak for each label
 |   mire train all --data YOURS.json --images FOLDER --panel runs/mine --config cpu
-+---------------------------------------------------------------------------------------------------------
 END
 if [ -n "$page" ]; then exec python -m ensemble.serve --panel "$out/panel"; fi
