@@ -46,10 +46,10 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("line", "expected"),
     [
         ("mire pre", ["predict "]),
-        ("mire d", ["doctor "]),
+        ("mire do", ["doctor "]),
         ("mire train ", ["image", "dialogue", "all"]),
         ("mire predict --st", ["--strict "]),
-        ("mire predict --data x.json --columns ", ["all", "id"]),
+        ("mire predict --data x.json --columns ", ["all", "id", "scores"]),
     ],
 )
 def test_tab_completes_commands_and_their_options(line: str, expected: list[str], tmp_path: Path) -> None:
