@@ -46,7 +46,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("line", "expected"),
     [
         ("mire pre", ["predict "]),
-        ("mire d", ["doctor "]),
+        ("mire do", ["doctor "]),
         ("mire train ", ["image", "dialogue", "all"]),
         ("mire predict --st", ["--strict "]),
         ("mire predict --data x.json --columns ", ["all", "id", "scores"]),
