@@ -25,7 +25,7 @@ TOOLS = ("scripts", "samples", "tests")
 
 EXEMPT = {"samples/maker/screens"}
 """Drawn screens, one file each."""
-MOST_FILES = {"mire": 24, "ensemble": 20}
+MOST_FILES = {"mire": 24, "ensemble": 21}
 """Code files that a folder may hold, ``__init__`` not counted; any other holds 14."""
 ROUTE = "router.route"
 """A library that also runs: the router is small enough to need no room."""

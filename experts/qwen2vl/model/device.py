@@ -22,7 +22,7 @@ def number_format(name: str, device: str) -> torch.dtype:
         SettingsError: the card does not multiply bfloat16 natively.
     """
     if name == "auto":
-        name = "float32" if device == "cpu" else "bfloat16"
+        name = "float32" if device.startswith("cpu") else "bfloat16"
     if name == "bfloat16" and device.startswith("cuda"):
         found = torch.cuda.get_device_capability(device)
         if found < NATIVE_BFLOAT16:

@@ -13,6 +13,7 @@ from mire.settings import Qwen2VL
     ("name", "device", "expected"),
     [
         ("auto", "cpu", torch.float32),
+        ("auto", "cpu:1", torch.float32),
         ("auto", "mps", torch.bfloat16),
         ("bfloat16", "cpu", torch.bfloat16),
         ("float16", "cuda:1", torch.float16),
