@@ -98,7 +98,7 @@ def test_a_panel_of_other_settings_is_not_overwritten(
     tiny_panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(train, ["all", *data(tiny_set), "--panel", str(tiny_panel), "--config", "cpu"]) == 1
-    assert "was trained with other settings (configuration 'tiny', now 'cpu')" in capsys.readouterr().err
+    assert "was trained with other settings: name 'tiny', now 'cpu'; " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Zips as other systems write them hold the same pictures as a plain one."""
 
+import io
 import logging
 import struct
 import zipfile
@@ -7,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
@@ -14,6 +16,15 @@ from ensemble.serve.limits import RefusedError
 from ensemble.serve.page.archive import unpack_pictures
 from mire.errors import DataError
 from mire.images import resolve_image
+
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (2, 3), (9, 8, 7)).save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURE = _picture()
 
 
 def raw_zip(path: Path, members: dict[bytes, bytes], *, flags: int = 0) -> Path:
@@ -41,7 +52,7 @@ def written(folder: Path, *names: str) -> Path:
     path = folder / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
-            archive.writestr(name, b"1")
+            archive.writestr(name, PICTURE)
     return path
 
 
@@ -58,7 +69,7 @@ def test_what_systems_add_is_left_out_and_named(
     tmp_path: Path, names: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert unpacked(written(tmp_path, *names)) == {"a.png": b"1"}
+        assert unpacked(written(tmp_path, *names)) == {"a.png": PICTURE}
     (line,) = caplog.messages
     assert line.startswith(f"{len(names) - 1} files of the zip are its system's own and not used: ")
 
@@ -75,11 +86,11 @@ def test_what_systems_add_is_left_out_and_named(
     ],
 )
 def test_names_of_windows_are_read(tmp_path: Path, name: bytes, expected: str) -> None:
-    assert unpacked(raw_zip(tmp_path / "a.zip", {name: b"1"})) == {expected: b"1"}
+    assert unpacked(raw_zip(tmp_path / "a.zip", {name: PICTURE})) == {expected: PICTURE}
 
 
 def test_names_that_are_marked_as_utf8_are(tmp_path: Path) -> None:
-    assert unpacked(raw_zip(tmp_path / "a.zip", {"截图.png".encode(): b"1"}, flags=0x800)) == {"截图.png": b"1"}
+    assert unpacked(raw_zip(tmp_path / "a.zip", {"截图.png".encode(): PICTURE}, flags=0x800)) == {"截图.png": PICTURE}
 
 
 @pytest.mark.parametrize(
@@ -91,13 +102,13 @@ def test_names_that_are_marked_as_utf8_are(tmp_path: Path) -> None:
     ],
 )
 def test_backslashes_separate_folders(tmp_path: Path, names: list[bytes], expected: set[str]) -> None:
-    archive = raw_zip(tmp_path / "a.zip", {b"images\\": b""} | dict.fromkeys(names, b"1"))
+    archive = raw_zip(tmp_path / "a.zip", {b"images\\": b""} | dict.fromkeys(names, PICTURE))
     assert unpacked(archive).keys() == expected
 
 
 @pytest.mark.parametrize("name", [rb"..\out.png", rb"a\..\..\out.png", rb"\out.png", rb"\\host\share\out.png"])
 def test_backslashes_lead_nowhere(tmp_path: Path, name: bytes) -> None:
-    archive = raw_zip(tmp_path / "a.zip", {name: b"1", b"b.png": b"1"})
+    archive = raw_zip(tmp_path / "a.zip", {name: PICTURE, b"b.png": PICTURE})
     with pytest.raises(RefusedError, match="does not lie inside the picture folder"):
         unpacked(archive)
     assert not (tmp_path / "out.png").exists()
@@ -116,7 +127,7 @@ def test_broken_contents_are_refused(tmp_path: Path) -> None:
 
 def test_data_files_of_windows_name_the_same_pictures(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "a.png").write_bytes(b"1")
+    (tmp_path / "shop" / "a.png").write_bytes(PICTURE)
     assert resolve_image(tmp_path, "shop\\a.png") == tmp_path / "shop" / "a.png"
     (tmp_path / "shop\\a.png").write_bytes(b"2")
     assert resolve_image(tmp_path, "shop\\a.png") == tmp_path / "shop\\a.png"
@@ -131,10 +142,10 @@ def test_a_hub_snapshot_may_link_to_its_blobs(tmp_path: Path, target: str, insid
     images = repository / "snapshots" / "0a1b" / "images"
     images.mkdir(parents=True)
     (repository / target).parent.mkdir(parents=True, exist_ok=True)
-    (repository / target).write_bytes(b"1")
+    (repository / target).write_bytes(PICTURE)
     (images / "a.png").symlink_to(repository / target)
     if inside:
-        assert resolve_image(images, "a.png").read_bytes() == b"1"
+        assert resolve_image(images, "a.png").read_bytes() == PICTURE
     else:
         with pytest.raises(DataError, match="does not lie inside"):
             resolve_image(images, "a.png")
