@@ -61,7 +61,9 @@ class DialogueTextModel:
     def _forget_single_dialogues(self, own: Sequence[Parts], public: Sequence[Parts]) -> None:
         """Drop the n-grams that a single dialogue holds, and no synthetic turn: they tell what one customer wrote.
 
-        They are dropped after the fit, which needs them: otherwise F1 falls by 0.017, so by 0.005
+        A single character tells nothing, and stays.
+
+        They are dropped after the fit, which needs them: otherwise F1 falls by 0.017, so by 0.001
         (docs/RESULTS-APPENDIX.md).
         """
         linear, fitted = self._parts["linear"], self._parts["vectorizers"]
@@ -149,11 +151,12 @@ class DialogueTextModel:
 
 
 def _shared(vectorizer: Any, name: str, own: Sequence[Parts], public: Sequence[Parts]) -> NDArray[np.bool_]:
-    """Which n-grams of a part two labelled dialogues share, or a synthetic turn holds; shape (n_grams,)."""
+    """Which n-grams are one character, in two labelled dialogues, or in a synthetic turn; shape (n_grams,)."""
     pieces = vectorizer.build_analyzer()
     n_dialogues = Counter(piece for part in own for piece in set(pieces(getattr(part, name))))
     known = {piece for part in public for piece in pieces(getattr(part, name))}
-    return np.array([n_dialogues[piece] > 1 or piece in known for piece in vectorizer.get_feature_names_out()])
+    names = vectorizer.get_feature_names_out()
+    return np.array([len(piece) == 1 or n_dialogues[piece] > 1 or piece in known for piece in names])
 
 
 def _reduced(vectorizer: Any, stays: NDArray[np.bool_]) -> Any:

@@ -221,11 +221,11 @@ def test_what_a_single_dialogue_says_is_not_kept() -> None:
     assert all(isinstance(words, list) for words in trained().label_words().values())
 
 
-def test_without_anything_shared_the_phrases_are_left(tmp_path: Path) -> None:
+def test_without_anything_shared_phrases_and_characters_are_left(tmp_path: Path) -> None:
     samples = [sample(0, "用户: 会生锈吗", label="锈"), sample(1, "用户: 何时补", label="货")]
     settings = DialogueText(template_weight=0, turn_weight=0)
     model = DialogueTextModel(LABELS, settings=settings, lexicon=Lexicon(LEXICON)).fit(samples, ["锈", "货"])
-    assert pieces(model) == set()
+    assert pieces(model) == set("会生锈吗何时补")
     model.save(tmp_path)
     again = DialogueTextModel.load(tmp_path, settings)
     assert np.array_equal(again.probabilities(samples), model.probabilities(samples))
