@@ -178,7 +178,7 @@ class Panel:
         for task in tasks:
             taxonomy = folder.taxonomy(task)
             voters = tuple(
-                _load(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=bases[name])
+                load_sound_voter(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=bases[name])
                 for name in settings.panel.voters(task)
             )
             loaded[task] = TaskPanel(
@@ -239,7 +239,7 @@ class Panel:
         return question.sample(self.taxonomies, max_decoded_pixels=self.settings.max_decoded_pixels)
 
 
-def _load(name: str, folder: Path, **needs: Any) -> Voter:
+def load_sound_voter(name: str, folder: Path, **needs: Any) -> Voter:
     """A voter; what its libraries make of a missing or damaged file becomes one line."""
     try:
         return load_voter(name, folder, **needs)

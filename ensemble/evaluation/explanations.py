@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ensemble.panel import Panel, by_task
-from experts.registry import VOTERS, load_voter
+from ensemble.panel import Panel, by_task, load_sound_voter
+from experts.registry import VOTERS
 from experts.shown import shown
 from experts.voter import Explainer
 from mire.budget import Ledger
@@ -66,7 +66,9 @@ def explain_labels(root: Path, *, hide: Hide = mask) -> Iterator[dict[str, Any]]
     for task in folder.trained_tasks():
         taxonomy = folder.taxonomy(task)
         for name in (name for name in settings.panel.voters(task) if VOTERS[name].explains):
-            voter: Any = load_voter(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=None)
+            voter: Any = load_sound_voter(
+                name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=None
+            )
             for label, words in voter.label_words().items():
                 yield {
                     "task": task,

@@ -22,7 +22,7 @@ def test_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exc
 
     monkeypatch.setattr(panel, "load_voter", fail)
     with pytest.raises(PanelError, match=f"clip_lightgbm cannot run on this machine: {words}"):
-        panel._load("clip_lightgbm", tmp_path)
+        panel.load_sound_voter("clip_lightgbm", tmp_path)
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), OSError(2, "No such file"), KeyError("a")])
@@ -32,4 +32,4 @@ def test_anything_else_is_the_panels(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     monkeypatch.setattr(panel, "load_voter", fail)
     with pytest.raises(PanelError, match="cannot be read: .*; copy the panel again"):
-        panel._load("clip_lightgbm", tmp_path)
+        panel.load_sound_voter("clip_lightgbm", tmp_path)
