@@ -21,11 +21,13 @@ NANO_IDS = {"vision_start_token_id": 9, "vision_end_token_id": 10, "image_token_
 """nano's shape leaves them to its tokenizer."""
 END = FIRST_ID - 1
 """Stands for the end of the turn."""
+B_STD = 1e-3
+"""Of an adapter's B, about what a short training leaves."""
 SCREEN_ASPECT = 2340 / 1080
 
 
-def random_model(base: str, device: str) -> Any:
-    """A Qwen2-VL of the base's shape: bfloat16 on a GPU, float32 on a CPU."""
+def random_model(base: str, device: str, dtype: torch.dtype) -> Any:
+    """A Qwen2-VL of the base's shape, with random weights."""
     patch_torchvision()
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
@@ -33,7 +35,6 @@ def random_model(base: str, device: str) -> Any:
     from experts.qwen2vl.model.fast_modules import install_fast_modules
 
     shape = NANO_IDS | base_shape(base)
-    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     torch.manual_seed(0)
     with torch.device(device):
         model = Qwen2VLForConditionalGeneration._from_config(
@@ -45,14 +46,25 @@ def random_model(base: str, device: str) -> Any:
 
 
 def with_adapters(model: Any, lora: Lora, names: Sequence[str]) -> Any:
-    """The model with LoRA adapters of random weights, the first one active."""
+    """The model with LoRA adapters in its own number format, of the size that training gives; the first one active."""
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.target_modules, init_lora_weights=False)
-    adapted = get_peft_model(model, config, adapter_name=names[0])
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.target_modules)
+    adapted = get_peft_model(model, config, adapter_name=names[0], autocast_adapter_dtype=False)
     for name in names[1:]:
-        adapted.add_adapter(name, config)
+        adapted.add_adapter(name, config, autocast_adapter_dtype=False)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=B_STD)
     return adapted
+
+
+def to_train(model: Any, lora: Lora) -> Any:
+    """The model with one new LoRA adapter in float32, as a training begins."""
+    from peft import LoraConfig, get_peft_model
+
+    options = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}
+    return get_peft_model(model, LoraConfig(target_modules=lora.target_modules, **options))
 
 
 def label_trie(taxonomy: Taxonomy) -> LabelTrie:

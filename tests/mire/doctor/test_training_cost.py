@@ -137,7 +137,7 @@ def make_step(monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, lora: Lora
     shape = synthetic.base_shape("nano")
     shape["text_config"]["num_hidden_layers"] = n_layers
     monkeypatch.setattr(synthetic, "base_shape", lambda base: shape)
-    model = synthetic.random_model("nano", "cpu").to(torch.bfloat16 if width == 2 else torch.float32)
+    model = synthetic.random_model("nano", "cpu", torch.bfloat16 if width == 2 else torch.float32)
     config = LoraConfig(r=lora.rank, lora_dropout=lora.dropout, target_modules=lora.target_modules)
     model = get_peft_model(model, config).train()
     trie = synthetic.label_trie(builtin_taxonomy("image"))
