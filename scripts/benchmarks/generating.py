@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from experts.qwen2vl.inputs.batch import normalise, pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
@@ -30,8 +29,10 @@ def generation_inputs(model: Any, prompts: Sequence[EncodedPrompt], *, image_pad
     """What a processor would give: ids padded on the left, an ordinary mask, normalised pixels."""
     batch = pack(prompts, NO_LABELS, image_pad=image_pad, pad=pad).to(model.device)
     rows = batch.ids[0].split([len(prompt) for prompt in prompts])
-    ids = pad_sequence(list(rows), batch_first=True, padding_value=pad, padding_side="left")
-    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
+    # Not pad_sequence: of some versions it cannot be called while operations are counted.
+    width = max(map(len, rows))
+    ids = torch.stack([torch.nn.functional.pad(row, (width - len(row), 0), value=pad) for row in rows])
+    mask = torch.stack([torch.nn.functional.pad(torch.ones_like(row), (width - len(row), 0)) for row in rows])
     inputs = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": (ids == image_pad).int()}
     if batch.pixels is not None:
         inputs["pixel_values"] = normalise(batch.pixels, next(model.parameters()).dtype, n_frames=TEMPORAL)

@@ -99,9 +99,9 @@ def test_an_adapter_that_the_gpu_trained_votes_alike_apart_merged_and_on_the_cpu
 
 @pytest.fixture
 def little_memory() -> Iterator[None]:
-    """A process that may take 3 % of the device's memory."""
+    """A process that may take 1 GiB of the device's memory."""
     torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(0.03)
+    torch.cuda.set_per_process_memory_fraction(2**30 / torch.cuda.get_device_properties(0).total_memory)
     yield
     torch.cuda.set_per_process_memory_fraction(1.0)
 
