@@ -4,6 +4,7 @@ No letters and no fonts: bars, cards, dots and buttons at random positions and i
 word per property (ground, top colour, number of cards ...), and ``nano`` learns to predict the words.
 """
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -59,9 +60,19 @@ def _ground(rng: random.Random, kind: str) -> Image.Image:
     colour = _near(rng, GROUNDS[kind], 14)
     picture = Image.new("RGB", SIZE, colour)
     if kind == "木":
-        noise = Image.effect_noise((SIZE[0] // 4, SIZE[1] // 4), rng.uniform(30, 80)).resize(SIZE)
+        noise = _noise(rng, (SIZE[0] // 4, SIZE[1] // 4), rng.uniform(30, 80)).resize(SIZE)
         picture = Image.blend(picture, noise.convert("RGB"), 0.4)
     return picture
+
+
+def _noise(rng: random.Random, size: tuple[int, int], spread: float) -> Image.Image:
+    """Grey pixels around 128 with standard deviation ``spread``.
+
+    Not ``Image.effect_noise``: that draws from the C library, whose state is the whole process's.
+    """
+    return Image.frombytes(
+        "L", size, bytes(max(0, min(255, round(rng.gauss(128, spread)))) for _ in range(math.prod(size)))
+    )
 
 
 def _bar(pen: ImageDraw.ImageDraw, rng: random.Random, colour: Colour) -> float:
