@@ -5,7 +5,7 @@
 
 Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass over
 packed rows with the adapter apart, with it merged, and with compiled layers where asked for; then LoRA training steps as
-the product makes them. Prints one table, with what was predicted for an H100 before anything was measured, and one
+the product makes them, and with half the samples but no checkpoints. Prints one table, with what was predicted for an H100 before anything was measured, and one
 JSON line.
 """
 
@@ -22,7 +22,7 @@ from scripts.benchmarks.machine import best_of, count_flops, matmul_rate
 
 N_TEXT = 350
 GENERATE, APART, MERGED = "PEFT generate, batches of 8", "ours, adapter apart", "ours, adapter merged"
-COMPILED, TRAINING = "ours, merged, compiled", "LoRA training steps"
+COMPILED, TRAINING, OPEN = "ours, merged, compiled", "LoRA training steps", "no checkpoints, half the batch"
 PREDICTED = {(APART, 600): "17-21", (APART, 1280): "9-11", (TRAINING, 600): "4-6"}
 """Samples/s of the 7B that were predicted for an H100, by way and visual tokens."""
 
@@ -149,8 +149,8 @@ def best_labels(bench: Bench, trie: Any, token_budget: int, screens: Sequence[An
     return list(torch.cat(best).tolist())
 
 
-def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -> Row:
-    """Training steps as the trainer makes them: float32 adapters, autocast, dropout, checkpoints, nothing compiled.
+def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float, *, checkpoints: bool) -> Row:
+    """Training steps as the trainer makes them: float32 adapters, autocast, dropout, nothing compiled.
 
     ``forward`` are the operations of a sample's forward pass.
     """
@@ -171,7 +171,10 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -
     labels = torch.zeros(batch_size, dtype=torch.long, device=bench.device)
     lengths = torch.tensor([len(path) for path in trie.paths], device=bench.device)
     model.train()
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    if checkpoints:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_disable()
     # As SafeSteps does: the frozen tower needs no backward pass.
     model.get_base_model().disable_input_require_grads()
     half = model.get_base_model().dtype == torch.bfloat16
@@ -187,7 +190,8 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float) -
         optimiser.zero_grad()
 
     # Forward, forward again from the checkpoints, and the activations' gradients; frozen weights have none.
-    return bench.row(TRAINING, n_visual, batch_size, step, 3 * forward * batch_size)
+    way, times = (TRAINING, 3) if checkpoints else (OPEN, 2)
+    return bench.row(way, n_visual, batch_size, step, times * forward * batch_size)
 
 
 def print_table(rows: Sequence[Row], device: str, matmul: float) -> None:
@@ -232,8 +236,11 @@ def execute(options: argparse.Namespace) -> None:
     contest = Contest(label_trie(builtin_taxonomy("image")), settings.token_budget, screens)
     rows = scoring_rows(bench, contest)
     tuned = replace(bench, model=to_train(model.unload(), settings.lora))
+    size = 4 if nano else settings.image.micro_batch_size
     for n_visual, forward in contest.flops.items():
-        rows.append(training_row(tuned, n_visual, 4 if nano else settings.image.micro_batch_size, forward))
+        rows.append(training_row(tuned, n_visual, size, forward, checkpoints=True))
+    for n_visual, forward in contest.flops.items():
+        rows.append(training_row(tuned, n_visual, size // 2, forward, checkpoints=False))
     if options.compiled:
         rows += compiled_rows(replace(bench, model=tuned.model.unload().eval()), contest)
     print_table(rows, name, matmul)
