@@ -5,7 +5,7 @@
 
 Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass over
 packed rows with the adapter apart, with it merged, and with compiled layers where asked for; then LoRA training steps as
-the product makes them, and with half the samples but no checkpoints. Prints one table, with what was predicted for an H100 before anything was measured, and one
+the product makes them, with gradient checkpoints and without. Prints one table, with what was predicted for an H100 before anything was measured, and one
 JSON line.
 """
 
@@ -15,14 +15,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mire.cli import run
 from scripts.benchmarks.machine import best_of, count_flops, matmul_rate
 
+if TYPE_CHECKING:
+    from mire.settings import Qwen2VL
+
 N_TEXT = 350
 GENERATE, APART, MERGED = "PEFT generate, batches of 8", "ours, adapter apart", "ours, adapter merged"
-COMPILED, TRAINING, OPEN = "ours, merged, compiled", "LoRA training steps", "no checkpoints, half the batch"
+COMPILED, TRAINING, OPEN = "ours, merged, compiled", "LoRA training steps", "the same without checkpoints"
 PREDICTED = {(APART, 600): "17-21", (APART, 1280): "9-11", (TRAINING, 600): "4-6"}
 """Samples/s of the 7B that were predicted for an H100, by way and visual tokens."""
 
@@ -149,11 +152,8 @@ def best_labels(bench: Bench, trie: Any, token_budget: int, screens: Sequence[An
     return list(torch.cat(best).tolist())
 
 
-def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float, *, checkpoints: bool) -> Row:
-    """Training steps as the trainer makes them: float32 adapters, autocast, dropout, nothing compiled.
-
-    ``forward`` are the operations of a sample's forward pass.
-    """
+def training_row(bench: Bench, settings: "Qwen2VL", n_visual: int, *, checkpoints: bool) -> Row:
+    """Training steps as the trainer makes them: float32 adapters, autocast, dropout, nothing compiled."""
     from contextlib import nullcontext
 
     import torch
@@ -161,11 +161,12 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float, *
     from experts.qwen2vl.inputs.batch import pack
     from experts.qwen2vl.model.scoring import label_log_likelihoods
     from experts.qwen2vl.training.trainer import label_loss
+    from mire.doctor.training_cost import LongestSample, Shape, training_operations
     from mire.labels import builtin_taxonomy
     from scripts.benchmarks.synthetic import label_trie, prompts
 
     model, config = bench.model, bench.model.config
-    trie = label_trie(builtin_taxonomy("image"))
+    trie, batch_size = label_trie(builtin_taxonomy("image")), settings.image.micro_batch_size
     screens = prompts(model, batch_size, n_visual=n_visual, n_text=N_TEXT)
     batch = pack(screens, trie, image_pad=config.image_token_id, pad=0).to(torch.device(bench.device))
     labels = torch.zeros(batch_size, dtype=torch.long, device=bench.device)
@@ -189,9 +190,10 @@ def training_row(bench: Bench, n_visual: int, batch_size: int, forward: float, *
         optimiser.step()
         optimiser.zero_grad()
 
-    # Forward, forward again from the checkpoints, and the activations' gradients; frozen weights have none.
-    way, times = (TRAINING, 3) if checkpoints else (OPEN, 2)
-    return bench.row(way, n_visual, batch_size, step, times * forward * batch_size)
+    training = settings.image.model_copy(update={"gradient_checkpointing": checkpoints})
+    sample = LongestSample(N_TEXT, n_visual, len(trie.inner))
+    flops = training_operations(Shape.read(config), sample, settings.lora, training)
+    return bench.row(TRAINING if checkpoints else OPEN, n_visual, batch_size, step, flops * batch_size)
 
 
 def print_table(rows: Sequence[Row], device: str, matmul: float) -> None:
@@ -236,11 +238,7 @@ def execute(options: argparse.Namespace) -> None:
     contest = Contest(label_trie(builtin_taxonomy("image")), settings.token_budget, screens)
     rows = scoring_rows(bench, contest)
     tuned = replace(bench, model=to_train(model.unload(), settings.lora))
-    size = 4 if nano else settings.image.micro_batch_size
-    for n_visual, forward in contest.flops.items():
-        rows.append(training_row(tuned, n_visual, size, forward, checkpoints=True))
-    for n_visual, forward in contest.flops.items():
-        rows.append(training_row(tuned, n_visual, size // 2, forward, checkpoints=False))
+    rows += [training_row(tuned, settings, n, checkpoints=on) for on in (True, False) for n in screens]
     if options.compiled:
         rows += compiled_rows(replace(bench, model=tuned.model.unload().eval()), contest)
     print_table(rows, name, matmul)
