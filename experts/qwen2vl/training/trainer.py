@@ -164,8 +164,7 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, model: Any, n
     from transformers import TrainingArguments
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
-    gpu = torch.cuda.is_available()
-    n_loaders = 4 if gpu and shared_memory() >= LOADERS_NEED else 0
+    n_loaders = _n_loaders()
     micro_batch_size, n_steps = options.share(n_devices)
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -193,10 +192,15 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, model: Any, n
         dataloader_num_workers=n_loaders,
         # Each keeps the pictures that it has decoded, for the next epoch.
         dataloader_persistent_workers=n_loaders > 0,
-        dataloader_pin_memory=gpu,
+        dataloader_pin_memory=torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
         disable_tqdm=True,
     )
+
+
+def _n_loaders() -> int:
+    """Processes that decode pictures beside a GPU, where they have the memory to hand them over."""
+    return 4 if torch.cuda.is_available() and shared_memory() >= LOADERS_NEED else 0
 
 
 def _trainer(
