@@ -59,7 +59,9 @@ class Training(Stage):
     """How an adapter is trained: for ``epochs``, whose last one is kept. No held-out sample decides when to stop.
 
     ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
-    ``micro_batch_size`` bounds the samples that a device takes at a time.
+    ``micro_batch_size`` bounds the samples that a device takes at a time. ``gradient_checkpointing`` computes
+    activations twice instead of keeping them: a third slower, in a third of the memory; ``auto`` keeps them where the
+    longest samples' fit into the GPU.
     """
 
     epochs: float = Field(3, gt=0)
@@ -69,7 +71,7 @@ class Training(Stage):
     weight_decay: float = Field(0.0, ge=0)
     batch_size: int = Field(16, ge=1)
     micro_batch_size: int = Field(4, ge=1)
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: bool | Literal["auto"] = True
     loss: Literal["sft", "label_set"] = "label_set"
 
     @model_validator(mode="before")
