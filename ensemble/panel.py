@@ -154,15 +154,18 @@ class Panel:
         return {task: part.taxonomy for task, part in self.tasks.items()}
 
     @classmethod
-    def load(cls, root: str | Path, tasks: Iterable[Task] | None = None) -> "Panel":
+    def load(cls, root: str | Path, tasks: Iterable[Task] | None = None, overrides: tuple[str, ...] = ()) -> "Panel":
         """Load the experts of ``tasks`` (None: all that are trained); what a voter's tasks share is loaded once.
 
+        ``overrides`` are those of ``PanelFolder``.
+
         Raises:
+            SettingsError: an override is refused.
             PanelError: the folder is no panel, lacks a task's experts, holds a pickle, a file in it is damaged, or it
                 changes meanwhile.
             BudgetError: the models together have too many parameters.
         """
-        folder = PanelFolder(Path(root))
+        folder = PanelFolder(Path(root), overrides)
         settings = folder.settings()
         folder.check_no_pickle()
         tasks = folder.trained_tasks() if tasks is None else tuple(tasks)

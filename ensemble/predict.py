@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from mire.cli import add_data, add_show_private, print_json, run
+from mire.cli import add_data, add_overrides, add_show_private, print_json, run
 from mire.errors import UsageError
 
 
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for-excel", action="store_true", help="guard ids and texts against being read as formulas")
     parser.add_argument("--strict", action="store_true", help="refuse samples that could only be answered degraded")
     parser.add_argument("--json", action="store_true", help="print the report to stdout too")
+    add_overrides(parser, "compute otherwise, as qwen2vl.dtype=bfloat16 or qwen2vl.token_budget=8192")
     parser.add_argument("--devices", type=int, default=1, help="processes: one per GPU, or sharing the cores")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="this machine, or a Ray cluster")
     parser.add_argument("--address", help="with --engine ray: the cluster's (auto, or HOST:PORT); else one is started")
@@ -58,6 +59,7 @@ def execute(options: argparse.Namespace) -> None:
         options.panel,
         Outputs.named(options.out, options.report, options.journal),
         engine_options=EngineOptions(options.engine == "ray", options.devices, options.workers, options.address),
+        overrides=tuple(options.overrides),
         columns=options.columns,
         precision=options.precision,
         encoding=options.encoding,

@@ -148,13 +148,18 @@ def add_show_private(target: argparse.ArgumentParser) -> None:
 def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-vl-7b") -> None:
     """Add ``--config`` and ``--set``, which ``mire.settings.load_settings`` takes together."""
     target.add_argument("--config", default=default, help="nano, cpu, qwen2-vl-7b, or a YAML file")
+    add_overrides(target, "override one setting, as qwen2vl.max_pixels=600000")
+
+
+def add_overrides(target: argparse.ArgumentParser, help_text: str) -> None:
+    """Add ``--set``."""
     target.add_argument(
         "--set",
         dest="overrides",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="override one setting, as qwen2vl.max_pixels=600000; may be repeated",
+        help=f"{help_text}; may be repeated",
     )
 
 

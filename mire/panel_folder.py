@@ -7,7 +7,7 @@ from pathlib import Path
 from mire.errors import PanelError, some
 from mire.labels import TASKS, Task, Taxonomy, load_taxonomy, save_taxonomy
 from mire.samples import Sample, read_samples
-from mire.settings import Settings, differences, load_settings, save_settings
+from mire.settings import Settings, check_at_prediction, differences, load_settings, save_settings
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".dill"}
 _EXPECTED = {
@@ -23,22 +23,30 @@ _DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha
 
 @dataclass(frozen=True)
 class PanelFolder:
-    """Paths inside a panel: settings, and for each task its labels, folds, votes, weights and voters."""
+    """Paths inside a panel: settings, and for each task its labels, folds, votes, weights and voters.
+
+    ``overrides`` are ``key.key=value`` of ``AT_PREDICTION``, which take the place of entries in its settings.
+    """
 
     root: Path
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_at_prediction(self.overrides)
 
     def settings(self) -> Settings:
-        """The settings that the panel was trained with.
+        """The settings that the panel was trained with, with the overrides.
 
         Raises:
             PanelError: the folder is no panel.
+            SettingsError: an entry is invalid.
         """
         path = self.root / "settings.json"
         if not path.is_file():
             raise PanelError(
                 f"{self.root} is no panel: {path.name} is missing; train one with scripts/train_experts.sh"
             )
-        return load_settings(str(path))
+        return load_settings(str(path), self.overrides)
 
     def read_samples(self, path: Path, images: Path) -> list[Sample]:
         """As ``mire.samples.read_samples``, within this panel's limit on pictures."""

@@ -33,6 +33,7 @@ def predict_file(
     outputs: Outputs,
     *,
     engine_options: EngineOptions,
+    overrides: tuple[str, ...] = (),
     columns: Columns = "all",
     precision: float | None = None,
     encoding: str = "utf-8-sig",
@@ -43,9 +44,10 @@ def predict_file(
 ) -> RunReport:
     """Write the submission, the report and the journal that an interrupted run resumes from.
 
-    ``precision`` (0 to 1; None: by the panel's own thresholds) is for the scores' ``decision``. ``strict`` refuses
-    degraded answers. ``for_excel`` guards cells as ``write_lines`` says. Answers that are not decided are queued in the
-    folder ``review``, with private text hidden by ``hide``. Gives the report.
+    ``overrides`` are those of ``PanelFolder``. ``precision`` (0 to 1; None: by the panel's own thresholds) is for the
+    scores' ``decision``. ``strict`` refuses degraded answers. ``for_excel`` guards cells as ``write_lines`` says.
+    Answers that are not decided are queued in the folder ``review``, with private text hidden by ``hide``. Gives the
+    report.
 
     Raises:
         MireError: data, panel or engine do not fit, or, with ``strict``, an answer would be degraded.
@@ -56,7 +58,7 @@ def predict_file(
     if review is not None and review.resolve().is_relative_to(panel.resolve()):
         raise DataError(f"{review} lies in the panel, which is shared; name a folder beside it with --review")
     engine_options.check()
-    folder = PanelFolder(panel)
+    folder = PanelFolder(panel, overrides)
     settings, labels = folder.settings(), folder.taxonomies()
     limit = settings.max_decoded_pixels
     with Workload.read(data, images, max_decoded_pixels=limit, taxonomies=labels) as work:
@@ -65,7 +67,7 @@ def predict_file(
         scores = columns == "scores"
         thresholds = decision_thresholds(folder, work.tasks, precision) if scores or review else None
         with outputs.opened_journal() as journal:
-            with engine_options.opened(Job(panel.absolute(), work.tasks)) as engine:
+            with engine_options.opened(Job(panel.absolute(), work.tasks, overrides)) as engine:
                 loaded = engine.loaded
                 digest = panel_digest(settings, loaded.panel, loaded.device)
                 ready = time.monotonic()

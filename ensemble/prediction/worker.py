@@ -65,10 +65,11 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs: the panel's folder, and the tasks whose experts are loaded."""
+    """What a worker needs: the panel's folder, the tasks whose experts are loaded, the overrides of its settings."""
 
     panel: Path
     tasks: tuple[Task, ...]
+    overrides: tuple[str, ...] = ()
 
     def worker(self) -> "Worker":
         """Load the panel.
@@ -79,7 +80,7 @@ class Job:
         # Late, so that a process can choose its device and its threads before a library sees them.
         from ensemble.panel import Panel
 
-        return Worker(Panel.load(self.panel, self.tasks))
+        return Worker(Panel.load(self.panel, self.tasks, self.overrides))
 
 
 class Worker:

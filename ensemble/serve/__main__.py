@@ -48,9 +48,12 @@ def execute(options: argparse.Namespace) -> None:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel
     from ensemble.serve.scratch import private_scratch, swept
+    from mire.process_pool import workers
 
     with taken_address(options.host, options.port) as taken:
         panel = Panel.load(options.panel)
+        if "image" in panel.tasks:
+            workers().start()  # a pass of a few screens takes a pool that runs, and starts none
         with private_scratch() as scratch, swept(scratch):
             limits = Limits(max_batch=options.max_batch)
             app = create_app(panel, limits, access=access, keep_cache=options.keep_cache)

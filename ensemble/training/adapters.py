@@ -71,6 +71,7 @@ def _free_memory() -> None:
 
 
 def _run(task: Task, launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> None:
+    _free_memory()  # of the voters that this process has trained
     codes = [code for code in run_side_by_side(launches, arguments) if code != 0]
     if codes:
         raise PanelError(

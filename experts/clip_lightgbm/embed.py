@@ -81,6 +81,8 @@ class Embedder:
         """The picture tower, its transform, and the width and height that every picture is squashed to."""
         import torch
 
+        # By default a GPU rounds a convolution's float32 inputs to TF32: the cache holds what a CPU has computed, too.
+        torch.backends.cudnn.allow_tf32 = False
         model = create_model(self.settings)
         size = model.visual.image_size
         tall, wide = (size, size) if isinstance(size, int) else size

@@ -80,6 +80,11 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         return load_base(settings)
 
     @classmethod
+    def digest(cls, settings: Qwen2VL) -> str:
+        # A prediction may override these, and answers differ in the last bits.
+        return settings.model_dump_json(include={"dtype", "adapters", "token_budget", "compile"})
+
+    @classmethod
     def sizes(cls, settings: Qwen2VL, task: Task) -> dict[str, int]:
         base, adapter = count_base(settings)
         return {f"base {settings.base}": base, f"adapter {task}": adapter}

@@ -1,7 +1,7 @@
 """Compute, before a training starts, how much memory and time it needs on given devices, and whether it fits."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mire.doctor.check import Check
 from mire.doctor.training_cost import CELL_PIXELS, BytesPerNumber, LongestSample, Shape, TrainingCost, count_nodes
@@ -14,10 +14,13 @@ from mire.settings import Settings
 N_TEXT = 350
 """Approximate tokens of an official prompt with its label list, without pictures: counted on real prompts. A compact
 prompt is shorter."""
-SHARE = 0.5
-"""Share of a device's rate of plain matrix products that training is assumed to reach."""
+SHARE = 0.37
+"""Share of a device's rate of plain matrix products that training is assumed to reach; of 790 TFLOP/s an H200 reached
+0.37 to 0.40."""
 RESERVE = 1.5 * GIB
 """Bytes of a GPU that CUDA itself and fragmentation are assumed to take."""
+ROOM = 1.1
+"""Training without gradient checkpoints is chosen where so many times its computed memory is there."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
         if not any(VOTERS[name].adapters for name in settings.panel.voters(task)):
             yield Check(f"{task:<9} no adapters in the panel: trained on the CPU, in minutes")
             continue
-        plan = _plan(settings, task, shape, machine)
+        plan = training_plan(settings, task, shape, machine)
         yield from _memory(task, plan, machine)
         yield from _time(settings, task, plan, machine)
 
@@ -60,20 +63,33 @@ def longest_sample(settings: Settings, task: Task) -> LongestSample:
     return LongestSample(n_text, n_visual, n_nodes)
 
 
-def _plan(settings: Settings, task: Task, shape: Shape, machine: Machine) -> TrainingCost:
-    return TrainingCost(
+def training_plan(settings: Settings, task: Task, shape: Shape, machine: Machine) -> TrainingCost:
+    """The training of the task's adapter on these devices; ``gradient_checkpointing: auto`` is decided."""
+    plan = TrainingCost(
         shape=shape,
         row=longest_sample(settings, task),
         lora=settings.qwen2vl.lora,
         training=settings.qwen2vl.training(task),
         kind=machine.kind,
         n_devices=machine.n_devices,
-        width=_width(machine),
+        width=_width(settings.qwen2vl.dtype, machine),
     )
+    if plan.training.gradient_checkpointing != "auto":
+        return plan
+    without = _with_checkpoints(plan, on=False)
+    # Shards are gathered once more for every checkpoint: there all devices must decide alike.
+    fits = machine.kind == "ddp" and ROOM * sum(without.memory.values()) + RESERVE <= machine.memory
+    return without if machine.gpu and fits else _with_checkpoints(plan, on=True)
 
 
-def _width(machine: Machine) -> BytesPerNumber:
-    return 2 if machine.gpu else 4
+def _with_checkpoints(plan: TrainingCost, *, on: bool) -> TrainingCost:
+    return replace(plan, training=plan.training.model_copy(update={"gradient_checkpointing": on}))
+
+
+def _width(dtype: str, machine: Machine) -> BytesPerNumber:
+    if dtype == "auto":
+        return 2 if machine.gpu else 4
+    return 4 if dtype == "float32" else 2
 
 
 def _memory(task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]:
@@ -82,7 +98,7 @@ def _memory(task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]
     yield Check(
         f"{task:<9} batch of {training.batch_size} = {plan.n_devices} devices x {each} samples x {n_steps}, "
         f"at most {row.n_text + row.n_visual:,} tokens each, {row.n_visual:,} of them visual, and {row.n_nodes} of the "
-        "label trie"
+        f"label trie; {'with' if training.gradient_checkpointing else 'without'} gradient checkpoints"
     )
     parts = plan.memory
     yield Check(f"{task:<9} {_sizes(parts)} GiB; the last is the largest of {_sizes(plan.transient_bytes)}")

@@ -74,7 +74,9 @@ def _devices() -> Iterator[Check]:
     except (ImportError, OSError) as error:
         yield Check(f"torch        cannot be imported: {error}", "pip install --force-reinstall torch torchvision")
         return
-    if not torch.cuda.is_available():
+    if torch.backends.mps.is_available():
+        yield Check("gpu          Apple's: qwen2vl computes there in bfloat16, attention by torch's own kernel")
+    elif not torch.cuda.is_available():
         yield Check("gpu          none: the 7B configuration needs one, nano and cpu do not")
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)

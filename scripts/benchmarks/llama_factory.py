@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mire.cache import cache_root
@@ -17,7 +18,15 @@ PACKAGES = (
 _SET = "bench"
 
 
-def samples_per_second(
+@dataclass(frozen=True)
+class Predicted:
+    """Samples/s, and the texts that were generated, in the records' order."""
+
+    samples_per_second: float
+    texts: tuple[str, ...]
+
+
+def predict(
     records: Sequence[dict[str, object]],
     images: Path,
     checkpoint: Path,
@@ -27,8 +36,10 @@ def samples_per_second(
     n_new: int,
     max_pixels: int,
     n_threads: int,
-) -> float:
-    """Rate that its trainer reports for generating the answers of official records, loading not counted.
+) -> Predicted:
+    """The answers to official records, and the rate that its trainer reports for them, loading not counted.
+
+    It computes in the number format of the checkpoint.
 
     Raises:
         MireError: it could not be installed, or failed; its last line is named.
@@ -64,7 +75,9 @@ def samples_per_second(
     result = work / "out" / "predict_results.json"
     if ran.returncode or not result.is_file():
         raise MireError(f"LLaMA-Factory failed: {(ran.stderr.strip().splitlines() or ['no output'])[-1]}")
-    return float(json.loads(result.read_text())["predict_samples_per_second"])
+    rate = float(json.loads(result.read_text())["predict_samples_per_second"])
+    lines = (work / "out" / "generated_predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    return Predicted(rate, tuple(json.loads(line)["predict"].strip() for line in lines))
 
 
 def _installed() -> Path:

@@ -1,15 +1,16 @@
 """Score every label in one pass, against the ways that others take: same checkpoint, prompts and pixels, on the CPU.
 
-    python -m scripts.benchmarks.scoring [--samples 138] [--without-llama-factory]
+    python -m scripts.benchmarks.scoring [--samples 138] [--without-bfloat16] [--without-llama-factory]
 
 First tunes nano for a minute, so that a label that is generated ends where it should. Prints one table and one JSON
 line. Rates are samples a second; the share of the machine is that of the rate of plain float32 matrix products,
-measured in the same run. The other ways run transformers' own model, as it ships; LLaMA-Factory reads the pictures
-itself and is set against our rate from the files.
+measured in the same run. The other ways run transformers' own model, as it ships. LLaMA-Factory reads the pictures
+itself and is set against our rate from the files, both in float32 and in bfloat16, each at its better one.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ N_SLOW = 24
 N_TUNING, N_EPOCHS = 552, 3
 """Training screens and rounds over them for the checkpoint."""
 MATMUL_SIZE = 2048
+FILES, FACTORY = "ours, from the files", "LLaMA-Factory 0.9.5, batches of 8"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class Contest:
     @property
     def padding(self) -> dict[str, int]:
         return {"image_pad": self.voter.base.image_pad, "pad": self.voter.base.pad}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The label that ours answers, by the sample's id."""
+        labels = self.voter.taxonomy.labels
+        return {prompt.sample_id: labels[best] for prompt, best in zip(self.prompts, self.answer(), strict=True)}
 
     @cached_property
     def labels(self) -> list[list[int]]:
@@ -120,7 +128,7 @@ def ways(contest: Contest) -> tuple[list[Row], dict[str, float]]:
     n_labels = len(contest.labels)
     rows = [
         row("ours, one pass", ours, scoring.seconds),
-        row("ours, from the files", reading.value, reading.seconds),
+        row(FILES, reading.value, reading.seconds),
         row(f"{n_labels} passes for {n_labels} labels", each.value, each.seconds, few),
         row("generate, one by one", single.value, single.seconds, few),
         row("generate, batches of 8", eights.value, eights.seconds),
@@ -139,18 +147,36 @@ def bench_settings() -> Any:
     return nano.model_copy(update={"layout": "official", "max_tokens": 1024, "image": image})
 
 
-def tuned_voter(folder: Path) -> Any:
-    """A checkpoint in ``folder``, and the voter that answers with it."""
-    from experts.qwen2vl.base import load_base
-    from experts.qwen2vl.voter import Qwen2VLVoter
+def tune(folder: Path) -> None:
+    """Write a checkpoint to ``folder``, in float32, and what it was made of, an adapter, into it."""
     from mire.labels import builtin_taxonomy
     from scripts.benchmarks.checkpoint import tuned_checkpoint
 
-    settings, taxonomy = bench_settings(), builtin_taxonomy("image")
     screens = shipped_screens("train.json", N_TUNING)
-    tuned_checkpoint(folder, screens, taxonomy=taxonomy, settings=settings, n_epochs=N_EPOCHS)
+    tuned_checkpoint(folder, screens, taxonomy=builtin_taxonomy("image"), settings=bench_settings(), n_epochs=N_EPOCHS)
+
+
+def voter_in(dtype: str, folder: Path) -> Any:
+    """The voter that answers with the adapter, in a number format."""
+    from experts.qwen2vl.base import load_base
+    from experts.qwen2vl.voter import Qwen2VLVoter
+    from mire.labels import builtin_taxonomy
+
+    settings = bench_settings().model_copy(update={"dtype": dtype})
     base = load_base(settings, device="cpu")
-    return Qwen2VLVoter.load(folder / "adapter", base=base, taxonomy=taxonomy, settings=settings)
+    return Qwen2VLVoter.load(folder / "adapter", base=base, taxonomy=builtin_taxonomy("image"), settings=settings)
+
+
+def checkpoint_in(dtype: str, folder: Path) -> Path:
+    """The checkpoint in a number format, beside the one in float32."""
+    if dtype == "float32":
+        return folder
+    from transformers import Qwen2VLForConditionalGeneration
+
+    copy = folder / dtype
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("adapter", "*.safetensors"))
+    Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype, trust_remote_code=False).save_pretrained(copy)
+    return copy
 
 
 def plain_model(folder: Path) -> Any:
@@ -161,16 +187,31 @@ def plain_model(folder: Path) -> Any:
     return model.eval()
 
 
-def llama_factory(samples: Sequence[Any], checkpoint: Path, n_new: int, ours: float) -> Row:
-    """LLaMA-Factory on the same samples, its own decoding of the pictures included; ``ours`` is our rate with it."""
-    from scripts.benchmarks.llama_factory import samples_per_second
+def from_files(contest: Contest, dtype: str, folder: Path, one_pass: float) -> Row:
+    """Ours from the files, in another format; ``one_pass`` is the rate of our one pass in float32."""
+    import torch
 
+    other = Contest(voter_in(dtype, folder), contest.plain, contest.samples)
+    with torch.inference_mode():
+        reading = best_of(3, other.answer)
+    rate = len(contest.samples) / reading.seconds
+    same = sum(contest.names[key] == name for key, name in other.names.items()) / len(contest.samples)
+    return Row(f"{FILES}, {dtype}", len(contest.samples), rate, one_pass / rate, same)
+
+
+def llama_factory(contest: Contest, dtype: str, folder: Path, ours: float) -> Row:
+    """LLaMA-Factory on the same samples, its own decoding of the pictures included; ``ours`` is our best rate with it."""
+    from scripts.benchmarks.llama_factory import predict
+
+    samples, n_new = contest.samples, max(map(len, contest.labels))
     with tempfile.TemporaryDirectory() as work:
-        rate = samples_per_second(
-            [dict(sample.row) for sample in samples], ROOT / "samples" / "images", checkpoint, Path(work),
-            batch_size=8, n_new=n_new, max_pixels=bench_settings().max_pixels, n_threads=N_THREADS,
+        found = predict(
+            [dict(sample.row) for sample in samples], ROOT / "samples" / "images", checkpoint_in(dtype, folder),
+            Path(work), batch_size=8, n_new=n_new, max_pixels=bench_settings().max_pixels, n_threads=N_THREADS,
         )  # fmt: skip
-    return Row("LLaMA-Factory 0.9.5 predict, batches of 8", len(samples), rate, ours / rate)
+    same = sum(contest.names[sample.id] == text for sample, text in zip(samples, found.texts, strict=True))
+    rate = found.samples_per_second
+    return Row(f"{FACTORY}, {dtype}", len(samples), rate, ours / rate, same / len(samples))
 
 
 def shipped_screens(name: str, n: int) -> list[Any]:
@@ -185,6 +226,7 @@ def shipped_screens(name: str, n: int) -> list[Any]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's arguments."""
     parser.add_argument("--samples", type=int, default=138, help="shipped test screens to answer")
+    parser.add_argument("--without-bfloat16", action="store_true", help="float32 only, where a CPU lacks bfloat16")
     parser.add_argument("--without-llama-factory", action="store_true", help="leave out what has to be installed")
 
 
@@ -194,12 +236,16 @@ def execute(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(N_THREADS)
     samples = shipped_screens("test.json", options.samples)
-    with tempfile.TemporaryDirectory() as folder:
-        contest = Contest(tuned_voter(Path(folder)), plain_model(Path(folder)), samples)
+    formats = ["float32"] if options.without_bfloat16 else ["float32", "bfloat16"]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tune(folder)
+        contest = Contest(voter_in("float32", folder), plain_model(folder), samples)
         rows, machine = ways(contest)
+        rows += [from_files(contest, dtype, folder, rows[0].samples_per_second) for dtype in formats[1:]]
         if not options.without_llama_factory:
-            n_new = max(map(len, contest.labels))
-            rows.append(llama_factory(samples, Path(folder), n_new, rows[1].samples_per_second))
+            ours = max(row.samples_per_second for row in rows if row.way.startswith(FILES))
+            rows += [llama_factory(contest, dtype, folder, ours) for dtype in formats]
     print_table(rows, machine)
     print(json.dumps({"rows": [asdict(row) for row in rows], "machine": machine, "threads": N_THREADS}))
 
@@ -215,6 +261,8 @@ def print_table(rows: Sequence[Row], machine: dict[str, float]) -> None:
         f"one pass: {machine['mflop_a_sample']:.0f} MFLOP a sample, {machine['gflops']:.1f} GFLOP/s, {100 * share:.0f} % "
         f"of the machine's {machine['matmul_gflops']:.1f}"
     )
+    if others := [row.ours_is for row in rows if row.way.startswith(FACTORY)]:
+        say(f"from the files, each in its better format: ours is {min(others):.2f} times LLaMA-Factory")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from records import image_instruction
 
@@ -52,6 +53,12 @@ def test_random_weights_are_always_the_same(
     first = Embedder(CLIP).embed([path])[path]
     monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "other"))
     np.testing.assert_array_equal(Embedder(CLIP).embed([path])[path], first)
+
+
+def test_a_gpu_computes_what_a_cpu_does_and_both_share_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.cudnn.allow_tf32", True)
+    assert Embedder(CLIP).n_parameters
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_it_learns_saves_and_answers_the_same(samples: list[Sample], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mire.errors import SettingsError
 from mire.labels import builtin_taxonomy
 from mire.panel_folder import PanelFolder
 from mire.settings import load_settings
@@ -31,3 +32,13 @@ def test_a_task_that_lacks_a_part_does_not_count(trained: PanelFolder, part: str
     path = trained.task("image") / part
     path.rename(path.with_name("elsewhere"))
     assert trained.trained_tasks() == ()
+
+
+def test_how_a_panel_computes_may_be_overridden_and_what_it_was_trained_with_may_not(trained: PanelFolder) -> None:
+    stage = PanelFolder(trained.root, ("qwen2vl.dtype=bfloat16", "qwen2vl.input_workers=0")).settings().qwen2vl
+    assert (stage.dtype, stage.input_workers) == ("bfloat16", 0)
+    assert trained.settings().qwen2vl.dtype == "auto"
+    with pytest.raises(SettingsError, match="qwen2vl.dtype: Input should be 'auto', 'bfloat16', 'float16' or"):
+        PanelFolder(trained.root, ("qwen2vl.dtype=int8",)).settings()
+    with pytest.raises(SettingsError, match=r"--set qwen2vl.max_pixels: .* only qwen2vl.dtype, .* may differ"):
+        PanelFolder(trained.root, ("qwen2vl.max_pixels=9",))

@@ -33,18 +33,50 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from experts.qwen2vl.nano import build_nano
-    from scripts.benchmarks import scoring
+    from scripts.benchmarks import llama_factory, scoring
 
     build_nano(tmp_path, n_steps=0)
     settings = scoring.bench_settings().model_copy(update={"base": str(tmp_path)})
     monkeypatch.setattr(scoring, "bench_settings", lambda: settings)
     monkeypatch.setattr(scoring, "N_TUNING", 16)
-    assert run(scoring, ["--samples", "6", "--without-llama-factory"]) == 0
-    rows = result(capsys)["rows"]
-    assert [row["n"] for row in rows] == [6] * 5
+    loaded: list[str] = []
+
+    def predict(records: list[object], images: Path, checkpoint: Path, *_: object, **__: object) -> object:
+        loaded.append(json.loads((checkpoint / "config.json").read_text())["dtype"])
+        return llama_factory.Predicted(2.0 * len(loaded), ("no label",) * len(records))
+
+    monkeypatch.setattr(llama_factory, "predict", predict)
+    assert run(scoring, ["--samples", "6"]) == 0
+    printed = capsys.readouterr()
+    rows = json.loads(printed.out.splitlines()[-1])["rows"]
+    assert [row["n"] for row in rows] == [6] * 8
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
     assert rows[0]["ours_is"] == 1.0 and all(row["ours_is"] > 0 for row in rows)
     assert rows[1]["way"] == "ours, from the files" and rows[1]["agreement"] == 1.0
+    assert rows[5]["way"] == "ours, from the files, bfloat16" and rows[5]["agreement"] > 0.5
+    assert loaded == ["float32", "bfloat16"] and [row["agreement"] for row in rows[6:]] == [0.0, 0.0]
+    ours = max(rows[1]["samples_per_second"], rows[5]["samples_per_second"])
+    assert [row["ours_is"] for row in rows[6:]] == pytest.approx([ours / 2, ours / 4])
+    assert f"each in its better format: ours is {ours / 4:.2f} times LLaMA-Factory" in printed.err
+
+
+@pytest.mark.slow
+def test_llama_factory_s_rate_and_answers_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scripts.benchmarks import llama_factory
+
+    program = tmp_path / "program"
+    program.write_text(
+        "#!/bin/sh\nmkdir out\necho '{\"predict_samples_per_second\": 3.5}' > out/predict_results.json\n"
+        "for text in a 'b '; do echo '{\"predict\": \"'\"$text\"'\"}'; done > out/generated_predictions.jsonl\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(llama_factory, "_installed", lambda: program)
+    found = llama_factory.predict(
+        [{"id": "0", "output": None}], tmp_path, tmp_path, tmp_path / "work",
+        batch_size=8, n_new=5, max_pixels=9, n_threads=1,
+    )  # fmt: skip
+    assert found == llama_factory.Predicted(3.5, ("a", "b"))
+    assert json.loads((tmp_path / "work" / "data.json").read_text()) == [{"id": "0", "output": "?"}]
 
 
 @pytest.mark.slow

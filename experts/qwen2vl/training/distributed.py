@@ -23,7 +23,11 @@ def init_process() -> tuple[torch.device, int]:
 
 
 def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
-    """The base on this process's device; in CPU memory if ``sharded``: each device will hold only a part."""
+    """The base on this process's device; on the CPU if ``sharded``: each device will hold only a part.
+
+    On the CPU the weights are pages of the file, which all processes of a machine share and the system may drop:
+    what is read of them is what is copied to the device, one layer at a time.
+    """
     device, _ = init_process()
     if sharded:
         # In the GPU's format, which the settings leave open on a CPU.

@@ -27,9 +27,12 @@ from experts.qwen2vl.training.checkpoints import (
 from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
 from experts.qwen2vl.training.distributed import init_process, load_rank_base, main_process_first, shard_frozen_base
 from experts.qwen2vl.voter import manifest, prompt_encoder
+from mire.doctor.forecast import Machine, training_plan
 from mire.doctor.machine import LOADERS_NEED, shared_memory
+from mire.doctor.training_cost import Shape
 from mire.folds import read_folds
 from mire.labels import Task, Taxonomy
+from mire.launch_options import Kind
 from mire.metrics import scores
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
@@ -83,7 +86,8 @@ def train_adapter(
     with main_process_first():
         resume = resume_from(folder / CHECKPOINTS, digest)
     set_seed(settings.seed)
-    options = settings.qwen2vl.training(taxonomy.task)
+    machine = _machine(n_devices, "fsdp" if sharded else "ddp")
+    options = training_plan(settings, taxonomy.task, Shape.read(base.model.config), machine).training
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
@@ -150,6 +154,13 @@ def train_in_panel(
     )
 
 
+def _machine(n_devices: int, kind: Kind) -> Machine:
+    """Devices like this process's, as if nothing of it lay there."""
+    gpu = torch.cuda.is_available()
+    memory = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() if gpu else 0
+    return Machine(n_devices, gpu, memory, tflops=0, kind=kind)
+
+
 def _lora_config(kind: Any, lora: Lora) -> Any:
     return kind(
         r=lora.rank,
@@ -164,8 +175,7 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, model: Any, n
     from transformers import TrainingArguments
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints.parent / "logs")
-    gpu = torch.cuda.is_available()
-    n_loaders = 4 if gpu and shared_memory() >= LOADERS_NEED else 0
+    n_loaders = _n_loaders()
     micro_batch_size, n_steps = options.share(n_devices)
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -193,10 +203,15 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, model: Any, n
         dataloader_num_workers=n_loaders,
         # Each keeps the pictures that it has decoded, for the next epoch.
         dataloader_persistent_workers=n_loaders > 0,
-        dataloader_pin_memory=gpu,
+        dataloader_pin_memory=torch.cuda.is_available(),
         ddp_find_unused_parameters=False,
         disable_tqdm=True,
     )
+
+
+def _n_loaders() -> int:
+    """Processes that decode pictures beside a GPU, where they have the memory to hand them over."""
+    return 4 if torch.cuda.is_available() and shared_memory() >= LOADERS_NEED else 0
 
 
 def _trainer(

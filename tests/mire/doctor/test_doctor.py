@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,6 +120,27 @@ def test_a_cache_is_written_to_before_it_is_called_usable(tmp_path: Path, monkey
         (found,) = [check for check in machine() if check.text.startswith("cache ")]
         assert (found.fix, "cannot be written" in found.text) == (told, bool(told))
     assert list((tmp_path / "new" / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("capability", "said"), [((7, 5), "no bfloat16: set qwen2vl.dtype"), ((9, 0), "24 GiB, bfloat16")]
+)
+def test_a_card_s_number_format_and_attention_are_named(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], said: str
+) -> None:
+    major, minor = capability
+    card = SimpleNamespace(name="Some Card", total_memory=24 * 2**30, major=major, minor=minor)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: card)
+    (found,) = memory_module._devices()
+    assert found.text.endswith(f"{said}; attention by flash and memory-efficient kernels, not cuDNN's")
+
+
+def test_apple_s_gpu_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    (found,) = memory_module._devices()
+    assert "Apple's" in found.text and "bfloat16" in found.text
 
 
 def test_little_shared_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,17 @@
 """What the doctor foresees, in lines."""
 
+from typing import Any
+
 import pytest
 
 from mire.cli import run
 from mire.doctor import __main__ as doctor
 from mire.doctor.check import Check
-from mire.doctor.forecast import Machine, forecast, longest_sample
-from mire.doctor.training_cost import LongestSample
+from mire.doctor.forecast import Machine, forecast, longest_sample, training_plan
+from mire.doctor.training_cost import LongestSample, Shape
 from mire.doctor.weights import GIB
 from mire.launch_options import Kind
+from mire.model_sizes import base_config
 from mire.settings import load_settings
 
 
@@ -40,10 +43,33 @@ def test_seven_billion_fit_a_large_card_and_with_shards_a_small_one() -> None:
 def test_every_figure_says_that_it_is_computed() -> None:
     image = lines(2, 80)[:4]
     assert "batch of 8 = 2 devices x 4 samples x 1, at most 1,497 tokens each, 1,147 of them visual" in image[0].text
+    assert image[0].text.endswith("; without gradient checkpoints")
     assert image[1].text.startswith("image     base 15.44, ")
     assert image[2].text.endswith("fits; computed, not measured")
     # 3 epochs: four fifths of the samples for the fold's adapter, then all of them
-    assert "for the 5.4 of folds and final adapter; computed from 800 TFLOP/s at 50 %, not measured" in image[3].text
+    assert "for the 5.4 of folds and final adapter; computed from 800 TFLOP/s at 37 %, not measured" in image[3].text
+
+
+@pytest.mark.parametrize(
+    ("changes", "memory", "expected"),
+    [
+        ({}, 80, False),  # computed: 65.4 GiB
+        ({"image.gradient_checkpointing": "true"}, 80, True),
+        ({}, 69, True),  # a tenth and 1.5 GiB would be missing
+        ({"image.micro_batch_size": "2"}, 69, False),
+        ({"dtype": "float32"}, 80, True),
+    ],
+)
+def test_checkpoints_go_where_the_memory_is_large(changes: dict[str, str], memory: float, expected: bool) -> None:
+    settings = load_settings("qwen2-vl-7b", [f"qwen2vl.{key}={value}" for key, value in changes.items()])
+    shape = Shape.read(base_config(settings.qwen2vl.base))
+
+    def on(machine: Machine) -> Any:
+        return training_plan(settings, "image", shape, machine).training.gradient_checkpointing
+
+    assert on(Machine(1, gpu=True, memory=memory * GIB, tflops=1, kind="ddp")) is expected
+    assert on(Machine(4, gpu=True, memory=memory * GIB, tflops=1, kind="fsdp")) is True
+    assert on(Machine(1, gpu=False, memory=memory * GIB, tflops=1, kind="ddp")) is True
 
 
 def test_the_doctor_plans(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,24 @@ def test_a_card_without_bfloat16_is_refused_with_what_works_there(
         number_format("auto", "cuda")
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_weights_go_from_the_file_to_the_device(
+    nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    from transformers import Qwen2VLForConditionalGeneration
+
+    asked: dict[str, object] = {}
+
+    def load(source: str, **options: object) -> None:
+        asked.update(options)
+        raise MemoryError
+
+    monkeypatch.setattr(Qwen2VLForConditionalGeneration, "from_pretrained", load)
+    with pytest.raises(MemoryError):
+        load_base(nano_settings.model_copy(update={"dtype": "float32"}), device=device)
+    assert asked["device_map"] == {"": device}
+
+
 def test_cudnn_does_no_attention(nano_settings: Qwen2VL) -> None:
     torch.backends.cuda.enable_cudnn_sdp(True)
     load_base(nano_settings, device="cpu")

@@ -73,6 +73,16 @@ def test_positions_by_hand() -> None:
     ]
 
 
+def test_slices_change_no_score(shared_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    trie = LabelTrie.build([[10, 11, END], [10, END], [12, END]])
+    rng = np.random.default_rng(0)
+    batch = pack([made_up_prompt(shared_base, rng, n, []) for n in (5, 6, 7)], trie, image_pad=7, pad=0)
+    with torch.inference_mode():
+        whole = label_log_likelihoods(shared_base.model, batch, trie)
+        monkeypatch.setattr("experts.qwen2vl.model.scoring.SLICE_BYTES", 1)
+        assert torch.equal(label_log_likelihoods(shared_base.model, batch, trie), whole)
+
+
 def test_two_hundred_labels(shared_base: Base, plain: Any) -> None:
     rng = np.random.default_rng(0)
     sequences = [[10 + a, 10 + b, 10 + c, END] for a in range(6) for b in range(6) for c in range(6)][:200]

@@ -23,7 +23,7 @@ from experts.qwen2vl.inputs.pictures import Patches
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
 from experts.qwen2vl.model.scoring import label_log_likelihoods
 from experts.qwen2vl.nano import build_nano
-from experts.qwen2vl.training.distributed import with_blank_picture
+from experts.qwen2vl.training.distributed import load_rank_base, with_blank_picture
 from experts.qwen2vl.voter import Qwen2VLVoter
 from mire.folds import write_folds
 from mire.panel_folder import PanelFolder
@@ -68,6 +68,17 @@ def test_through_a_blank_picture_the_vision_tower_takes_part_with_gradients_of_z
     weights = base.model.model.visual.blocks[0].attn.qkv.weight.requires_grad_()
     (gradient,) = torch.autograd.grad(label_log_likelihoods(base.model, blank, TRIE).sum(), weights)
     assert torch.equal(gradient, torch.zeros_like(weights))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux lists what a process's memory is made of")
+def test_weights_that_are_to_be_sharded_stay_in_their_file() -> None:
+    """So the processes of a machine share them: none has 16 GB of a 7B in memory of its own."""
+    nano = load_settings("nano").qwen2vl
+    base = load_rank_base(nano.model_copy(update={"dtype": "bfloat16"}), sharded=True)
+    areas = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
+    files = [tuple(int(end, 16) for end in area[0].split("-")) for area in areas if area[-1].endswith(".safetensors")]
+    for name, weight in base.model.named_parameters():
+        assert any(start <= weight.data_ptr() < end for start, end in files), name
 
 
 @dataclass(frozen=True)

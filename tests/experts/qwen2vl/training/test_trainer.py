@@ -7,6 +7,7 @@ import torch
 from records import dialogue_instruction
 
 from experts.qwen2vl.base import load_base
+from experts.qwen2vl.training import trainer
 from experts.qwen2vl.training.checkpoints import last_epoch, resume_from, write_history
 from experts.qwen2vl.training.trainer import label_loss, train_adapter
 from mire.errors import PanelError
@@ -48,6 +49,24 @@ def test_the_last_epoch_is_that_of_the_history(tmp_path: Path) -> None:
     write_history([{"epoch": 1.0, "loss": 3.0}, {"epoch": 3.0, "eval_f1": 0.6}], tmp_path)
     assert last_epoch(tmp_path) == 3.0
     assert last_epoch(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize(("gpu", "room", "n"), [(True, 1 << 30, 4), (True, 64 << 20, 0), (False, 1 << 40, 0)])
+def test_loaders_start_beside_a_gpu_where_shared_memory_holds_their_batches(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, room: int, n: int
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr(trainer, "shared_memory", lambda: room)
+    assert trainer._n_loaders() == n
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_loaders_keep_what_they_have_decoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n: int) -> None:
+    monkeypatch.setattr(trainer, "_n_loaders", lambda: n)
+    model = torch.nn.Module()
+    model.dtype = torch.float32  # type: ignore[assignment]
+    made = trainer._arguments(Training(), tmp_path, 7, model=model, n_devices=1, evaluated=False)
+    assert (made.dataloader_num_workers, made.dataloader_persistent_workers) == (n, n > 0)
 
 
 @pytest.mark.slow
