@@ -27,6 +27,8 @@ class Limits:
     """For a body to arrive, and one second more for each ``min_bytes_per_second``."""
     min_bytes_per_second: int = 16 * 2**10
     max_pictures: int = 16
+    max_files: int = 64
+    """That one call of the page may name: each is looked for on the disk."""
     max_pixels: int = 24_000_000
     """Of one picture, before it is decoded: in WebP, which costs most, they take 380 MiB."""
     max_pixels_together: int = 48_000_000

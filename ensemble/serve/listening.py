@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -20,6 +21,10 @@ _HEAD_SECONDS = 15.0
 """For a whole request head to arrive, since the connection was made or the answer before it was given."""
 _STALLED_SECONDS = 60.0
 """For a client that reads nothing of an answer."""
+_STEP_BYTES = 16 * 2**10
+"""What is parsed at once of what a client sent; a head may take twice as much."""
+_MAX_LINES, _BYTES_PER_LINE = 2000, 256
+"""Of a head, and of a body in chunks, each of which takes as long to parse as kilobytes of plain body."""
 _SWITCH_SECONDS = 0.001
 """After which the thread that answers connections gets its turn beside those that read pictures and texts."""
 
@@ -72,20 +77,29 @@ def server_of(
     shares = FairShares(max_connections)
     protocol: Any = partial(Punctual, shares=shares, head_seconds=head_seconds, stalled_seconds=stalled_seconds)
     # Twice: a client above its share is refused by itself before this refuses everybody.
-    config = uvicorn.Config(app, log_level="error", ws="none", http=protocol, limit_concurrency=2 * max_connections)
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        ws="none",
+        http=protocol,
+        limit_concurrency=2 * max_connections,
+        h11_max_incomplete_event_size=_STEP_BYTES,
+    )
     return uvicorn.Server(config)
 
 
 class Punctual(H11Protocol):
     """uvicorn's protocol over connections that clients share; it waits for no slow head and for no slow reader.
 
-    uvicorn itself bounds only the time in which a connection is quite idle after an answer.
+    uvicorn itself bounds only the time in which a connection is quite idle after an answer, and the bytes of a head
+    that comes in several pieces. Here a head in one piece is bounded too, and who sends crumbs is cut off.
     """
 
     def __init__(self, *args: Any, shares: FairShares, head_seconds: float, stalled_seconds: float, **named: Any):
         super().__init__(*args, **named)
         self._shares, self._head_seconds, self._stalled_seconds = shares, head_seconds, stalled_seconds
         self._taken = False
+        self._counted, self._n_lines, self._n_bytes = self.cycle, 0, 0
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -99,6 +113,25 @@ class Punctual(H11Protocol):
         if self._taken:
             self._shares.give_back(self._address, 1)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), _STEP_BYTES):
+            part = data[start : start + _STEP_BYTES]
+            if self._is_crumbs(part):
+                self.transport.abort()
+            if self.transport.is_closing():
+                return
+            super().data_received(part)
+
+    def _is_crumbs(self, part: bytes) -> bool:
+        """Whether a request has very many lines, its body not counted where it comes in one piece."""
+        if self.cycle is not self._counted:
+            self._counted, self._n_lines, self._n_bytes = self.cycle, 0, 0
+        if self.conn.their_state is h11.SEND_BODY and b"transfer-encoding" not in dict(self.headers):
+            return False
+        self._n_lines += part.count(b"\r\n")
+        self._n_bytes += len(part)
+        return self._n_lines > _MAX_LINES + self._n_bytes // _BYTES_PER_LINE
 
     def on_response_complete(self) -> None:
         self.loop.call_later(self._head_seconds, self._close_after, self.cycle)

@@ -22,7 +22,7 @@ from ensemble.serve.questions import Posted, check_pictures
 from experts.screen_text.reader import Reading
 from experts.screen_text.voter import ScreenTextVoter
 from mire.cache import empty_cache
-from mire.errors import DataError, MireError
+from mire.errors import DataError, JournalError, MireError
 from mire.images import picture_size
 from mire.labels import Task
 from mire.samples import Sample
@@ -168,11 +168,11 @@ class Service:
                         await asyncio.sleep(_RETRY_SECONDS)
         except TimeoutError as error:
             raise RefusedError(503, f"no answer within {self.limits.timeout_seconds:g} s") from error
-        except MireError as error:
-            raise RefusedError(422, str(error)) from error
-        except (OSError, ImportError, MemoryError) as error:
+        except (JournalError, OSError, ImportError, MemoryError) as error:  # of this machine, its cache included
             logger.error(f"a request was not answered: {type(error).__name__}: {error}")
             raise RefusedError(503, "the server cannot answer now; its log says why") from error
+        except MireError as error:
+            raise RefusedError(422, str(error)) from error
 
     def _pass(self, samples: Sequence[Sample]) -> list[Outcome]:
         """One pass of the panel, made by the batcher's thread only."""

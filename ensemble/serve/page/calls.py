@@ -88,7 +88,10 @@ class PageCalls:
             called = json.loads(body or b"null")
         except (ValueError, RecursionError) as error:
             raise RefusedError(400, f"the body is not JSON: {error}") from error
-        for file in _files(called):
+        files = list(_files(called))
+        if len(files) > self._limits.max_files:
+            raise RefusedError(422, f"a call of the page may name {self._limits.max_files} files, got {len(files)}")
+        for file in files:
             check_upload(file)
         return called, bytes(body)
 

@@ -19,10 +19,10 @@ from fastapi.testclient import TestClient
 from ensemble.decisions.threshold_file import TaskThresholds, Threshold
 from ensemble.panel import TaskPanel
 from ensemble.serve.app import create_app
-from ensemble.serve.limits import Limits
-from ensemble.serve.questions import check_format
+from ensemble.serve.limits import Limits, RefusedError
+from ensemble.serve.questions import QuestionIn, ask, check_format
 from ensemble.weights import VoterWeight, Weights
-from mire.errors import DataError
+from mire.errors import DataError, JournalError
 from mire.labels import Label, Taxonomy
 from mire.samples import Sample
 from mire.votes import Vote
@@ -192,6 +192,37 @@ def test_a_panel_that_takes_too_long_is_given_up() -> None:
         given_up.set()
     assert refusal(answered, 503) == "no answer within 0.2 s"
     assert answered.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [PermissionError(13, "Permission denied", "/home/x/cache"), ModuleNotFoundError("No module named 'rapidocr'"),
+     MemoryError(), JournalError("the journal /home/x/cache cannot be written")],
+    ids=["permission", "library", "memory", "cache"],
+)  # fmt: skip
+def test_a_fault_of_the_machine_is_no_fault_of_the_request(fault: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    class CutOffVoter(FakeVoter):
+        def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+            raise fault
+
+    panel = image_panel(CutOffVoter("a", {}))
+    with TestClient(create_app(panel, LIMITS, page=False), base_url=URL) as opened:
+        answered = opened.post("/v1/classify", json={"images": [encoded(png())]})
+    assert refusal(answered, 503) == "the server cannot answer now; its log says why"
+    assert f"a request was not answered: {type(fault).__name__}: {fault}" in caplog.text
+
+
+@pytest.mark.parametrize("n_bytes", [3 * 2**18, 3 * 2**18 - 1, 3 * 2**18 + 1, 0, 1, 2**21])
+def test_base64_in_pieces_gives_every_byte(n_bytes: int) -> None:
+    data = bytes(place % 251 for place in range(n_bytes))
+    for head in ("", "data:image/png;base64,"):
+        assert ask(QuestionIn(images=[head + encoded(data)]), (), Limits()).pictures == (data,)
+
+
+@pytest.mark.parametrize("text", ["data:a;base64,é", "a", "AAA=AAAA", "A" * 2**20 + "!", "锈" * 4])
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(RefusedError, match="picture 1 is not base64"):
+        ask(QuestionIn(images=[text]), (), Limits())
 
 
 @pytest.mark.parametrize("kind", ["EPS", "TIFF", "GIF", "BMP", "JPEG2000", "PPM"])

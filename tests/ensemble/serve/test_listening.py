@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -25,6 +25,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             await receive()
             await send({"type": f"lifespan.{stage}.complete"})
         return
+    while scope["path"] == "/read" and (await receive()).get("more_body"):
+        pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for _ in range(8):
         await send({"type": "http.response.body", "body": bytes(BIG // 8), "more_body": scope["path"] == "/big"})
@@ -93,6 +95,34 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
         while server.server_state.connections:
             threading.Event().wait(0.01)
         assert len(rest(opened)) < BIG
+
+
+@pytest.mark.parametrize(
+    "crumbs",
+    [
+        b"GET / HTTP/1.1\r\nhost: a\r\n" + b"a:\r\n" * 60_000 + b"\r\n",
+        b"GET / HTTP/1.1\nhost: a\n" + b"a:\n" * 80_000 + b"\n",
+        b"POST /read HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 40_000,
+        b"POST /read HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n"
+        + b"2;a\r\nxy\r\n" * 20_000,
+        b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 9000,
+    ],
+    ids=["headers", "short line ends", "chunks", "chunks with a length", "requests"],
+)
+def test_crumbs_that_take_long_to_parse_are_cut_off(crumbs: bytes) -> None:
+    """A quarter of a megabyte of each would keep everybody waiting for half a second."""
+    with served(head_seconds=30) as (_, port), connected(port) as opened:
+        with suppress(OSError):
+            opened.sendall(crumbs)
+        assert b" 200 " not in rest(opened)
+
+
+@pytest.mark.parametrize("head", [b"content-length: 50000\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n"])
+def test_a_body_of_many_lines_and_one_in_large_chunks_are_read(head: bytes) -> None:
+    chunk = b"\n" * 50_000 if b"length" in head else (b"400\r\n" + bytes(1024) + b"\r\n") * 2000 + b"0\r\n\r\n"
+    with served(head_seconds=30) as (_, port), connected(port) as opened:
+        opened.sendall(b"POST /read HTTP/1.1\r\nhost: a\r\nconnection: close\r\n" + head + chunk)
+        assert rest(opened).startswith(b"HTTP/1.1 200")
 
 
 def test_who_holds_all_connections_keeps_nobody_else_out() -> None:

@@ -136,3 +136,11 @@ def test_a_function_that_answers_takes_no_direct_call(client: TestClient, secret
     (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", secret.read_bytes())}).json()
     place, takes = next((place, takes) for place, takes in takers(client) if takes == [True])
     assert client.post("/gradio_api/run/predict", json=body(place, takes, path)).status_code == 404
+
+
+def test_a_call_that_names_very_many_files_is_refused(client: TestClient, secret: Path) -> None:
+    """Each is looked for on the disk, by the thread that answers everybody."""
+    (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", secret.read_bytes())}).json()
+    call = {"fn_index": 0, "data": [[file(path)] * 65], "session_hash": "abc"}
+    answer = client.post("/gradio_api/queue/join", json=call)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "a call of the page may name 64 files, got 65")
