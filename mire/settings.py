@@ -81,11 +81,9 @@ class Training(Stage):
     @classmethod
     def _without_patience(cls, entries: Any) -> Any:
         """Drop ``patience``, which settings of earlier panels hold: the number of epochs is fixed now."""
-        return (
-            {key: value for key, value in entries.items() if key != "patience"}
-            if isinstance(entries, dict)
-            else entries
-        )
+        if isinstance(entries, dict):
+            entries = {key: value for key, value in entries.items() if key != "patience"}
+        return entries
 
     def share(self, n_devices: int) -> tuple[int, int]:
         """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.

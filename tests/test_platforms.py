@@ -1,6 +1,7 @@
 """Systems that are not Linux, faked: what each lacks is taken away, and the stated fallback must do."""
 
 import io
+import json
 import multiprocessing
 import os
 import select
@@ -8,7 +9,8 @@ import socket
 import subprocess
 import sys
 from importlib import import_module, reload
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import psutil
 import pytest
@@ -18,7 +20,8 @@ from ensemble.serve import listening, scratch
 from ensemble.training import accelerate_launch, pseudo_labels
 from mire import cli, compat, plain_files, process_pool
 from mire.doctor import machine
-from mire.samples import read_samples
+from mire.prompts import parse_prompt
+from mire.samples import Sample
 from mire.votes import Prediction
 
 ONLY_POSIX = ("sched_getaffinity", "sysconf", "getuid", "geteuid", "killpg", "O_NONBLOCK", "fork", "register_at_fork")
@@ -67,7 +70,7 @@ def test_worker_processes_are_spawned_where_there_is_no_fork_server() -> None:
 
 
 @pytest.mark.usefixtures("windows")
-def test_what_a_reader_who_left_did_not_take_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_reader_who_left_did_not_take_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     with os.fdopen(writer, "w", encoding="utf-8") as out, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", out)
@@ -124,11 +127,12 @@ def test_an_address_in_use_is_not_shared_on_windows(monkeypatch: pytest.MonkeyPa
         assert taken.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
-def test_pseudo_labels_name_pictures_with_slashes(tmp_path: Path, tiny_set: Path) -> None:
-    sample = next(one for one in read_samples(tiny_set / "train.json", tiny_set / "images") if one.images)
-    guess = Prediction(sample.id, "image", "订单页面", (), (), (), 0, 0)
-    pseudo_labels.write_pseudo_labels(tmp_path / "p.json", [sample], [guess], tiny_set)
-    assert f'"images/{sample.images[0].name}"' in (tmp_path / "p.json").read_text(encoding="utf-8")
+def test_pseudo_labels_name_pictures_with_slashes(tmp_path: Path) -> None:
+    images: Any = PureWindowsPath("C:\\shop")
+    sample = Sample("a", parse_prompt("x"), images=(images / "images" / "a.png",))
+    guess = Prediction("a", "image", "订单页面", (), (), (), 0, 0)
+    pseudo_labels.write_pseudo_labels(tmp_path / "p.json", [sample], [guess], images)
+    assert json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))[0]["image"] == ["images/a.png"]
 
 
 @pytest.mark.slow

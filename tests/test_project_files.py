@@ -42,6 +42,6 @@ def test_a_commit_is_checked_as_ci_checks_it() -> None:
 
 
 def test_the_forms_are_valid() -> None:
-    for path in ROOT.glob(".github/ISSUE_TEMPLATE/[!c]*.yml"):
-        form = read(str(path.relative_to(ROOT)))
+    for name in ("bug", "idea"):
+        form = read(f".github/ISSUE_TEMPLATE/{name}.yml")
         assert form["name"] and form["description"] and all(part["attributes"]["label"] for part in form["body"])

@@ -55,8 +55,7 @@ def fit_thresholds(
 ) -> TaskThresholds:
     """The task's threshold, and one for each label with enough answers, from ``out_of_fold_answers``.
 
-    A label has enough answers where the bound
-    can be reached at all: by answers that are all right.
+    A label has enough answers where the bound can be reached at all: by answers that are all right.
 
     Raises:
         PanelError: as ``read_out_of_fold_votes``.

@@ -4,15 +4,16 @@
     python -m scripts.benchmarks.gpu --shape nano      # the same steps in two minutes, on a CPU too
 
 Measures, at 600 and at 1,280 visual tokens beside 350 of text: PEFT's generate in batches of 8; our one pass over
-packed rows with the adapter apart, with it merged, and with compiled layers where asked for; then LoRA training steps as
-the product makes them, with gradient checkpoints and without. Prints one table, with what was predicted for an H100 before anything was measured, and one
-JSON line.
+packed rows with the adapter apart, with it merged, and with compiled layers where asked for; then LoRA training steps
+as the product makes them, with gradient checkpoints and without. Prints one table, which also holds what was predicted
+for an H100 before anything was measured, and one JSON line.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -154,8 +155,6 @@ def best_labels(bench: Bench, trie: Any, token_budget: int, screens: Sequence[An
 
 def training_row(bench: Bench, settings: "Qwen2VL", n_visual: int, *, checkpoints: bool) -> Row:
     """Training steps as the trainer makes them: float32 adapters, autocast, dropout, nothing compiled."""
-    from contextlib import nullcontext
-
     import torch
 
     from experts.qwen2vl.inputs.batch import pack

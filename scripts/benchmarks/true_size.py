@@ -9,7 +9,9 @@ memory and agreement mean something. Prints one table and one JSON line.
 """
 
 import argparse
+import gc
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -38,8 +40,6 @@ class Step:
 
 def write_checkpoint(folder: Path, shape: str, device: str) -> None:
     """Random weights of the shape in bfloat16, nano's tokenizer and processor settings."""
-    import shutil
-
     import torch
     from transformers import AutoTokenizer
 
@@ -101,8 +101,6 @@ def measure(folder: Path, shape: str, n_samples: int) -> Steps:
 
 def load(stage: Any, steps: Steps, name: str) -> Any:
     """A base of these settings, once the memory of what was there before is free."""
-    import gc
-
     import torch
 
     from experts.qwen2vl.base import load_base

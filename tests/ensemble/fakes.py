@@ -1,5 +1,6 @@
 """A voter with given answers, and panels of such voters."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,19 @@ class FakeVoter:
 
     def save(self, folder: Path) -> None:
         raise NotImplementedError
+
+
+class HeldVoter(FakeVoter):
+    """Votes once ``go`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("a", {str(place): "购物车页面" for place in range(9)})
+        self.go, self.started = threading.Event(), threading.Event()
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        self.started.set()
+        assert self.go.wait(30)
+        return super().vote(samples)
 
 
 def image_panel(*voters: FakeVoter, **weights: float) -> Panel:

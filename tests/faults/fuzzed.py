@@ -221,6 +221,4 @@ class Workshop:
 
     def name(self, name: str) -> Path:
         """A path in the folder that was not given out before."""
-        return next(
-            path for n in range(100) if not (path := self.root / f"{n}-{name}").exists() and not path.is_symlink()
-        )
+        return self.root / f"{next(self.numbers)}-{name}"

@@ -73,9 +73,7 @@ class Hostile:
 
     async def page_bomb(self) -> str:
         """Asks the page for a bomb's picture, and reads no answer."""
-        body = (
-            b'--x\r\ncontent-disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + BOMB + b"\r\n--x--\r\n"
-        )
+        body = PART + BOMB + b"\r\n--x--\r\n"
         reader, writer = await self._opened()
         writer.write(head("/gradio_api/upload", len(body), kind="multipart/form-data; boundary=x") + body)
         found = (await reader.read()).partition(b"\r\n\r\n")[2]

@@ -52,7 +52,8 @@ def address(server: "subprocess.Popen[bytes]", log: Path) -> str:
             if url and asked(f"{url}/healthz"):
                 return url
         except OSError:  # not yet
-            time.sleep(0.1)
+            pass
+        time.sleep(0.1)
     raise AssertionError(log.read_text())
 
 
@@ -108,5 +109,8 @@ def test_sixty_hostile_clients_beside_an_honest_one(
             f"most {1000 * max(health):.0f}; {len(seconds)} honest answers, slowest {max(seconds):.1f} s; "
             f"{max(sizes) / 2**20:.0f} MiB at most; {statuses}"
         )
+    assert flood.returncode == 0
+    kinds = {kind.rpartition(" ")[0] for kind in json.loads(statuses)}
+    assert kinds == {"big_json", "big_pictures", "long_text", "slow_body", "idle", "abandoned", "bomb", "page_bomb"}
     assert max(sizes) < MAX_BYTES
     assert p95 < MAX_HEALTH_SECONDS

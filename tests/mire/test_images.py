@@ -37,18 +37,25 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     assert load_image(tmp_path / "a.gif").getpixel((0, 0)) == (255, 0, 0)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "I", "F"])
-def test_strips_of_a_picture_give_the_same_pixels_as_the_whole(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    grey = Image.linear_gradient("L").resize((7, 31))
-    picture = Image.merge("RGBA", (grey, grey.rotate(180), grey, grey)).convert("RGBA" if mode == "P" else "LA")
-    if mode == "P":
-        picture = picture.quantize(40)
-    elif mode.startswith("I;16"):
-        picture = Image.frombytes(mode, (7, 31), bytes(range(217)) * 2)
-    elif mode in ("I", "F"):
-        picture = grey.convert(mode).point(lambda value: value * 300)
-    else:
-        picture = picture.convert(mode)
+GREY = Image.linear_gradient("L").resize((7, 31))
+PALETTE = GREY.convert("P")
+PALETTE.info["transparency"] = 200
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.merge("RGBA", (GREY, GREY.rotate(180), GREY, GREY)),
+        Image.merge("LA", (GREY, GREY)),
+        PALETTE,
+        Image.frombytes("I;16", (7, 31), bytes(range(217)) * 2),
+        *(GREY.convert(mode).point(lambda value: value * 300) for mode in ("I", "F")),
+    ],
+    ids=lambda picture: picture.mode,
+)
+def test_strips_of_a_picture_give_the_same_pixels_as_the_whole(
+    picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = images._rgb(picture.copy())
     monkeypatch.setattr(images, "_STRIP_PIXELS", 20)  # 2 of 31 rows
     assert images._rgb(picture).tobytes() == whole.tobytes()

@@ -69,9 +69,9 @@ def train_adapter(
     """Train on ``samples`` for ``n_epochs`` (None: the settings'), and write a PEFT folder.
 
     A line per epoch is logged that starts with ``title`` (None: the task). It holds F1 on ``held_out``, which decides
-    nothing. A finished adapter of the same settings,
-    samples and base is kept as it is; an interrupted run resumes from its last checkpoint, on any number of devices.
-    Every process of a training calls this with its own copy of the base, of which ``sharded`` leaves it a part.
+    nothing. A finished adapter of the same settings, samples and base is kept as it is; an interrupted run resumes
+    from its last checkpoint, on any number of devices. Every process of a training calls this with its own copy of the
+    base, of which ``sharded`` leaves it a part.
 
     Raises:
         PanelError: ``folder`` holds checkpoints of other settings, samples or base.

@@ -81,12 +81,10 @@ def test_the_page_escapes_what_shoppers_write() -> None:
 
 
 def test_both_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ensemble.evaluation import label_issues as module
-
     part = evidence([0] * 8 + [1] * 8, [1] + [0] * 7 + [1] * 8)
     monkeypatch.setattr("mire.panel_folder.PanelFolder.taxonomies", lambda self: {})
     monkeypatch.setattr("ensemble.evaluation.label_issues.collect_held_out_votes", lambda samples, panel: [part])
-    module.write_audit(list(part.samples), tmp_path, tmp_path / "out")
+    write_audit(list(part.samples), tmp_path, tmp_path / "out")
     listed = json.loads((tmp_path / "out" / "audit.json").read_text(encoding="utf-8"))
     assert [entry["id"] for entry in listed] == ["s0"]
     assert "id s0" in (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")

@@ -3,12 +3,11 @@
 import asyncio
 import io
 import json
-import threading
-from collections.abc import Sequence
+import time
 from typing import Any
 
 import pytest
-from fakes import FakeVoter, image_panel
+from fakes import HeldVoter, image_panel
 from PIL import Image
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
@@ -19,24 +18,9 @@ from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits
 from ensemble.serve.page import sessions
 from ensemble.serve.page.calls import PageCalls
-from mire.samples import Sample
-from mire.votes import Vote
 
 PATIENCE_SECONDS = 30
 URL = "http://127.0.0.1"
-
-
-class HeldVoter(FakeVoter):
-    """Votes once it is let go; counts the passes."""
-
-    def __init__(self) -> None:
-        super().__init__("a", {"0": "购物车页面"})
-        self.go, self.started = threading.Event(), threading.Event()
-
-    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
-        self.started.set()
-        assert self.go.wait(PATIENCE_SECONDS)
-        return super().vote(samples)
 
 
 def png() -> bytes:
@@ -51,12 +35,10 @@ def waiting(client: TestClient) -> int:
 
 
 def until(client: TestClient, n_waiting: int) -> None:
-    deadline = threading.Event()
-    timer = threading.Timer(PATIENCE_SECONDS, deadline.set)
-    timer.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while waiting(client) != n_waiting:
-        assert not deadline.wait(0.01), f"{waiting(client)} samples wait"
-    timer.cancel()
+        assert time.monotonic() < deadline, f"{waiting(client)} samples wait"
+        time.sleep(0.01)
 
 
 def picture_function(client: TestClient) -> int:

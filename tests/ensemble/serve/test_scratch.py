@@ -68,10 +68,9 @@ def test_a_folder_that_goes_meanwhile_does_not_end_the_sweep(tmp_path: Path, mon
     scan = os.scandir
 
     def vanishing(path: str | Path) -> object:
-        found = scan(path)
-        if Path(path) == tmp_path:
+        if Path(path) == tmp_path / "b":  # which the folder around it has listed already
             (tmp_path / "b").rmdir()
-        return found
+        return scan(path)
 
     monkeypatch.setattr(os, "scandir", vanishing)
     os.utime(tmp_path / "a", (NOW - 2 * KEEP_SECONDS, NOW - 2 * KEEP_SECONDS))
