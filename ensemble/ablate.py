@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mire.cli import add_data, add_show_private, run, say
+from mire.cli import add_data, add_language, add_show_private, run, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for ablation.json and ablation.html")
     add_show_private(parser)
+    add_language(parser)
 
 
 def execute(options: argparse.Namespace) -> None:
@@ -31,7 +32,7 @@ def execute(options: argparse.Namespace) -> None:
 
     samples = PanelFolder(options.panel).read_samples(options.data, options.images)
     result = ablate(samples, options.panel, hide=hider(show_private=options.show_private))
-    write_report(result, options.out)
+    write_report(result, options.out, options.language)
     print(table(result))
     say(f"written: {options.out / 'ablation.json'}, {options.out / 'ablation.html'}")
 

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mire.cli import add_data, add_show_private, run, say
+from mire.cli import add_data, add_language, add_show_private, run, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for audit.json and audit.html")
     add_show_private(parser)
+    add_language(parser)
 
 
 def execute(options: argparse.Namespace) -> None:
@@ -30,7 +31,7 @@ def execute(options: argparse.Namespace) -> None:
 
     samples = PanelFolder(options.panel).read_samples(options.data, options.images)
     hide = hider(show_private=options.show_private)
-    for task, found in write_audit(samples, options.panel, options.out, hide=hide).items():
+    for task, found in write_audit(samples, options.panel, options.out, hide=hide, language=options.language).items():
         by_convention = sum(bool(doubt.convention) for doubt in found)
         say(f"{task}: {len(found)} labels are doubted, {by_convention} of them are given by a convention")
     say(f"written: {options.out / 'audit.json'}, {options.out / 'audit.html'}")

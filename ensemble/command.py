@@ -12,6 +12,7 @@ from mire import __version__
 from mire.cli import Parser, add_command, run_parser
 
 COMMANDS = {
+    "quickstart": "ensemble.quickstart.__main__",
     "train": "ensemble.train",
     "predict": "ensemble.predict",
     "score": "ensemble.score",

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mire.cli import run, say
+from mire.cli import add_language, run, say
 
 DRIFTED = 3
 """The exit code where something has drifted."""
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--scores", type=Path, required=True, help="CSV that predict --columns scores has written")
     parser.add_argument("--out", type=Path, required=True, help="folder for drift.json and drift.html")
+    add_language(parser)
 
 
 def execute(options: argparse.Namespace) -> None:
@@ -32,7 +33,7 @@ def execute(options: argparse.Namespace) -> None:
 
     panel = PanelFolder(options.panel)
     found = find_drift(panel, read_scores(options.scores, panel.taxonomies()))
-    write_drift(found, options.out)
+    write_drift(found, options.out, options.language)
     for drift in found:
         print(drift.line())
     say(f"written: {options.out / 'drift.json'}, {options.out / 'drift.html'}")

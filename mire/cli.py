@@ -145,6 +145,11 @@ def add_show_private(target: argparse.ArgumentParser) -> None:
     )
 
 
+def add_language(target: argparse.ArgumentParser) -> None:
+    """Add ``--language``, which pages for people take."""
+    target.add_argument("--language", choices=("en", "zh"), default="en", help="of the page: English or Chinese")
+
+
 def add_config(target: argparse.ArgumentParser, *, default: str | None = "qwen2-vl-7b") -> None:
     """Add ``--config`` and ``--set``, which ``mire.settings.load_settings`` takes together."""
     target.add_argument("--config", default=default, help="nano, cpu, qwen2-vl-7b, or a YAML file")

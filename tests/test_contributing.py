@@ -1,8 +1,9 @@
-"""The recipes of docs/CONTRIBUTING.md, run as they stand there."""
+"""The recipes of docs/CONTRIBUTING.md and docs/voter_example.py, run as they stand there."""
 
 import importlib
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from mire.panel_folder import PanelFolder
 from mire.settings import Qwen2VL, Settings, load_settings
 from mire.votes import Vote
 
-PAGE = (Path(__file__).parent.parent / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CONFIG = """
 name: toy
 folds: 2
@@ -53,7 +55,7 @@ def defined(block: str, module: Any, name: str) -> Any:
 @pytest.fixture
 def characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe's voter, added in its three places."""
-    stage, module, row = blocks("Adding a voter")
+    stage, row = blocks("Adding a voter")
     kind = defined(stage, mire.settings, "Characters")
     monkeypatch.setattr(mire.settings, "Characters", kind, raising=False)
     monkeypatch.setattr(
@@ -61,7 +63,7 @@ def characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     folder = tmp_path / "experts" / "characters"
     folder.mkdir(parents=True)
-    (folder / "voter.py").write_text(module, encoding="utf-8")
+    shutil.copy(DOCS / "voter_example.py", folder / "voter.py")
     monkeypatch.setattr(experts, "__path__", [*experts.__path__, str(folder.parent)])
     added = eval(row, {**vars(registry), "Characters": kind})
     monkeypatch.setitem(registry.VOTERS, added.name, added)

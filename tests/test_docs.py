@@ -138,6 +138,12 @@ def test_optimistic_figures_are_starred_everywhere() -> None:
         assert 0 < text.index("0.761") < text.index("0.799")
 
 
+def test_the_pages_are_read_in_an_hour() -> None:
+    """The lines that are not blank, of both READMEs and all pages but the appendix."""
+    pages = [page for page in PAGES if page.name != "RESULTS-APPENDIX.md"]
+    assert sum(bool(line.strip()) for page in pages for line in page.read_text(encoding="utf-8").splitlines()) <= 900
+
+
 def test_settings_that_are_shown_load(tmp_path: Path) -> None:
     shown = [block for page in PAGES for block in blocks(page, "yaml") if "panel" in yaml.safe_load(block)]
     assert len(shown) >= 2

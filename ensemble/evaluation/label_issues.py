@@ -5,16 +5,15 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from jinja2 import Environment
 from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.panel import by_task
+from ensemble.report.language import Language, environment, texts
 from ensemble.vote import Array
 from experts.shown import Shown, shown
 from mire.atomic_files import write_text
@@ -134,25 +133,32 @@ def told(precision: float) -> str:
 
 
 def render(
-    doubts: dict[Task, list[Doubt]], n_samples: dict[Task, int], precisions: Mapping[Task, float] = MappingProxyType({})
+    doubts: dict[Task, list[Doubt]],
+    n_samples: dict[Task, int],
+    precisions: Mapping[Task, float] = MappingProxyType({}),
+    language: Language = "en",
 ) -> str:
     """The page: one file without links, every text escaped."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    source = resources.files("ensemble.evaluation").joinpath("audit_template.html").read_text(encoding="utf-8")
+    known = texts(language)
     tasks = {
         task: {
             "n": n_samples[task],
             "found": len(found),
-            "told": told(precisions[task]) if task in precisions else "",
+            "flipped": f"{100 * FLIPPED:.0f}",
+            "right_of_ten": None if np.isnan(rate := precisions.get(task, np.nan)) else f"{10 * rate:.0f}",
             "open": [doubt for doubt in found if not doubt.convention][:N_SHOWN],
             "conventional": [doubt for doubt in found if doubt.convention][:N_SHOWN],
+            "conventions": dict.fromkeys(known.get(text, text) for doubt in found if (text := doubt.convention)),
         }
         for task, found in doubts.items()
     }
-    return environment.from_string(source).render(tasks=tasks, thumbnail=Thumbnails(_MAX_BYTES, _PICTURE_PIXELS))
+    page = environment("ensemble.evaluation", language).get_template("audit_template.html")
+    return page.render(tasks=tasks, thumbnail=Thumbnails(_MAX_BYTES, _PICTURE_PIXELS))
 
 
-def write_audit(samples: Sequence[Sample], panel: Path, out: Path, *, hide: Hide = mask) -> dict[Task, list[Doubt]]:
+def write_audit(
+    samples: Sequence[Sample], panel: Path, out: Path, *, hide: Hide = mask, language: Language = "en"
+) -> dict[Task, list[Doubt]]:
     """Audit labelled samples; writes both files into ``out``.
 
     Raises:
@@ -163,7 +169,7 @@ def write_audit(samples: Sequence[Sample], panel: Path, out: Path, *, hide: Hide
     precisions = {part.task: precision(part) for part in held_out}
     for task, value in precisions.items():
         logger.info(f"{task}: {told(value)}")
-    page = render(doubts, {part.task: len(part.samples) for part in held_out}, precisions)
+    page = render(doubts, {part.task: len(part.samples) for part in held_out}, precisions, language)
     listed = [asdict(doubt) for found in doubts.values() for doubt in found]
     write_text(out / "audit.json", json.dumps(listed, ensure_ascii=False, indent=1) + "\n")
     write_text(out / "audit.html", page)

@@ -54,20 +54,23 @@ def _chart(draw: "Callable[Drawing, Figure]") -> Callable[Drawing, Markup]:
 
 
 @_chart
-def reliability(calibration: Calibration, n: int) -> "Figure":
-    """The share that is right over the probability that is given, of ``n`` answers; a dot's area counts its answers."""
+def reliability(calibration: Calibration, n: int, across: str = "", up: str = "") -> "Figure":
+    """The share that is right over the probability that is given, of ``n`` answers; a dot's area counts its answers.
+
+    ``across`` and ``up`` are the axes' labels, here and below.
+    """
     figure, axes = _figure(_SIZE_INCHES)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=(0, (4, 4)))
     for bins, colour in ((calibration.before, SOFT), (calibration.after, ACCENT)):
         confidence, accuracy = [part.confidence for part in bins], [part.accuracy for part in bins]
         axes.plot(confidence, accuracy, color=colour, linewidth=1.4)
         axes.scatter(confidence, accuracy, s=[8 + 220 * part.n / n for part in bins], color=colour, clip_on=False)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability that is given", ylabel="share that is right")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=across, ylabel=up)
     return figure
 
 
 @_chart
-def coverage(pairs: Sequence[tuple[float, float]]) -> "Figure":
+def coverage(pairs: Sequence[tuple[float, float]], across: str = "", up: str = "") -> "Figure":
     """Accuracy over the share of samples that is answered, the most confident first; every second point is labelled."""
     figure, axes = _figure(_SIZE_INCHES)
     shares, accuracies = zip(*pairs, strict=True)
@@ -76,7 +79,7 @@ def coverage(pairs: Sequence[tuple[float, float]]) -> "Figure":
         axes.annotate(
             f"{accuracy:.3f}", (share, accuracy), (0, -13), textcoords="offset points", ha="center", color=INK
         )
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of samples that is answered", ylabel="accuracy")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=across, ylabel=up)
     return figure
 
 
@@ -92,32 +95,32 @@ def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     axes.set_yticks(rows, [step.voter for step in steps], color=INK)
     axes.grid(visible=False, axis="y")
     numbers = axes.secondary_yaxis("right")
-    numbers.set_yticks(rows, [f"{step.change:+.3f}\n{step.low:+.3f} to {step.high:+.3f}" for step in steps])
+    numbers.set_yticks(rows, [f"{step.change:+.3f}\n{step.low:+.3f} … {step.high:+.3f}" for step in steps])
     for side in (axes, numbers):
         side.spines[:].set_visible(False)
     return figure
 
 
 @_chart
-def mixes(names: Sequence[str], before: Sequence[float], now: Sequence[float]) -> "Figure":
+def mixes(names: Sequence[str], before: Sequence[float], now: Sequence[float], across: str = "") -> "Figure":
     """Each label's share of the answers, before (thin) and now; the most frequent one now on top."""
     order = sorted(range(len(names)), key=lambda place: -now[place])
     figure, axes = _figure((_SIZE_INCHES[0], 0.6 * _ROW_INCHES * (len(names) + 3)))
     axes.barh(range(len(names)), [now[place] for place in order], height=0.7, color=ACCENT)
     axes.barh(range(len(names)), [before[place] for place in order], height=0.25, color=INK)
-    axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="share of the answers: before (thin), now (wide)")
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=across)
     axes.set_yticks(range(len(names)), [names[place] for place in order], color=INK)
     axes.grid(visible=False, axis="y")
     return figure
 
 
 @_chart
-def sureness(before: Sequence[float], now: Sequence[float]) -> "Figure":
+def sureness(before: Sequence[float], now: Sequence[float], across: str = "", up: str = "") -> "Figure":
     """The share of answers below each probability, before (grey) and now."""
     figure, axes = _figure(_SIZE_INCHES)
     for values, colour in ((before, SOFT), (now, ACCENT)):
         axes.ecdf(values, color=colour, linewidth=1.4)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability: before (grey), now", ylabel="share of answers up to it")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=across, ylabel=up)
     return figure
 
 

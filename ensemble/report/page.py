@@ -7,50 +7,47 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, Template
-
 from ensemble.report import charts
 from ensemble.report.ablation_result import AblationResult, LabelFigures, MeanFigures, SubsetFigures, TaskResult
+from ensemble.report.language import Language, environment
 from ensemble.weights import VoterWeight
 from mire.atomic_files import write_text
+from mire.labels import Task
 from mire.privacy.thumbnails import Thumbnails
 
 N_CONFUSED = 6
 
 
-def render(result: AblationResult) -> str:
+def render(result: AblationResult, language: Language = "en") -> str:
     """The page of an ablation; every text is escaped."""
-    figures, what = _headline(result)
-    return template("report_template.html").render(
-        result=result,
-        headline=figures,
-        what=what,
-        views={name: TaskView.of(task) for name, task in result.tasks.items()},
-        thumbnail=Thumbnails(),
-        charts=charts,
+    figures, only = _headline(result)
+    return (
+        environment("ensemble.report", language)
+        .get_template("report_template.html")
+        .render(
+            result=result,
+            headline=figures,
+            only=only,
+            views={name: TaskView.of(task) for name, task in result.tasks.items()},
+            thumbnail=Thumbnails(),
+            charts=charts,
+        )
     )
 
 
-def template(name: str) -> Template:
-    """A template of this folder; it escapes every text."""
-    loader = PackageLoader("ensemble.report", package_path="")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(name)
-
-
-def write_report(result: AblationResult, folder: Path) -> None:
+def write_report(result: AblationResult, folder: Path, language: Language = "en") -> None:
     """Write ``ablation.json`` and ``ablation.html``, each whole or not at all."""
     body = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=1)
     write_text(folder / "ablation.json", body + "\n")
-    write_text(folder / "ablation.html", render(result))
+    write_text(folder / "ablation.html", render(result, language))
 
 
-def _headline(result: AblationResult) -> tuple[MeanFigures | SubsetFigures, str]:
-    """The panel's figures, and what they are: the mean of both tasks, or those of the only one."""
+def _headline(result: AblationResult) -> tuple[MeanFigures | SubsetFigures, Task | None]:
+    """The panel's figures, and their task where there is only one; else they are the mean of both."""
     if result.mean:
-        return next(mean for mean in result.mean if mean.name == "panel"), "mean weighted F1 of both tasks"
+        return next(mean for mean in result.mean if mean.name == "panel"), None
     ((name, task),) = result.tasks.items()
-    return task.panel, f"weighted F1, {name} task only"
+    return task.panel, name
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ensemble.classify import Question
 from ensemble.serve.limits import Limits, RefusedError
 from mire.errors import DataError
 from mire.images import load_image, picture_size
+from mire.prompts import SPEAKER_NAMES, Speaker
 
 _JPEG, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xda"
 _HEADS = (b"\x89PNG\r\n\x1a\n", _JPEG)
@@ -23,12 +24,22 @@ MAX_SCANS = 200
 """Of a JPEG: progressive ones have about ten; metadata may hold the mark too."""
 
 
+def _speaker(name: object) -> object:
+    """A speaker by its name in a prompt, too."""
+    return next((speaker for speaker, said in SPEAKER_NAMES.items() if name == said), name)
+
+
+SpeakerIn = Annotated[
+    Speaker, BeforeValidator(_speaker), WithJsonSchema({"enum": [*SPEAKER_NAMES, *SPEAKER_NAMES.values()]})
+]
+
+
 class TurnIn(BaseModel):
     """One turn of a dialogue; `<image>` stands where a picture was sent."""
 
     model_config = ConfigDict(extra="forbid")
 
-    speaker: Literal["user", "agent"]
+    speaker: SpeakerIn
     text: str
 
 

@@ -12,6 +12,7 @@ os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
 import gradio as gr
 from fastapi import FastAPI
 
+from ensemble.serve.page.browser_language import CHINESE, BrowserLanguage
 from ensemble.serve.page.calls import PageCalls
 from ensemble.serve.page.examples import examples
 from ensemble.serve.page.handlers import Handlers
@@ -27,7 +28,6 @@ _MAX_SESSIONS, _MAX_CALLS = 256, 512
 _PICTURE_HEIGHT = 380
 _DROP_HEIGHT = 150
 _PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请稍等"
-_SPEAKERS = [(f"{name} {speaker}", name) for speaker, name in SPEAKER_NAMES.items()]
 _TURN = "这个会生锈吗"
 
 
@@ -38,7 +38,7 @@ def _as_sent(payload: Any) -> str | None:
 
 def mount_page(app: FastAPI, service: Service) -> FastAPI:
     """The application with the page at its root."""
-    spoken = gr.I18n(**{"en": WORDS["en"], "zh": WORDS["zh"], "zh-CN": WORDS["zh"]})
+    spoken = gr.I18n(**{"en": WORDS["en"], CHINESE: WORDS["zh"]})
     blocks = _blocks(Handlers(service), spoken)
     # Sessions have no state, and calls start at once: the service's queues are fair, Gradio's is not.
     blocks.state_session_capacity, blocks.max_threads = _MAX_SESSIONS, _MAX_CALLS
@@ -59,6 +59,7 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
     )
     # Gradio checks the paths of files only after launch(), which a mounted page never calls, and offers no other way.
     blocks.has_launched = True
+    mounted.add_middleware(BrowserLanguage)
     mounted.add_middleware(PageCalls, limits=service.limits, sessions=Sessions(blocks))
     return mounted
 
@@ -112,7 +113,8 @@ def _dialogue_tab(handlers: Handlers, spoken: Any, dialogues: list[tuple[str, li
                 height=_DROP_HEIGHT,
                 elem_id="dialogue-pictures",
             )
-            speaker = gr.Radio(_SPEAKERS, value=_SPEAKERS[0][1], label=spoken("add"), elem_id="speaker")
+            speakers = [(spoken(speaker), name) for speaker, name in SPEAKER_NAMES.items()]
+            speaker = gr.Radio(speakers, value=SPEAKER_NAMES["user"], label=spoken("add"), elem_id="speaker")
             turn = gr.MultimodalTextbox(
                 file_types=["image"],
                 file_count="multiple",

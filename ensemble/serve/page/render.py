@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ensemble.serve.answers import Answer
+from ensemble.serve.page.words import WORDS, told
 from mire.images import load_image
 from mire.prompts import IMAGE_TAG, Turn
 
@@ -25,13 +26,20 @@ def render_answer(
     """Label, bars, route, price; the text as boxes over the picture, or the dialogue with its pictures."""
     shown = _data_uri(pictures[0], _PREVIEW_PIXELS) if answer.text and pictures else None
     return _template("result.html").render(
-        answer=answer, words=words, picture=shown, talk=_talk(turns, pictures), refusal=None
+        answer=answer,
+        words=words,
+        glosses=words is WORDS["en"],
+        problems=[told(problem, words) for problem in answer.problems],
+        reason=told(answer.route.reason, words),
+        picture=shown,
+        talk=_talk(turns, pictures),
+        refusal=None,
     )
 
 
 def render_refusal(reason: str, words: dict[str, str]) -> str:
     """Why there is no answer."""
-    return _template("result.html").render(words=words, refusal=reason)
+    return _template("result.html").render(words=words, refusal=told(reason, words))
 
 
 def render_progress(n_done: int, n_all: int, n_degraded: int, words: dict[str, str]) -> str:

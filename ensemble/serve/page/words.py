@@ -1,4 +1,9 @@
-"""The page's words, in English and Chinese."""
+"""The page's words, in English and Chinese, and what the rest of the program says, in Chinese."""
+
+import json
+import re
+from functools import lru_cache
+from importlib import resources
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -34,6 +39,9 @@ WORDS: dict[str, dict[str, str]] = {
         "need_both": "Choose a JSON file and a zip of pictures.",
         "done": "done",
         "degraded": "degraded",
+        "comma": ", ",
+        "user": "User",
+        "agent": "Agent",
     },
     "zh": {
         "about": "拖入截图或输入对话，即可查看标签、各子模型的判断、调用开销和 OCR 文字。",
@@ -59,8 +67,6 @@ WORDS: dict[str, dict[str, str]] = {
         "as_list": "列表",
         "as_read": "实际送入模型的对话",
         "add": "添加一句",
-        "official image frame": "官方图片提示词格式",
-        "official dialogue frame": "官方对话提示词格式",
         "problems": "结果仅供参考",
         "image": "图片场景",
         "dialogue_task": "对话意图",
@@ -70,6 +76,9 @@ WORDS: dict[str, dict[str, str]] = {
         "need_both": "请选择 JSON 文件和图片 zip。",
         "done": "完成",
         "degraded": "条结果仅供参考",
+        "comma": "，",
+        "user": "用户",
+        "agent": "客服",
     },
 }
 
@@ -77,3 +86,28 @@ WORDS: dict[str, dict[str, str]] = {
 def words_for(languages: str | None) -> dict[str, str]:
     """The words for a browser's ``Accept-Language``: Chinese if that comes first, else English."""
     return WORDS["zh" if (languages or "").strip().lower().startswith("zh") else "en"]
+
+
+def told(message: str, words: dict[str, str]) -> str:
+    """A refusal, or a reason for a route or a degraded answer, in the language of ``words``; each line by itself.
+
+    A message that ``messages.zh.json`` does not know, as a library's, stays as it is.
+    """
+    return message if words is not WORDS["zh"] else "\n".join(map(_in_chinese, message.split("\n")))
+
+
+def _in_chinese(line: str) -> str:
+    text = line.strip()
+    for pattern, chinese in _messages():
+        if found := pattern.fullmatch(text):
+            return line.replace(text, chinese.format(*map(_in_chinese, found.groups())))
+    return line
+
+
+@lru_cache
+def _messages() -> list[tuple[re.Pattern[str], str]]:
+    """What each message looks like, and its Chinese; those with the most words of their own first."""
+    file = resources.files("ensemble.serve.page").joinpath("messages.zh.json")
+    known = dict(json.loads(file.read_text(encoding="utf-8")))
+    order = sorted(known, key=lambda text: -len(text.replace("{}", "")))
+    return [(re.compile(re.escape(text).replace(r"\{\}", "(.*?)")), known[text]) for text in order]

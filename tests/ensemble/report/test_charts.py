@@ -39,14 +39,14 @@ def test_changes_are_drawn_to_scale_from_zero() -> None:
     whiskers = [extent(path) for path in elements(svg, "--ink", "path")]
     # from -0.125 to +0.25
     assert [(high - zero) / (right - zero) for _, high in whiskers] == pytest.approx([4, 4], abs=0.01)
-    assert ">+0.062</text>" in svg and ">-0.125 to +0.250</text>" in svg and ">qwen2vl</text>" in svg
+    assert ">+0.062</text>" in svg and ">-0.125 … +0.250</text>" in svg and ">qwen2vl</text>" in svg
 
 
 def test_a_reliability_diagram_has_both_lines_and_dots_by_their_answers() -> None:
     calibration = Calibration(
         error_before=0.5, error_after=0.0, error_by_chance=CHANCE, before=BINS, after=BINS[1:], coverage=()
     )
-    svg = charts.reliability(calibration, 4)
+    svg = charts.reliability(calibration, 4, "given", "share that is right")
     before, after = (elements(svg, colour, "path") for colour in ("--soft", "--accent"))
     widths = [round(right - left, 1) for left, right in map(extent, before)]
     # the line of two points spans half of the frame, the diagonal all of it

@@ -100,6 +100,24 @@ def test_the_figures_are_there(result: AblationResult) -> None:
         assert text in page
 
 
+def test_the_report_is_chinese_throughout(result: AblationResult) -> None:
+    page = render(result, "zh")
+    assert '<html lang="zh">' in page
+    shown = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.S)
+    words = set(re.findall(r"[A-Za-z]{2,}", shown))
+    quoted = {"show", "private", "script", "alert", "lt", "gt"}
+    assert words <= {"MIRE", "nano", "F1", "ECE", "Wilson", "OOF", "OCR", "token", *quoted}
+    for text in (
+        "两个任务加权 F1 的平均",
+        "95% 区间 0.250 至 0.500",
+        "a + b（整体）",
+        "权重 0.30",
+        "未参与投票",
+        "预测概率",
+    ):
+        assert text in page
+
+
 def test_what_customers_wrote_is_escaped(result: AblationResult) -> None:
     page = render(result)
     assert "<script>" not in page
@@ -171,7 +189,7 @@ def test_what_a_sample_costs_is_told_where_it_is_known(result: AblationResult) -
 
 def test_both_charts_of_changes_are_there(result: AblationResult) -> None:
     page = render(result)
-    assert page.count(">+0.062</text>") == 3 and "has\n0.625" in page
+    assert page.count(">+0.062</text>") == 3 and "has 0.625" in page
     assert page.count('<svg class="plot"') == 4
 
 

@@ -20,7 +20,7 @@ from ensemble.decisions.threshold_file import TaskThresholds, Threshold
 from ensemble.panel import TaskPanel
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits, RefusedError
-from ensemble.serve.questions import QuestionIn, ask, check_format
+from ensemble.serve.questions import QuestionIn, TurnIn, ask, check_format
 from ensemble.weights import VoterWeight, Weights
 from mire.errors import DataError, JournalError
 from mire.labels import Label, Taxonomy
@@ -93,6 +93,11 @@ def test_a_picture_as_a_file_gives_the_same_answer(client: TestClient) -> None:
     as_file = client.post("/v1/classify", files={"images": ("../../etc/passwd", png())})
     assert as_file.status_code == 200
     assert as_file.json() == as_json.json()
+
+
+@pytest.mark.parametrize(("name", "speaker"), [("用户", "user"), ("客服", "agent"), ("user", "user")])
+def test_speakers_have_chinese_names_too(name: str, speaker: str) -> None:
+    assert TurnIn.model_validate({"speaker": name, "text": "a"}).speaker == speaker
 
 
 def test_a_data_uri_is_taken(client: TestClient) -> None:

@@ -117,7 +117,7 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.fixture(params=[(1280, "en-US"), (390, "zh-CN")], ids=["wide-en", "narrow-zh"])
+@pytest.fixture(params=[(1280, "en-US"), (390, "zh-HK")], ids=["wide-en", "narrow-zh"])
 def page(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterator[Any]:
     """The page, which must not complain, nor fetch anything from elsewhere."""
     width, locale = request.param
@@ -136,6 +136,15 @@ def page(request: pytest.FixtureRequest, browser: Any, served: Served) -> Iterat
 
 def foreign(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+
+
+def is_chinese(page: Any) -> bool:
+    """Whether the page is in Chinese, its tabs and its speakers alike."""
+    tabs = [tab.inner_text() for tab in page.get_by_role("tab").all()]
+    assert tabs in (["Picture", "Dialogue", "Many samples"], ["图片", "对话", "批量"])
+    speakers = page.locator("#speaker label").all_text_contents()
+    assert [name.strip() for name in speakers] == (["User", "Agent"] if tabs[0] == "Picture" else ["用户", "客服"])
+    return tabs[0] == "图片"
 
 
 def tab(page: Any, place: int) -> None:
@@ -190,7 +199,7 @@ def test_a_dialogue_with_a_picture_is_built_turn_by_turn(page: Any, served: Serv
     page.fill("#turn textarea", "这个会生锈吗")
     page.press("#turn textarea", "Enter")
     page.wait_for_function("document.querySelector('#dialogue textarea').value.includes('会生锈')")
-    page.get_by_label("客服 agent").check()
+    page.locator("#speaker label").nth(1).click()
     page.fill("#turn textarea", "亲，请稍等")
     page.press("#turn textarea", "Enter")
     page.wait_for_function("document.querySelector('#dialogue textarea').value.includes('客服')")
@@ -231,14 +240,15 @@ def test_pictures_that_do_not_match_are_refused_politely(page: Any) -> None:
     page.fill("#dialogue textarea", "用户: <image>\n客服: 亲")
     page.click("#ask-dialogue")
     page.wait_for_selector("#dialogue-answer .mire-refused")
-    assert "1 tags and 0 pictures" in page.inner_text("#dialogue-answer")
+    said = "有 1 个标记、0 张图片" if is_chinese(page) else "1 tags and 0 pictures"
+    assert said in page.inner_text("#dialogue-answer")
 
 
 def test_a_broken_file_is_refused_politely(page: Any, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     page.set_input_files("#picture input[type=file]", tmp_path / "broken.png")
     page.wait_for_selector("#picture-answer .mire-refused")
-    assert "cannot be read" in page.inner_text("#picture-answer")
+    assert ("无法读取" if is_chinese(page) else "cannot be read") in page.inner_text("#picture-answer")
 
 
 def test_the_batch_tab_gives_the_command_lines_csv(page: Any, served: Served, tmp_path: Path) -> None:
