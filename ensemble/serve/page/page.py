@@ -36,8 +36,8 @@ def _as_sent(payload: Any) -> str | None:
     return str(payload.path) if payload and payload.path else None
 
 
-def mount_page(app: FastAPI, service: Service) -> FastAPI:
-    """The application with the page at its root."""
+def mount_page(app: FastAPI, service: Service, *, root_path: str = "") -> FastAPI:
+    """The application with the page at its root, which a visitor finds at ``root_path``."""
     spoken = gr.I18n(**{"en": WORDS["en"], "zh": WORDS["zh"], "zh-CN": WORDS["zh"]})
     blocks = _blocks(Handlers(service), spoken)
     # Sessions have no state, and calls start at once: the service's queues are fair, Gradio's is not.
@@ -47,6 +47,7 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
         app,
         blocks,
         path="/",
+        root_path=root_path or None,
         i18n=spoken,
         theme=theme(),
         css_paths=Path(__file__).with_name("page.css"),
