@@ -50,7 +50,7 @@ def decisions_body(sample: Sample) -> dict[str, Any]:
     return {"input": messages, "questions": [_QUESTION]}
 
 
-_QUESTION = {"type": "choice", "instructions": "Which label?"}
+_QUESTION = {"type": "choice", "instructions": ""}
 BODIES = {"/v1/classify": classify_body, "/v1/decisions": decisions_body}
 
 
