@@ -26,7 +26,7 @@ from mire.cache import empty_cache
 from mire.errors import DataError, MireError, PanelError
 from mire.images import picture_size
 from mire.labels import Task
-from mire.panel_folder import PREVIOUS
+from mire.panel_folder import PREVIOUS, PanelFolder
 from mire.samples import Sample
 from router.route import route
 
@@ -78,6 +78,7 @@ class Service:
     def __init__(self, panel: Panel, limits: Limits, *, folder: Path | None = None, keep_cache: bool = True) -> None:
         """Serve a loaded panel; ``folder`` is where ``reload`` finds the next one."""
         self.panel, self.limits = panel, limits
+        self.folder = PanelFolder(folder) if folder else None
         self._root, self._reloading = folder, threading.Lock()
         self.metrics = Metrics(fingerprint=panel.fingerprint)
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
@@ -150,7 +151,7 @@ class Service:
             panel = Panel.load(folder)
             if lost := [task for task in self.panel.tasks if task not in panel.tasks]:
                 raise PanelError(f"{folder} has no {lost[0]} experts, which are served now; the old panel is kept")
-            self.panel = panel
+            self.panel, self.folder = panel, PanelFolder(folder)
             self.metrics.name_panel(panel.fingerprint)
             logger.info(f"{folder} was taken up: panel {panel.fingerprint}")
         return panel
