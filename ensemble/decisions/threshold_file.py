@@ -36,6 +36,10 @@ class TaskThresholds(BaseModel):
     task: Threshold
     labels: dict[str, Threshold]
 
+    def asks_review(self, probability: float) -> bool:
+        """Whether a person should look at an answer of this probability (0 to 1)."""
+        return self.task.threshold is None or probability < self.task.threshold
+
 
 def read_thresholds(panel: PanelFolder, task: Task) -> TaskThresholds | None:
     """The task's thresholds; None where nobody asked for any since it was trained.

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score
 
+from ensemble.decisions.threshold_file import TaskThresholds
+from ensemble.decisions.thresholds import CONFIDENCE, find_threshold
 from ensemble.evaluation.calibration import calibration_error, coverage, error_by_chance, reliability
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.evaluation.mistakes import mistakes
@@ -34,6 +36,8 @@ from mire.samples import Sample
 
 logger = logging.getLogger(__name__)
 
+PRECISIONS = (0.9, 0.95, 0.99)
+"""For which the report shows what could be answered without a person."""
 Score = Callable[[VoterNames], SubsetScore]
 """Scores some voters of one task."""
 
@@ -123,7 +127,13 @@ def _task(held_out: HeldOutVotes, score: Score, hide: Hide) -> TaskResult:
         confusion=confusion_matrix(held_out.truth, predicted, labels=indices).tolist(),
         mistakes=mistakes(held_out, pooled, predicted, hide=hide),
         contributions=contributions(names, score),
+        thresholds=tuple(_threshold(pooled, predicted == held_out.truth, precision) for precision in PRECISIONS),
     )
+
+
+def _threshold(pooled: Array, right: NDArray[np.bool_], precision: float) -> TaskThresholds:
+    found = find_threshold(pooled.max(axis=1), right, precision=precision)
+    return TaskThresholds(precision=precision, confidence=CONFIDENCE, task=found, labels={})
 
 
 def _labels(held_out: HeldOutVotes, predicted: NDArray[np.int64]) -> tuple[LabelFigures, ...]:

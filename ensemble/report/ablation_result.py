@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ensemble.decisions.threshold_file import TaskThresholds
 from ensemble.weights import Weights
 from mire.labels import Task
 from mire.metrics import Interval, wilson
@@ -155,6 +156,8 @@ class TaskResult(_Model):
     # the most confident first
     mistakes: tuple[Mistake, ...]
     contributions: Contributions
+    # what could be answered without a person on these samples, one entry per precision
+    thresholds: tuple[TaskThresholds, ...] = ()
 
     @property
     def panel(self) -> SubsetResult:

@@ -1,6 +1,6 @@
 """``ablation.html``: one file that opens offline and shows what ``ablation.json`` holds.
 
-Matplotlib draws the charts. No script, no font, no picture is fetched; the reader's own fonts show the Chinese text.
+Matplotlib draws the charts. No script, font or picture is fetched; the reader's own fonts show the Chinese text.
 """
 
 import json

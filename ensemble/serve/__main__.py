@@ -4,6 +4,7 @@ python -m ensemble.serve --panel runs/p
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="answer to this name too, as a proxy's"
     )
+    parser.add_argument("--root-path", default="", metavar="/PREFIX", help="where a gateway shows the service")
     parser.add_argument("--api-key-file", type=Path, help="keys, one per line; MIRE_API_KEY holds some too")
     parser.add_argument("--no-auth", action="store_true", help="no keys, though --host is not this machine's own")
     parser.add_argument("--port", type=int, default=7860)
@@ -34,6 +36,8 @@ def execute(options: argparse.Namespace) -> None:
         raise UsageError(
             f"--max-batch must be from 1 to {Limits.max_waiting}, which may wait at most, got {options.max_batch}"
         )
+    if not re.fullmatch(r"(/[\w.~-]+)*", options.root_path):
+        raise UsageError(f"--root-path must be like /mire, without a slash at its end, got {options.root_path!r}")
     from ensemble.serve.access import Access, check_exposure, read_keys
     from mire.hub import drop_unusable_proxies
 
@@ -43,7 +47,7 @@ def execute(options: argparse.Namespace) -> None:
     drop_unusable_proxies()
     try:
         from ensemble.serve.app import create_app
-        from ensemble.serve.listening import listen, taken_address
+        from ensemble.serve.listening import listen, reload_on_hangup, taken_address
     except ModuleNotFoundError as error:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
     from ensemble.panel import Panel
@@ -56,7 +60,15 @@ def execute(options: argparse.Namespace) -> None:
             workers().start()  # a pass of a few screens takes a pool that runs, and starts none
         with private_scratch() as scratch, swept(scratch):
             limits = Limits(max_batch=options.max_batch)
-            app = create_app(panel, limits, access=access, keep_cache=options.keep_cache)
+            app = create_app(
+                panel,
+                limits,
+                access=access,
+                folder=options.panel,
+                root_path=options.root_path,
+                keep_cache=options.keep_cache,
+            )
+            reload_on_hangup(app.state.service)
             say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")
             listen(app, taken, max_connections=limits.max_connections)
 

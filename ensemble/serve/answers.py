@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from ensemble.classify import Classification
-from ensemble.decisions.threshold_file import TaskThresholds
+from ensemble.panel import Panel
 from experts.screen_text.reader import Reading
 from mire.budget import MAX_CALLS, MAX_OUTPUT_TOKENS
-from mire.labels import Task, Taxonomy
+from mire.labels import Task
 
 N_TOP = 5
 
@@ -62,7 +62,10 @@ class Answer(BaseModel):
 
     `margin` is the probability less that of `second`, the next label. `decision` is the label if it is sure enough by
     the panel's threshold, and empty if a person should look (`review`); both are null where the panel has none.
+    `panel` is the fingerprint of the panel that answered.
     """
+
+    panel: str
 
     label: str
     gloss: str
@@ -79,16 +82,15 @@ class Answer(BaseModel):
     text: list[Line]
 
 
-def answer(
-    found: Classification, taxonomy: Taxonomy, reading: Reading | None, thresholds: TaskThresholds | None = None
-) -> Answer:
-    """Everything that a person or a program may want to know of a classification."""
-    threshold = thresholds.task.threshold if thresholds else None
-    review = None if thresholds is None else threshold is None or found.probability < threshold
-    gloss = {entry.name: entry.gloss for entry in taxonomy.entries}
+def answer(found: Classification, panel: Panel, reading: Reading | None) -> Answer:
+    """Everything that a person or a program may want to know of a panel's classification."""
+    part = panel.tasks[found.task]
+    review = part.thresholds.asks_review(found.probability) if part.thresholds else None
+    gloss = {entry.name: entry.gloss for entry in part.taxonomy.entries}
     top = _top(found.distribution, gloss)
     route = found.route
     return Answer(
+        panel=panel.fingerprint,
         label=found.label,
         gloss=gloss[found.label],
         probability=top[0].probability,

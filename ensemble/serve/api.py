@@ -1,4 +1,4 @@
-"""``POST /v1/classify``, ``/healthz`` and ``/metrics``."""
+"""``POST /v1/classify``, ``/healthz``, ``/metrics``, and ``POST /admin/reload`` where there are keys."""
 
 import asyncio
 import json
@@ -14,12 +14,15 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from ensemble.panel import Panel
 from ensemble.serve.answers import Answer
 from ensemble.serve.limits import Limits, RefusedError, check_json, client_of
 from ensemble.serve.metrics import Metrics
 from ensemble.serve.questions import Posted, QuestionIn, ask
 from ensemble.serve.service import Service
+from ensemble.serve.wire.request_ids import PANEL
 from mire import __version__
+from mire.errors import MireError
 
 _FORM = {
     "type": "object",
@@ -68,10 +71,23 @@ class Health(BaseModel):
     tasks: list[str]
     parameters: int
 
+    @classmethod
+    def of(cls, panel: Panel) -> "Health":
+        return cls(
+            status="ok",
+            version=__version__,
+            panel=panel.settings.name,
+            fingerprint=panel.fingerprint,
+            tasks=list(panel.tasks),
+            parameters=panel.parameters.total,
+        )
 
-def add_api(app: FastAPI, service: Service) -> None:
-    """Add the routes and the handlers of refusals to an application."""
+
+def add_api(app: FastAPI, service: Service, *, admin: bool = False) -> None:
+    """Add the routes and the handlers of refusals to an application; those of ``/admin/`` where keys guard them."""
     app.include_router(_routes(service))
+    if admin:
+        app.include_router(_admin_routes(service))
     app.exception_handler(RefusedError)(_refused)
 
 
@@ -93,30 +109,43 @@ def _routes(service: Service) -> APIRouter:
         openapi_extra={"requestBody": {"required": True, "content": content}},
         summary="Classify a picture, a dialogue, or a whole prompt",
     )
-    async def classify(request: Request) -> Answer:
+    async def classify(request: Request, response: Response) -> Answer:
         """JSON with pictures in base64, or a form with pictures as files."""
         with counted(service.metrics):
             read, n_bytes = await read_question(request, service.limits)
-            return await unless_gone(request, service.classify(read, client_of(request.scope), cost=n_bytes))
+            found = await unless_gone(request, service.classify(read, client_of(request.scope), cost=n_bytes))
+        response.headers[PANEL] = found.panel
+        return found
 
     @routes.head("/healthz", include_in_schema=False)
     @routes.get("/healthz")
     async def healthz() -> Health:
         """Whether the process is up, and what it answers."""
-        panel = service.panel
-        return Health(
-            status="ok",
-            version=__version__,
-            panel=panel.settings.name,
-            fingerprint=panel.fingerprint,
-            tasks=list(panel.tasks),
-            parameters=panel.parameters.total,
-        )
+        return Health.of(service.panel)
 
     @routes.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=Response)
     async def metrics() -> Response:
         """Counters in Prometheus' text format."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    return routes
+
+
+def _admin_routes(service: Service) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post("/admin/reload", responses={422: {"model": Problem, "description": "The panel cannot be loaded"}})
+    async def reload(response: Response, previous: bool = False) -> Health:
+        """Take up the panel in the server's folder as it is now, or the one that its last training replaced.
+
+        No request is dropped; if it cannot be loaded, the old one goes on answering.
+        """
+        try:
+            panel = await asyncio.to_thread(service.reload, previous=previous)
+        except MireError as error:
+            raise RefusedError(422, str(error)) from error
+        response.headers[PANEL] = panel.fingerprint
+        return Health.of(panel)
 
     return routes
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -14,6 +15,7 @@ from ensemble.serve.limits import Limits
 from ensemble.serve.service import Service
 from ensemble.serve.wire.docs_page import add_docs
 from ensemble.serve.wire.request_ids import RequestIds
+from ensemble.serve.wire.root_path import RootPath
 from ensemble.serve.wire.routes import add_wire
 from mire import __version__
 
@@ -23,14 +25,17 @@ def create_app(
     limits: Limits = Limits(),  # noqa: B008
     *,
     access: Access = Access(),  # noqa: B008
+    folder: Path | None = None,
+    root_path: str = "",
     page: bool = True,
     keep_cache: bool = True,
 ) -> FastAPI:
     """The whole application over a loaded panel; without ``page`` the HTTP interface only.
 
-    Without ``keep_cache`` nothing that was computed from a picture outlives its answer.
+    ``folder`` is the panel's, from where ``state.service.reload`` takes up the next one, ``root_path`` the prefix that
+    a gateway puts before every path. Without ``keep_cache`` nothing computed from a picture outlives its answer.
     """
-    service = Service(panel, limits, keep_cache=keep_cache)
+    service = Service(panel, limits, folder=folder, keep_cache=keep_cache)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -38,14 +43,19 @@ def create_app(
         service.close()
 
     app = FastAPI(title="MIRE", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    add_api(app, service)
+    app.state.service = service
+    if root_path:
+        app.servers = [{"url": root_path}]
+    add_api(app, service, admin=bool(access.keys))
     add_wire(app, service)
     add_docs(app)
     if page:
         from ensemble.serve.page.page import mount_page
 
-        app = mount_page(app, service)
+        app = mount_page(app, service, root_path=root_path)
     app.add_middleware(BodyLimit, limits=limits, memory=service.memory, disk=service.disk)
     app.add_middleware(Gate, access=access)
-    app.add_middleware(RequestIds, fingerprint=panel.fingerprint)
+    app.add_middleware(RequestIds, fingerprint=lambda: service.panel.fingerprint)
+    if root_path:
+        app.add_middleware(RootPath, prefix=root_path)
     return app

@@ -1,9 +1,12 @@
 """The address that the service listens on, taken before a panel is loaded, and listened on until the process ends."""
 
 import asyncio
+import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -14,7 +17,10 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ensemble.serve.limits import FairShares, client_of
+from ensemble.serve.service import Service
 from mire.errors import MireError, UsageError
+
+logger = logging.getLogger(__name__)
 
 MAX_PORT = 65535
 _HEAD_SECONDS = 15.0
@@ -50,6 +56,19 @@ def taken_address(host: str, port: int) -> Iterator[socket.socket]:
                 f"cannot listen on {host}, port {port}: {reason}; choose another --port or --host"
             ) from error
         yield taken
+
+
+def reload_on_hangup(service: Service) -> None:
+    """Take up the panel in the service's folder anew at each SIGHUP, where the system has that signal."""
+
+    def reload() -> None:
+        try:
+            service.reload()
+        except (MireError, OSError, MemoryError) as error:
+            logger.error(f"no other panel was taken up, the old one goes on: {error}")
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload, daemon=True).start())
 
 
 def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:

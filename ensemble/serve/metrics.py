@@ -2,19 +2,56 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
+from ensemble.classify import Classification
+from ensemble.panel import Panel
+
+_TENTHS = tuple(number / 10 for number in range(1, 11))
+
 
 class Metrics:
-    """Requests by status, seconds a request, samples a pass, samples that wait; which panel answers."""
+    """Requests by status, seconds a request, samples a pass, samples that wait; which panel answers, and what.
+
+    The answers are counted as ``mire drift`` compares them: labels, probabilities, and those for review, routed by
+    fallback and degraded.
+    """
 
     def __init__(self, *, fingerprint: str) -> None:
         self._registry = CollectorRegistry()
-        Info("mire_panel", "The panel that answers", registry=self._registry).info({"fingerprint": fingerprint})
+        self._panel = Info("mire_panel", "The panel that answers", registry=self._registry)
+        self.name_panel(fingerprint)
         self.requests = Counter("mire_requests", "Requests of /v1/ by status", ["status"], registry=self._registry)
         self.seconds = Histogram("mire_request_seconds", "Seconds a request of /v1/ took", registry=self._registry)
         self.batch_size = Histogram(
             "mire_batch_size", "Samples in one pass", buckets=(1, 2, 4, 8, 16, 32), registry=self._registry
         )
         self.waiting = Gauge("mire_waiting_samples", "Samples that wait for a pass", registry=self._registry)
+        self._answers = Counter("mire_answers", "Answers by label", ["task", "label"], registry=self._registry)
+        self._probability = Histogram(
+            "mire_answer_probability", "The labels' probabilities", ["task"], buckets=_TENTHS, registry=self._registry
+        )
+        self._marked = Counter(
+            "mire_marked_answers",
+            "Answers for review, routed by fallback, degraded",
+            ["task", "mark"],
+            registry=self._registry,
+        )
+
+    def name_panel(self, fingerprint: str) -> None:
+        """Say that this panel answers from now on."""
+        self._panel.info({"fingerprint": fingerprint})
+
+    def count_answer(self, found: Classification, panel: Panel) -> None:
+        """Count a panel's answer; without a threshold none is for review."""
+        thresholds = panel.tasks[found.task].thresholds
+        self._answers.labels(found.task, found.label).inc()
+        self._probability.labels(found.task).observe(found.probability)
+        marks = {
+            "review": thresholds is not None and thresholds.asks_review(found.probability),
+            "fallback": found.route.is_fallback,
+            "degraded": bool(found.problems),
+        }
+        for mark, holds in marks.items():
+            self._marked.labels(found.task, mark).inc(holds)
 
     def text(self) -> bytes:
         """Prometheus' text format."""

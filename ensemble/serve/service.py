@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -22,9 +23,10 @@ from ensemble.serve.questions import Posted, check_pictures
 from experts.screen_text.reader import Reading
 from experts.screen_text.voter import ScreenTextVoter
 from mire.cache import empty_cache
-from mire.errors import DataError, JournalError, MireError
+from mire.errors import DataError, JournalError, MireError, PanelError
 from mire.images import picture_size
 from mire.labels import Task
+from mire.panel_folder import PREVIOUS, PanelFolder
 from mire.samples import Sample
 from router.route import route
 
@@ -39,28 +41,30 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A classification, and what was read in the sample's first picture."""
+    """A classification, the panel that made it, and what was read in the sample's first picture."""
 
     found: Classification
+    panel: Panel
     reading: Reading | None
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A sample, its task, and its pictures' pixels, as their heads have them; those that cannot be read have none."""
+    """A sample, the panel to ask, and its pictures' pixels, as heads have them; those that cannot be read have none."""
 
     sample: Sample
+    panel: Panel
     task: Task
     n_pixels: int
 
     @classmethod
-    def of(cls, sample: Sample, task: Task) -> "_Asked":
+    def of(cls, sample: Sample, panel: Panel) -> "_Asked":
         n_pixels = 0
         for path in sample.images:
             with suppress(DataError):
                 width, height = picture_size(path)
                 n_pixels += width * height
-        return cls(sample, task, n_pixels)
+        return cls(sample, panel, route(sample.prompt, panel.taxonomies).task, n_pixels)
 
 
 class Service:
@@ -68,17 +72,21 @@ class Service:
 
     Two threads do all work that takes time: the desk reads requests and pictures, one at a time, and the panel makes
     its passes. Before each, clients take turns by what their work costs. Whoever is cancelled leaves both queues.
+    A request is answered by the panel of the moment when it came, although ``reload`` may take up another meanwhile.
     """
 
-    def __init__(self, panel: Panel, limits: Limits, *, keep_cache: bool = True) -> None:
+    def __init__(self, panel: Panel, limits: Limits, *, folder: Path | None = None, keep_cache: bool = True) -> None:
+        """Serve a loaded panel; ``folder`` is where ``reload`` finds the next one."""
         self.panel, self.limits = panel, limits
+        self.folder = PanelFolder(folder) if folder else None
+        self._root, self._reloading = folder, threading.Lock()
         self.metrics = Metrics(fingerprint=panel.fingerprint)
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
         self._cache = nullcontext if keep_cache else empty_cache
         self._desk: Batcher[Callable[[], Any], Any] = Batcher(
             _run_each, max_batch=1, max_waiting=limits.max_waiting, cost_per_second=_PIXELS_PER_SECOND
         )
-        self._passes: Batcher[Sample, Outcome] = Batcher(
+        self._passes: Batcher[_Asked, Outcome] = Batcher(
             self._pass,
             max_batch=limits.max_batch,
             max_waiting=limits.max_waiting,
@@ -94,16 +102,19 @@ class Service:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
         async with self.asked(read, client, cost=cost) as (_, outcome):
-            part = self.panel.tasks[outcome.found.task]
-            return answer(outcome.found, part.taxonomy, outcome.reading, part.thresholds)
+            return answer(outcome.found, outcome.panel, outcome.reading)
 
     @asynccontextmanager
     async def asked(
-        self, read: Callable[[], Posted], client: str, *, cost: float
+        self, read: Callable[[], Posted], client: str, *, cost: float, panel: Panel | None = None
     ) -> AsyncIterator[tuple[Sample, Outcome]]:
-        """The request's sample, whose pictures lie on disk inside, and what the panel makes of it; as ``classify``."""
+        """The request's sample, whose pictures lie on disk inside, and what the panel makes of it; as ``classify``.
+
+        ``panel`` is one that was served before, if not the one that is served now.
+        """
+        asking = partial(self._asked, panel=panel or self.panel)
         async with _folder() as folder:
-            asked = await self.at_desk(lambda: self._asked(read(), folder), client, cost=cost)
+            asked = await self.at_desk(lambda: asking(read(), folder), client, cost=cost)
             await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
             yield asked.sample, await self._outcome(asked, client)
 
@@ -113,10 +124,10 @@ class Service:
         Raises:
             RefusedError: as ``classify``.
         """
-        size = min(self.limits.max_batch, self.limits.max_waiting)
+        size, panel = min(self.limits.max_batch, self.limits.max_waiting), self.panel
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            asked = await self.at_desk(partial(self._all_routed, chunk), client, cost=0)
+            asked = await self.at_desk(partial(_all_asked, chunk, panel), client, cost=0)
             for sample, outcome in zip(chunk, await self._outcomes(asked, client), strict=True):
                 yield sample.id, outcome.found
 
@@ -125,21 +136,35 @@ class Service:
         found: Result = await self._in_time(lambda: self._desk.submit(job, client=client, cost=cost))
         return found
 
+    def reload(self, *, previous: bool = False) -> Panel:
+        """Take up the panel that lies in the folder now, or ``previous``, the one that its last training replaced.
+
+        Both are in memory until the requests that came before are answered. Whatever fails, the old one is kept.
+
+        Raises:
+            MireError: as ``Panel.load``, or a task that is served now is missing.
+        """
+        if self._root is None:
+            raise PanelError("this service was given a loaded panel, no folder to load another one from")
+        folder = self._root / PREVIOUS if previous else self._root
+        with self._reloading:
+            panel = Panel.load(folder)
+            if lost := [task for task in self.panel.tasks if task not in panel.tasks]:
+                raise PanelError(f"{folder} has no {lost[0]} experts, which are served now; the old panel is kept")
+            self.panel, self.folder = panel, PanelFolder(folder)
+            self.metrics.name_panel(panel.fingerprint)
+            logger.info(f"{folder} was taken up: panel {panel.fingerprint}")
+        return panel
+
     def close(self) -> None:
         self._desk.close()
         self._passes.close()
 
-    def _asked(self, posted: Posted, folder: Path) -> "_Asked":
-        asked = self._routed(self.panel.sample(posted.question_in(folder, self.limits)))
-        if asked.task not in self.panel.tasks:
+    def _asked(self, posted: Posted, folder: Path, *, panel: Panel) -> "_Asked":
+        asked = _Asked.of(panel.sample(posted.question_in(folder, self.limits)), panel)
+        if asked.task not in panel.tasks:
             raise RefusedError(422, f"this panel has no {asked.task} experts")
         return asked
-
-    def _routed(self, sample: Sample) -> _Asked:
-        return _Asked.of(sample, route(sample.prompt, self.panel.taxonomies).task)
-
-    def _all_routed(self, samples: Sequence[Sample]) -> list[_Asked]:
-        return list(map(self._routed, samples))
 
     async def _outcomes(self, asked: "Sequence[_Asked]", client: str) -> list[Outcome]:
         tasks = [asyncio.ensure_future(self._outcome(one, client, patient=True)) for one in asked]
@@ -151,7 +176,8 @@ class Service:
 
     async def _outcome(self, asked: "_Asked", client: str, *, patient: bool = False) -> Outcome:
         def submit() -> "Future[Outcome]":
-            return self._passes.submit(asked.sample, client=client, cost=asked.n_pixels, kind=asked.task)
+            kind = f"{asked.task} {asked.panel.fingerprint}"  # so that a pass has one panel
+            return self._passes.submit(asked, client=client, cost=asked.n_pixels, kind=kind)
 
         return await self._in_time(submit, patient=patient)
 
@@ -174,24 +200,33 @@ class Service:
         except MireError as error:
             raise RefusedError(422, str(error)) from error
 
-    def _pass(self, samples: Sequence[Sample]) -> list[Outcome]:
-        """One pass of the panel, made by the batcher's thread only."""
-        self.metrics.batch_size.observe(len(samples))
-        samples = [replace(sample, id=str(number)) for number, sample in enumerate(samples)]
+    def _pass(self, asked: Sequence[_Asked]) -> list[Outcome]:
+        """One pass of one panel, made by the batcher's thread only."""
+        self.metrics.batch_size.observe(len(asked))
+        panel = asked[0].panel
+        samples = [replace(each.sample, id=str(number)) for number, each in enumerate(asked)]
         with self._cache():  # of this pass alone: else the time of an answer tells who has sent a picture before
-            answers = self.panel.classify_many(samples)
-            readings = self._readings([s for s, found in zip(samples, answers, strict=True) if found.task == "image"])
-        return [Outcome(found, readings.get(sample.id)) for sample, found in zip(samples, answers, strict=True)]
+            answers = panel.classify_many(samples)
+            pictures = [sample for sample, found in zip(samples, answers, strict=True) if found.task == "image"]
+            readings = _readings(pictures, panel)
+        for found in answers:
+            self.metrics.count_answer(found, panel)
+        return [Outcome(found, panel, readings.get(sample.id)) for sample, found in zip(samples, answers, strict=True)]
 
-    def _readings(self, samples: Sequence[Sample]) -> dict[str, Reading]:
-        """What the panel's reader has read; its cache answers, since the vote has just asked the same."""
-        task = self.panel.tasks.get("image")
-        reader = next((v.reader for v in task.voters if isinstance(v, ScreenTextVoter)), None) if task else None
-        first = {sample.id: sample.images[0] for sample in samples if sample.images}
-        if reader is None or not first:
-            return {}
-        readings = reader.read(list(first.values()))
-        return {name: readings[path] for name, path in first.items() if path in readings}
+
+def _all_asked(samples: Sequence[Sample], panel: Panel) -> list[_Asked]:
+    return [_Asked.of(sample, panel) for sample in samples]
+
+
+def _readings(samples: Sequence[Sample], panel: Panel) -> dict[str, Reading]:
+    """What the panel's reader has read; its cache answers, since the vote has just asked the same."""
+    task = panel.tasks.get("image")
+    reader = next((v.reader for v in task.voters if isinstance(v, ScreenTextVoter)), None) if task else None
+    first = {sample.id: sample.images[0] for sample in samples if sample.images}
+    if reader is None or not first:
+        return {}
+    readings = reader.read(list(first.values()))
+    return {name: readings[path] for name, path in first.items() if path in readings}
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """Load a served panel from this machine: requests a second and latency at 1, 8 and 32 clients, memory before and after.
 
-    python -m scripts.benchmarks.serve --data samples/test.json --images samples/images [--url U] [--requests 200] [--pid PID]
+    python -m scripts.benchmarks.serve --data samples/test.json --images samples/images [--path /v1/decisions]
+        [--url U] [--requests 200] [--pid PID]
 
-Sends the file's prompts with their pictures, over and over. All are sent once before anything is timed, so what a panel
-keeps of a picture is there. Run it on a quiet machine: clients and server share the cores. Prints one JSON line a step.
+Sends the file's prompts with their pictures, over and over; to ``/v1/decisions`` as messages, with a choice among all of
+a task's labels. All are sent once before anything is timed, so what a panel keeps of a picture is there. Run it on a quiet machine: clients and server share the cores. Prints one JSON line a step.
 """
 
 import argparse
@@ -14,30 +15,48 @@ import threading
 import time
 import urllib.request
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mire.cli import run
-from mire.samples import read_samples
+from mire.prompts import IMAGE_TAG
+from mire.samples import Sample, read_samples
 
 CLIENTS = (1, 8, 32)
 WARM_UP_CLIENTS = 8
 TIMEOUT_SECONDS = 120
 
 
-def bodies(data: Path, images: Path) -> list[bytes]:
-    """A request's body for every sample of a file."""
-    return [
-        json.dumps(
-            {
-                "prompt": sample.prompt.text,
-                "images": [base64.b64encode(path.read_bytes()).decode() for path in sample.images],
-            }
-        ).encode()
-        for sample in read_samples(data, images)
-    ]
+def classify_body(sample: Sample) -> dict[str, Any]:
+    """A sample as ``/v1/classify`` takes it."""
+    return {"prompt": sample.prompt.text, "images": [encoded(path) for path in sample.images]}
+
+
+def decisions_body(sample: Sample) -> dict[str, Any]:
+    """A sample as ``/v1/decisions`` takes it: a picture alone, or a dialogue's turns as messages."""
+    pictures = [{"type": "input_image", "image_url": f"data:;base64,{encoded(path)}"} for path in sample.images]
+    if not sample.turns:
+        return {"input": [{"role": "user", "content": pictures}], "questions": [_QUESTION]}
+    left, messages = iter(pictures), []
+    for turn in sample.turns:
+        first, *rest = turn.text.split(IMAGE_TAG)
+        content = [{"type": "input_text", "text": first}]
+        for text in rest:
+            content += [*islice(left, 1), {"type": "input_text", "text": text}]
+        messages.append({"role": "user" if turn.speaker == "user" else "assistant", "content": content})
+    return {"input": messages, "questions": [_QUESTION]}
+
+
+_QUESTION = {"type": "choice", "instructions": ""}
+BODIES = {"/v1/classify": classify_body, "/v1/decisions": decisions_body}
+
+
+def encoded(path: Path) -> str:
+    """A file in base64."""
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def request(url: str, body: bytes) -> float:
@@ -85,6 +104,7 @@ def memory_mib(pid: int) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's arguments."""
     parser.add_argument("--url", default="http://127.0.0.1:7860")
+    parser.add_argument("--path", choices=BODIES, default="/v1/classify", help="what to ask")
     parser.add_argument("--data", type=Path, required=True, help="the samples to send")
     parser.add_argument("--images", type=Path, required=True, help="folder of their pictures")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS, help="one step each")
@@ -94,8 +114,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> None:
     """Load the service step by step, one JSON line each."""
-    sent = bodies(options.data, options.images)
-    url = f"{options.url}/v1/classify"
+    body = BODIES[options.path]
+    sent = [json.dumps(body(sample)).encode() for sample in read_samples(options.data, options.images)]
+    url = f"{options.url}{options.path}"
     load(url, sent, clients=WARM_UP_CLIENTS, requests=len(sent))
     for clients in options.clients:
         before = memory_mib(options.pid) if options.pid else None

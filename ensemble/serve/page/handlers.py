@@ -5,24 +5,30 @@ import tempfile
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
 
+from ensemble.decisions.threshold_file import TaskThresholds
+from ensemble.decisions.thresholds import fit_thresholds
 from ensemble.prediction.submission import write_submission
 from ensemble.serve.limits import FairShares, Limits, RefusedError, check_json
 from ensemble.serve.page.archive import unpack_pictures, unpacked_bytes
-from ensemble.serve.page.render import render_answer, render_progress, render_refusal
+from ensemble.serve.page.render import render_answer, render_decisions, render_progress, render_refusal
 from ensemble.serve.page.words import words_for
 from ensemble.serve.questions import Posted, QuestionIn, TurnIn, ask, check_lengths
 from ensemble.serve.service import Service
 from mire.errors import MireError
+from mire.labels import Task
+from mire.panel_folder import PanelFolder
 from mire.prompts import DIALOGUE_END, IMAGE_TAG, OFFICIAL_DIALOGUE_HEAD, Turn, parse_prompt
 from mire.records import read_records
 from mire.samples import Sample, read_samples
+
+_LEAST_PRECISION, _MOST_PRECISION = 0.5, 0.999
 
 
 class Handlers:
@@ -42,6 +48,16 @@ class Handlers:
             return render_refusal(error.reason, words_for(request.headers.get("accept-language")))
         said = [TurnIn(speaker=turn.speaker, text=turn.text) for turn in read_turns(text)]
         return await self._answer(QuestionIn(dialogue=said), paths or [], request)
+
+    async def decisions(self, percent: float, request: gr.Request) -> str:
+        """What is answered and what goes to people, where so many of 100 answers are to be right."""
+        words, service = words_for(request.headers.get("accept-language")), self._service
+        precision = min(max(percent / 100, _LEAST_PRECISION), _MOST_PRECISION)
+        find = partial(thresholds_at, service.folder, service.panel.fingerprint, precision)
+        try:
+            return render_decisions(await service.at_desk(find, _client(request), cost=0), words)
+        except RefusedError as error:
+            return render_refusal(error.reason, words)
 
     def add_turn(
         self, speaker: str, turn: dict[str, Any], text: str, paths: list[str] | None
@@ -109,6 +125,12 @@ class Handlers:
 
     def _posted(self, body: QuestionIn, pictures: Sequence[Path]) -> Posted:
         return ask(body, [path.read_bytes() for path in pictures], self._service.limits)
+
+
+@lru_cache(maxsize=256)
+def thresholds_at(folder: PanelFolder, fingerprint: str, precision: float) -> dict[Task, TaskThresholds]:
+    """Each task's threshold for a precision, by the out-of-fold votes of the panel that has this fingerprint."""
+    return {task: fit_thresholds(folder, task, precision=precision) for task in folder.trained_tasks()}
 
 
 def read_turns(text: str) -> tuple[Turn, ...]:

@@ -36,10 +36,10 @@ def _as_sent(payload: Any) -> str | None:
     return str(payload.path) if payload and payload.path else None
 
 
-def mount_page(app: FastAPI, service: Service) -> FastAPI:
-    """The application with the page at its root."""
+def mount_page(app: FastAPI, service: Service, *, root_path: str = "") -> FastAPI:
+    """The application with the page at its root, which a visitor finds at ``root_path``."""
     spoken = gr.I18n(**{"en": WORDS["en"], CHINESE: WORDS["zh"]})
-    blocks = _blocks(Handlers(service), spoken)
+    blocks = _blocks(Handlers(service), spoken, decides=service.folder is not None)
     # Sessions have no state, and calls start at once: the service's queues are fair, Gradio's is not.
     blocks.state_session_capacity, blocks.max_threads = _MAX_SESSIONS, _MAX_CALLS
     blocks.queue(api_open=False, max_size=_MAX_CALLS, default_concurrency_limit=None)
@@ -47,6 +47,7 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
         app,
         blocks,
         path="/",
+        root_path=root_path or None,
         i18n=spoken,
         theme=theme(),
         css_paths=Path(__file__).with_name("page.css"),
@@ -64,7 +65,7 @@ def mount_page(app: FastAPI, service: Service) -> FastAPI:
     return mounted
 
 
-def _blocks(handlers: Handlers, spoken: Any) -> gr.Blocks:
+def _blocks(handlers: Handlers, spoken: Any, *, decides: bool) -> gr.Blocks:
     page: gr.Blocks
     with gr.Blocks(title="MIRE", analytics_enabled=False, delete_cache=(_KEEP_SECONDS, _KEEP_SECONDS)) as page:
         with gr.Column(elem_classes="mire-head"):
@@ -77,6 +78,9 @@ def _blocks(handlers: Handlers, spoken: Any) -> gr.Blocks:
             _dialogue_tab(handlers, spoken, dialogues)
         with gr.Tab(spoken("batch_tab")):
             _batch_tab(handlers, spoken)
+        if decides:
+            with gr.Tab(spoken("decide_tab")) as tab:
+                _decisions_tab(handlers, spoken, tab)
     return page
 
 
@@ -146,6 +150,12 @@ def _batch_tab(handlers: Handlers, spoken: Any) -> None:
             progress = gr.HTML(spoken("batch_hint"), elem_id="batch-progress")
             csv = gr.File(label=spoken("csv"), interactive=False, visible=False, elem_id="csv")
     button.click(handlers.batch, [data, archive], [progress, csv], api_visibility="private")
+
+
+def _decisions_tab(handlers: Handlers, spoken: Any, tab: gr.Tab) -> None:
+    percent = gr.Slider(80, 99, 90, step=1, label=spoken("precision"), elem_id="precision")
+    found = gr.HTML(spoken("decide_hint"), elem_id="decisions")
+    gr.on([tab.select, percent.release], handlers.decisions, [percent], [found], api_visibility="private")
 
 
 def _examples(

@@ -2,15 +2,17 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ensemble.decisions.threshold_file import TaskThresholds
 from ensemble.serve.answers import Answer
 from ensemble.serve.page.words import WORDS, told
 from mire.images import load_image
+from mire.labels import Task
 from mire.prompts import IMAGE_TAG, Turn
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ def render_answer(
         talk=_talk(turns, pictures),
         refusal=None,
     )
+
+
+def render_decisions(tasks: Mapping[Task, TaskThresholds], words: dict[str, str]) -> str:
+    """For each task what is answered at its threshold, and what goes to people."""
+    return _template("decisions.html").render(tasks=tasks, words=words)
 
 
 def render_refusal(reason: str, words: dict[str, str]) -> str:

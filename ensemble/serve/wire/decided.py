@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from ensemble.classify import Classification
+from ensemble.panel import Panel
 from ensemble.serve.limits import Limits
 from ensemble.serve.questions import check_lengths
 from ensemble.serve.service import Service
@@ -52,6 +53,7 @@ class Answered:
 class Decided:
     """Each question's name and answer, None where no expert could say anything, and the tokens of all prompts."""
 
+    panel: Panel
     answers: list[tuple[str | None, Answered | None]]
     input_tokens: int
     output_tokens: int
@@ -63,26 +65,27 @@ async def decide(service: Service, read: Callable[[], Body], client: str, *, cos
     Raises:
         RefusedError: a question that cannot be asked (400, 422), or as ``Service.classify``.
     """
-    body, content, meant = await service.at_desk(partial(_read, read, service), client, cost=cost)
+    panel = service.panel
+    body, content, meant = await service.at_desk(partial(_read, read, service.limits, panel), client, cost=cost)
     found: dict[Task, Classification] = {}
     input_tokens = 0
     for task in dict.fromkeys(each.task for each in meant):
-        voters = service.panel.tasks[task].voters
-        async with service.asked(partial(content.posted, task, service.limits), client, cost=cost) as (sample, outcome):
+        voters, posted = panel.tasks[task].voters, partial(content.posted, task, service.limits)
+        async with service.asked(posted, client, cost=cost, panel=panel) as (sample, outcome):
             found[task] = outcome.found
             if any(isinstance(voter, Qwen2VLVoter) for voter in voters):
                 input_tokens += await service.at_desk(partial(_prompt_tokens, voters, sample), client, cost=0)
     answers = [_answered(each, found[each.task]) for each in meant]
     named = list(zip(body.names(), answers, strict=True))
-    return Decided(named, input_tokens, sum(each.booked.output_tokens for each in found.values()))
+    return Decided(panel, named, input_tokens, sum(each.booked.output_tokens for each in found.values()))
 
 
-def _read(read: Callable[[], Body], service: Service) -> tuple[Body, Content, list[Understood]]:
+def _read(read: Callable[[], Body], limits: Limits, panel: Panel) -> tuple[Body, Content, list[Understood]]:
     body = read()
     asked = body.asked()
-    _check(asked, body.names(), service.limits)
-    content = body.content(service.limits)
-    taxonomies: Taxonomies = service.panel.taxonomies
+    _check(asked, body.names(), limits)
+    content = body.content(limits)
+    taxonomies: Taxonomies = panel.taxonomies
     return body, content, [understand(each, taxonomies, content) for each in asked]
 
 

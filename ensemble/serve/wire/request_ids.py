@@ -1,8 +1,9 @@
-"""Request ids and the panel's fingerprint in every answer, and a log line without content for each ``/v1/`` request."""
+"""Request ids and the panel's fingerprint in every answer, and a log line without content for programs' requests."""
 
 import logging
 import re
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,14 +14,18 @@ from mire.errors import shortened
 logger = logging.getLogger(__name__)
 
 REQUEST_ID, PANEL = "x-request-id", "x-mire-panel"
+_LOGGED = ("/v1/", "/admin/")
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 """What a client may choose as its request's id; any other gets one of ours."""
 
 
 class RequestIds:
-    """ASGI middleware around everything else, so that refusals have an id too."""
+    """ASGI middleware around everything else, so that refusals have an id too.
 
-    def __init__(self, app: ASGIApp, *, fingerprint: str) -> None:
+    ``fingerprint`` gives that of the panel which is served; an answer that another one has given says so itself.
+    """
+
+    def __init__(self, app: ASGIApp, *, fingerprint: Callable[[], str]) -> None:
         self._app, self._fingerprint = app, fingerprint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,20 +34,20 @@ class RequestIds:
             return
         sent = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = sent if _PLAIN.fullmatch(sent) else uuid4().hex
-        started, status = time.monotonic(), 0
+        started, status, panel = time.monotonic(), 0, self._fingerprint()
 
         async def named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, panel
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID], headers[PANEL] = request_id, self._fingerprint
+                headers[REQUEST_ID], panel = request_id, headers.setdefault(PANEL, panel)
             await send(message)
 
         try:
             await self._app(scope, receive, named)
         finally:
-            if scope["path"].startswith("/v1/"):
+            if scope["path"].startswith(_LOGGED):
                 asked = f"{scope['method']} {shortened(scope['path'])}"
                 seconds = time.monotonic() - started
-                logger.info(f"{request_id} {asked} {status} {1000 * seconds:.0f} ms, panel {self._fingerprint}")
+                logger.info(f"{request_id} {asked} {status} {1000 * seconds:.0f} ms, panel {panel}")

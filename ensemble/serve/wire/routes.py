@@ -2,15 +2,17 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
+from ensemble.panel import Panel
 from ensemble.serve.api import REFUSALS, body_schema, counted, parse_json, unless_gone, validated
 from ensemble.serve.limits import RefusedError, client_of
 from ensemble.serve.service import Service
 from ensemble.serve.wire import decisions, systemone
 from ensemble.serve.wire.decided import Decided, decide
+from ensemble.serve.wire.request_ids import PANEL
 
 
 class ModelOut(BaseModel):
@@ -37,26 +39,33 @@ def add_wire(app: FastAPI, service: Service) -> None:
 
 def _routes(service: Service) -> APIRouter:
     routes = APIRouter()
-    panel = service.panel
-    model = f"{panel.settings.name}-{panel.fingerprint}".rstrip("-")
 
     @routes.post("/v1/decisions", responses=REFUSALS, openapi_extra=_takes(decisions.DecisionsIn))
-    async def post_decisions(request: Request) -> decisions.DecisionsOut:
+    async def post_decisions(request: Request, response: Response) -> decisions.DecisionsOut:
         """Questions on the panel's labels, as the client `openai` asks them with `client.decisions.create`."""
-        return decisions.response(await _decided(request, service, decisions.DecisionsIn), model)
+        decided = await _decided(request, service, decisions.DecisionsIn)
+        response.headers[PANEL] = decided.panel.fingerprint
+        return decisions.response(decided, _model(decided.panel))
 
     @routes.post("/v1/systemone", responses=REFUSALS, openapi_extra=_takes(systemone.SystemOneIn))
-    async def post_systemone(request: Request) -> systemone.SystemOneOut:
+    async def post_systemone(request: Request, response: Response) -> systemone.SystemOneOut:
         """Questions on the panel's labels, as clients of System One ask them."""
-        return systemone.response(await _decided(request, service, systemone.SystemOneIn), model)
+        decided = await _decided(request, service, systemone.SystemOneIn)
+        response.headers[PANEL] = decided.panel.fingerprint
+        return systemone.response(decided, _model(decided.panel))
 
     @routes.get("/v1/models")
     async def get_models() -> ModelsOut:
         """The panel as a model, with what can be asked."""
+        panel = service.panel
         labels = {task: list(taxonomy.labels) for task, taxonomy in panel.taxonomies.items()}
-        return ModelsOut(data=[ModelOut(id=model, labels=labels)])
+        return ModelsOut(data=[ModelOut(id=_model(panel), labels=labels)])
 
     return routes
+
+
+def _model(panel: Panel) -> str:
+    return f"{panel.settings.name}-{panel.fingerprint}".rstrip("-")
 
 
 def _takes(model: type[BaseModel]) -> dict[str, Any]:

@@ -60,6 +60,12 @@ def body(tmp_path: Path) -> dict[str, Any]:
         "votes": "fresh", "systems": [system("a", f1=0.625), system("b"), system("a", "b", f1=0.6875)],
         "weights": ballots, "labels": [{"name": n, "gloss": "g", "n": 2, "f1": 0.5} for n in ("店铺页面", "退款页面")],
         "confusion": [[1, 1], [0, 2]], "mistakes": [mistake],
+        "thresholds": [
+            {"precision": 0.9, "confidence": 0.95, "labels": {},
+             "task": {"threshold": 0.625, "coverage": 0.75, "bound": 0.912, "n": 40}},
+            {"precision": 0.99, "confidence": 0.95, "labels": {},
+             "task": {"threshold": None, "coverage": 0.0, "bound": 0.0, "n": 40}},
+        ],
     }  # fmt: skip
     mean = {"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}
     mean = [mean | {"calls": 0.5, "output_tokens": 9.5, "milliseconds": None}]
@@ -82,7 +88,7 @@ def test_the_json_is_the_dump_of_the_result(body: dict[str, Any], result: Ablati
     assert list(json.loads(text)) == ["configuration", "router", "mean", "tasks"]
     task, system = json.loads(text)["tasks"]["image"], body["tasks"]["image"]["systems"][0]
     assert list(task) == ["n", "votes", "systems", "calibration", "weights", "labels", "confusion", "mistakes",
-                          "contributions"]  # fmt: skip
+                          "contributions", "thresholds"]  # fmt: skip
     assert task["systems"][0] == system and list(task["systems"][0]) == list(system)
 
 
@@ -103,10 +109,14 @@ def test_the_figures_are_there(result: AblationResult) -> None:
 def test_the_report_is_chinese_throughout(result: AblationResult) -> None:
     page = render(result, "zh")
     assert '<html lang="zh">' in page
-    shown = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.S)
+    shown = re.sub(r"<(style|svg|script).*?</\1>|<[^>]*>", " ", page, flags=re.S)
     words = set(re.findall(r"[A-Za-z]{2,}", shown))
-    quoted = {"show", "private", "script", "alert", "lt", "gt"}
-    assert words <= {"MIRE", "nano", "F1", "ECE", "Wilson", "OOF", "OCR", "token", *quoted}
+    quoted = {"show", "private", "script", "alert", "lt", "gt", "mire", "threshold"}
+    systems = (
+        "OpenAI Decisions TypeSafe Jev Cloudflare Clef flash Perplexity pplx decider Amazon Strands Decider Liquid laya"
+    )
+    published = systems.split()
+    assert words <= {"MIRE", "nano", "F1", "ECE", "Wilson", "OOF", "OCR", "token", "int", *quoted, *published}
     for text in (
         "两个任务加权 F1 的平均",
         "95% 区间 0.250 至 0.500",
@@ -118,9 +128,19 @@ def test_the_report_is_chinese_throughout(result: AblationResult) -> None:
         assert text in page
 
 
+def test_the_decision_view(body: dict[str, Any]) -> None:
+    body["tasks"]["image"]["thresholds"], two = [], body["tasks"]["image"]["thresholds"]
+    body["tasks"]["dialogue"] = body["tasks"]["image"] | {"thresholds": two}
+    rows = re.findall(r"<tr><td>dialogue</td>.*?</tr>", render(AblationResult.model_validate(body)), re.DOTALL)
+    cells = [re.sub(r"<[^>]+>", " ", row).split() for row in rows]
+    assert cells[0] == ["dialogue", "90", "%", "0.625", "75.0", "%", "0.912", "40", "250"]
+    assert cells[1] == ["dialogue", "99", "%", "none", "reaches", "it", "0", "%", "40", "1000"]
+    assert ['data-review="250.0"' in rows[0], 'data-review="1000.0"' in rows[1]] == [True, True]
+
+
 def test_what_customers_wrote_is_escaped(result: AblationResult) -> None:
     page = render(result)
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
 
 

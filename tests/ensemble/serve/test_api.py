@@ -183,6 +183,22 @@ def test_health_and_metrics(client: TestClient) -> None:
     assert 'mire_panel_info{fingerprint=""} 1.0' in text
 
 
+def test_metrics_count_what_drift_compares() -> None:
+    found = TaskThresholds(precision=0.9, confidence=0.95, task=Threshold(threshold=0.9, n=60), labels={})
+    panel = image_panel(FakeVoter("a", {"0": CART}), FakeVoter("b", {}))
+    panel.tasks["image"] = replace(panel.tasks["image"], thresholds=found)
+    with TestClient(create_app(panel, LIMITS, page=False), base_url=URL) as opened:
+        for _ in range(2):
+            opened.post("/v1/classify", json={"images": [encoded(png())]})
+        lines = opened.get("/metrics").text.splitlines()
+    # at 0.8 the answer is below the threshold, b has abstained, and the prompt is the official one
+    assert f'mire_answers_total{{label="{CART}",task="image"}} 2.0' in lines
+    assert 'mire_answer_probability_bucket{le="0.7",task="image"} 0.0' in lines
+    assert 'mire_answer_probability_bucket{le="0.9",task="image"} 2.0' in lines
+    for mark, count in (("review", 2), ("fallback", 0), ("degraded", 2)):
+        assert f'mire_marked_answers_total{{mark="{mark}",task="image"}} {count}.0' in lines
+
+
 def test_a_panel_that_takes_too_long_is_given_up() -> None:
     given_up = threading.Event()
 

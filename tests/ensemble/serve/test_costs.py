@@ -203,7 +203,7 @@ def test_work_of_a_client_who_has_left_is_dropped() -> None:
 
     async def one(sample: Sample) -> Any:
         request = Request({"type": "http"}, receive)
-        return await unless_gone(request, service._outcome(_Asked.of(sample, "image"), "a"))  # type: ignore[arg-type]
+        return await unless_gone(request, service._outcome(_Asked.of(sample, service.panel), "a"))  # type: ignore[arg-type]
 
     async def run() -> list[Any]:
         tasks = [asyncio.create_task(one(sample)) for sample in picture_samples(6)]

@@ -22,7 +22,9 @@ def test_the_workers_that_read_screens_run_before_the_first_request(
     done: list[str] = []
     panel: Any = SimpleNamespace(tasks=dict.fromkeys(tasks))
     monkeypatch.setattr(Panel, "load", lambda root: panel)
-    monkeypatch.setattr("ensemble.serve.app.create_app", lambda *_, **__: None)
+    app = SimpleNamespace(state=SimpleNamespace(service=None))
+    monkeypatch.setattr("ensemble.serve.app.create_app", lambda *_, **__: app)
+    monkeypatch.setattr("ensemble.serve.listening.reload_on_hangup", lambda service: None)
     monkeypatch.setattr("ensemble.serve.listening.listen", lambda *_, **__: done.append("listening"))
     monkeypatch.setattr(ProcessPool, "start", lambda self: done.append("workers"))
     assert run(serve, ["--panel", "p", "--port", "0"]) == 0

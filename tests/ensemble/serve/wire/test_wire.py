@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from math import log
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits
 from ensemble.weights import VoterWeight, Weights
 from mire.labels import builtin_taxonomy
+from mire.samples import read_samples
+from scripts.benchmarks.serve import decisions_body
 
 CART, RUST, SEASON = "购物车页面", "是否会生锈", "适用季节"
 KEY = "a-key-0123456789"
@@ -250,6 +253,17 @@ def test_100_malformed_requests_are_refused_and_the_server_lives_on(client: Test
         assert 400 <= refused.status_code < 500, (refused.status_code, data)
         assert refused.json()["detail"]
     assert client.post(path, json=good).status_code == 200
+
+
+def test_the_benchmark_sends_what_is_answered(client: TestClient, tiny_set: Path) -> None:
+    samples = read_samples(tiny_set / "train.json", tiny_set / "images")
+    bodies = [
+        decisions_body(next(sample for sample in samples if bool(sample.turns) is spoken)) for spoken in (False, True)
+    ]
+    for body, label in zip(bodies, (CART, RUST), strict=True):
+        answered = client.post("/v1/decisions", json=body)
+        assert (answered.status_code, answered.headers["x-mire-panel"]) == (200, "0123456789ab"), answered.text
+        assert answered.json()["answers"][0]["choice"] == label
 
 
 def test_deep_bodies(client: TestClient) -> None:
