@@ -53,11 +53,12 @@ class Handlers:
         """What is answered and what goes to people, where so many of 100 answers are to be right."""
         words, service = words_for(request.headers.get("accept-language")), self._service
         precision = min(max(percent / 100, _LEAST_PRECISION), _MOST_PRECISION)
-        find = partial(thresholds_at, service.folder, service.panel.fingerprint, precision)
+        panel = service.panel
+        find = partial(thresholds_at, service.folder, tuple(panel.tasks), precision, fingerprint=panel.fingerprint)
         try:
             return render_decisions(await service.at_desk(find, _client(request), cost=0), words)
-        except RefusedError as error:
-            return render_refusal(error.reason, words)
+        except RefusedError:  # its reason names folders of the server
+            return render_refusal(words["no_decisions"], words)
 
     def add_turn(
         self, speaker: str, turn: dict[str, Any], text: str, paths: list[str] | None
@@ -128,9 +129,11 @@ class Handlers:
 
 
 @lru_cache(maxsize=256)
-def thresholds_at(folder: PanelFolder, fingerprint: str, precision: float) -> dict[Task, TaskThresholds]:
+def thresholds_at(
+    folder: PanelFolder, tasks: tuple[Task, ...], precision: float, *, fingerprint: str
+) -> dict[Task, TaskThresholds]:
     """Each task's threshold for a precision, by the out-of-fold votes of the panel that has this fingerprint."""
-    return {task: fit_thresholds(folder, task, precision=precision) for task in folder.trained_tasks()}
+    return {task: fit_thresholds(folder, task, precision=precision) for task in tasks}
 
 
 def read_turns(text: str) -> tuple[Turn, ...]:

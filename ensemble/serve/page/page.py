@@ -155,7 +155,14 @@ def _batch_tab(handlers: Handlers, spoken: Any) -> None:
 def _decisions_tab(handlers: Handlers, spoken: Any, tab: gr.Tab) -> None:
     percent = gr.Slider(80, 99, 90, step=1, label=spoken("precision"), elem_id="precision")
     found = gr.HTML(spoken("decide_hint"), elem_id="decisions")
-    gr.on([tab.select, percent.release], handlers.decisions, [percent], [found], api_visibility="private")
+    gr.on(
+        [tab.select, percent.change],
+        handlers.decisions,
+        [percent],
+        [found],
+        api_visibility="private",
+        trigger_mode="always_last",
+    )
 
 
 def _examples(

@@ -50,6 +50,7 @@ WORDS: dict[str, dict[str, str]] = {
         "threshold": "from probability",
         "bound": "right at least (95 % confidence)",
         "none_reaches": "no threshold reaches it:",
+        "no_decisions": "This panel has no out-of-fold answers, or the server is busy.",
     },
     "zh": {
         "about": "拖入截图或输入对话，即可查看标签、各子模型的判断、调用开销和 OCR 文字。",
@@ -95,6 +96,7 @@ WORDS: dict[str, dict[str, str]] = {
         "threshold": "概率不低于",
         "bound": "准确率下限（置信度 95%）",
         "none_reaches": "没有阈值能达到，全部转人工；",
+        "no_decisions": "该模型目录没有 OOF 预测，或服务器繁忙。",
     },
 }
 

@@ -228,6 +228,18 @@ def test_nothing_lies_over_anything_else(page: Any, served: Served) -> None:
     assert spilling == []
 
 
+@pytest.mark.parametrize(("locale", "width", "word"), [("en-US", 1280, "go to people"), ("zh-CN", 390, "转人工")])
+def test_a_slider_shows_what_goes_to_people(browser: Any, served: Served, locale: str, width: int, word: str) -> None:
+    opened = browser.new_page(locale=locale, viewport={"width": width, "height": 800})
+    opened.set_default_timeout(PATIENCE_SECONDS * 1000)
+    opened.goto(served.url)
+    tab(opened, 3)
+    opened.wait_for_selector("#decisions .mire-label")
+    assert word in opened.inner_text("#decisions")
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    opened.close()
+
+
 def test_an_example_is_one_click(page: Any) -> None:
     tab(page, 1)
     page.locator("button.gallery-item:visible").first.click()
