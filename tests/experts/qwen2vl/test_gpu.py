@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from qwen2vl_inputs import made_up_prompt
 from records import dialogue_instruction
 from torch import Tensor
 
+from experts.clip_lightgbm.embed import Embedder
 from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
@@ -19,7 +21,7 @@ from experts.qwen2vl.voter import Qwen2VLVoter
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.settings import Qwen2VL, Training, load_settings
+from mire.settings import Clip, Qwen2VL, Training, load_settings
 
 pytestmark = [
     pytest.mark.gpu,
@@ -95,6 +97,18 @@ def test_an_adapter_that_the_gpu_trained_votes_alike_apart_merged_and_on_the_cpu
         settings = nano_settings.model_copy(update={"adapters": how})
         got = votes(voter(settings, on(settings, "cuda", "bfloat16"), adapter), dialogues(9))
         np.testing.assert_allclose(got, expected, atol=0.02)
+
+
+def test_clip_embeds_as_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both write to one cache."""
+    picture = tmp_path / "picture.png"
+    Image.effect_noise((60, 90), 80).convert("RGB").save(picture)
+    found = []
+    for name, gpu in (("gpu", True), ("cpu", False)):
+        monkeypatch.setenv("MIRE_CACHE", str(tmp_path / name))
+        monkeypatch.setattr("torch.cuda.is_available", lambda gpu=gpu: gpu)
+        found.append(Embedder(Clip(model="mire-nano", weights="random")).embed([picture])[picture])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 
 
 @pytest.fixture

@@ -38,13 +38,21 @@ def probabilities(voter: Qwen2VLVoter, samples: list[Sample]) -> list[tuple[floa
     return [vote.probabilities for vote in voter.vote(samples) if vote]
 
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=(pytest.mark.gpu, needs_gpu))])
 def test_two_thousand_mixed_requests_merge_nothing(
-    nano_settings: Qwen2VL, samples: dict[Task, list[Sample]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nano_settings: Qwen2VL,
+    samples: dict[Task, list[Sample]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
 ) -> None:
     monkeypatch.setattr(MergedModel, "_merge", lambda *_: pytest.fail("an adapter was merged"))
     settings = nano_settings.model_copy(update={"adapters": "apart"})
-    base = load_base(settings, device="cpu")
+    base = load_base(settings, device=device)
     voters = {
         task: Qwen2VLVoter.load(
             make_adapter(tmp_path / task, settings, task), taxonomy=builtin_taxonomy(task), settings=settings, base=base
@@ -56,7 +64,9 @@ def test_two_thousand_mixed_requests_merge_nothing(
     with monkeypatch.context() as quick:  # which weights a pass runs through is decided before it
         quick.setattr(
             "experts.qwen2vl.model.scoring.label_log_likelihoods",
-            lambda _, batch, trie: torch.zeros(sum(n for n, _ in batch.layout.run_lengths), len(trie.paths)),
+            lambda _, batch, trie: torch.zeros(
+                sum(n for n, _ in batch.layout.run_lengths), len(trie.paths), device=device
+            ),
         )
         for number in range(REQUESTS // PASS):
             task = TASKS[number % 2]
