@@ -1,4 +1,4 @@
-"""Refuses a request's body before more of it is held than is allowed, and one that comes too slowly."""
+"""Refuses a request's body before more of it is held than is allowed, one that comes too slowly or in many files."""
 
 import asyncio
 
@@ -35,11 +35,14 @@ class BodyLimit:
             client=client_of(scope),
             shares=self._disk if to_disk else self._memory,
             max_bytes=self._limits.max_upload_bytes if to_disk else self._limits.max_request_bytes,
+            max_files=self._limits.max_files if to_disk else None,
         )
         answering = False
 
         async def watched(message: Message) -> None:
             nonlocal answering
+            if body.refusal and not answering:  # what Gradio makes of it: 500
+                return
             answering = True
             await send(message)
 
@@ -48,11 +51,12 @@ class BodyLimit:
             body.check(int(announced) if announced.isdigit() else 0)
             body.take(_UPLOAD_BYTES if to_disk else 0)
             await self._app(scope, body.receive, watched)
-        except RefusedError as error:
-            if answering:
+        except Exception as error:
+            refusal = body.refusal or error
+            if answering or not isinstance(refusal, RefusedError):
                 raise
-            headers = {"Retry-After": "1"} if error.status == 429 else None
-            answer = JSONResponse({"detail": error.reason}, status_code=error.status, headers=headers)
+            headers = {"Retry-After": "1"} if refusal.status == 429 else None
+            answer = JSONResponse({"detail": refusal.reason}, status_code=refusal.status, headers=headers)
             await answer(scope, receive, send)
         finally:
             if to_disk:
@@ -64,17 +68,36 @@ class BodyLimit:
 class _Body:
     """A request's body as it arrives, and what it has taken of its client's shares."""
 
-    def __init__(self, receive: Receive, limits: Limits, *, client: str, shares: FairShares, max_bytes: int) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        limits: Limits,
+        *,
+        client: str,
+        shares: FairShares,
+        max_bytes: int,
+        max_files: int | None,
+    ) -> None:
+        self.refusal: RefusedError | None = None
         self._receive, self._limits, self._client, self._shares = receive, limits, client, shares
         self._max_bytes, self._n_bytes, self._n_taken = max_bytes, 0, 0
+        self._max_files, self._n_files = max_files, 0
         self._complete, self._started = False, asyncio.get_running_loop().time()
 
     async def receive(self) -> Message:
         """The next message.
 
         Raises:
-            RefusedError: the body is too large (413), too slow (408) or cut off (499), or too much is under way (429).
+            RefusedError: the body is too large (413), too slow (408) or cut off (499), holds too many files (422), or
+                too much is under way (429); it is kept as ``refusal``.
         """
+        try:
+            return await self._next()
+        except RefusedError as error:
+            self.refusal = error
+            raise
+
+    async def _next(self) -> Message:
         message = await (self._receive() if self._complete else self._in_time())
         if message["type"] == "http.disconnect" and not self._complete:
             raise RefusedError(499, "the client has left")
@@ -82,11 +105,19 @@ class _Body:
         self._n_bytes += (n_new := len(message.get("body", b"")))
         self.check(self._n_bytes)
         self.take(n_new)
+        self._count_files(message.get("body", b""))
         return message
 
     def check(self, n_bytes: int) -> None:
         if n_bytes > self._max_bytes:
             raise RefusedError(413, f"a request may have {self._max_bytes} bytes")
+
+    def _count_files(self, piece: bytes) -> None:
+        """By the marks between parts: each file is written, digested and moved by the thread that answers everybody."""
+        if self._max_files is not None:
+            self._n_files += piece.count(b"\r\n--")
+            if self._n_files > self._max_files:
+                raise RefusedError(422, f"an upload may hold {self._max_files} files")
 
     def take(self, n_bytes: int) -> None:
         if not self._shares.take(self._client, n_bytes):

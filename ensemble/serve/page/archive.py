@@ -84,7 +84,8 @@ def _opened(archive: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
     except FileExistsError as error:
         raise RefusedError(422, "the pictures' zip holds one name twice") from error
     except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, zlib.error) as error:
-        raise RefusedError(422, f"the pictures' zip cannot be unpacked: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # an OSError names the server's folders
+        raise RefusedError(422, f"the pictures' zip cannot be unpacked: {reason}") from error
     except DataError as error:
         raise RefusedError(422, str(error)) from error
 

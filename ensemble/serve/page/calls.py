@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,8 +35,8 @@ class PageCalls:
     addresses in their place; here both are refused before Gradio sees them.
     """
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, sessions: Sessions) -> None:
-        self._app, self._limits, self._sessions = app, limits, sessions
+    def __init__(self, app: ASGIApp, *, limits: Limits, sessions: Sessions, functions: Mapping[int, Any]) -> None:
+        self._app, self._limits, self._sessions, self._functions = app, limits, sessions, functions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -51,6 +52,8 @@ class PageCalls:
             if scope["method"] == "POST" and asked != "upload":
                 called, body = await self._checked_body(receive)
                 receive = _again(body, receive)
+                if asked in ("queue/join", "run/predict"):
+                    check_call(called, self._functions)
                 if asked == "queue/join":
                     self._sessions.asked(_session(called))
         except RefusedError as error:
@@ -94,6 +97,22 @@ class PageCalls:
         for file in files:
             check_upload(file)
         return called, bytes(body)
+
+
+def check_call(called: Any, functions: Mapping[int, Any]) -> None:
+    """Refuse a call that the page never makes (422): of no function, with too few values, of no example."""
+    place, values = (called.get("fn_index"), called.get("data")) if isinstance(called, dict) else (None, None)
+    function = functions.get(place) if isinstance(place, int) else None
+    fields = function.inputs if function else None
+    if fields is None or not isinstance(values, list) or len(values) != len(fields):
+        raise RefusedError(422, "the page makes no such call")
+    if not all(map(_may_hold, fields, values)):
+        raise RefusedError(422, "the page makes no such call")
+
+
+def _may_hold(field: Any, value: Any) -> bool:
+    """Whether it is an example's number, where the field holds examples."""
+    return not isinstance(field, gr.Dataset) or (isinstance(value, int) and 0 <= value < len(field.raw_samples))
 
 
 def _session(called: Any) -> str:

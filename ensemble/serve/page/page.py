@@ -61,7 +61,7 @@ def mount_page(app: FastAPI, service: Service, *, root_path: str = "") -> FastAP
     # Gradio checks the paths of files only after launch(), which a mounted page never calls, and offers no other way.
     blocks.has_launched = True
     mounted.add_middleware(BrowserLanguage)
-    mounted.add_middleware(PageCalls, limits=service.limits, sessions=Sessions(blocks))
+    mounted.add_middleware(PageCalls, limits=service.limits, sessions=Sessions(blocks), functions=blocks.fns)
     return mounted
 
 

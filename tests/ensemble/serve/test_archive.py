@@ -114,3 +114,8 @@ def test_the_announced_bytes_are_added(tmp_path: Path) -> None:
     assert unpacked_bytes(zipped(tmp_path, **{"a.png": bytes(30), "b.png": bytes(12)}), max_bytes=42) == 42
     with pytest.raises(RefusedError, match="may unpack to 100000 files and 41 bytes"):
         unpacked_bytes(tmp_path / "pictures.zip", max_bytes=41)
+
+
+def test_a_refusal_names_no_folder_of_the_server(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="the pictures' zip cannot be unpacked: File name too long$"):
+        unpack_pictures(zipped(tmp_path, **{"x" * 300: b""}), out(tmp_path), max_bytes=1000)

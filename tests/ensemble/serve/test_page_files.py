@@ -23,7 +23,7 @@ URL = "http://127.0.0.1"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     patch = pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-    app = create_app(image_panel(FakeVoter("a", {"0": "购物车页面"})), Limits())
+    app = create_app(image_panel(FakeVoter("a", {"0": "购物车页面"})), Limits(max_upload_bytes=4_000_000))
     with TestClient(app, base_url=URL) as opened:
         yield opened
     patch.undo()
@@ -79,6 +79,7 @@ def test_files_outside_the_uploads_are_refused_by_every_function(client: TestCli
 
 def test_gradio_itself_refuses_them_too(client: TestClient, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ensemble.serve.page.calls.check_upload", lambda path: None)
+    monkeypatch.setattr("ensemble.serve.page.calls.check_call", lambda called, functions: None)
     for place, takes in takers(client):
         said = outcome(client, body(place, takes, str(secret)))
         assert '"success":false' in said, said
@@ -144,3 +145,35 @@ def test_a_call_that_names_very_many_files_is_refused(client: TestClient, secret
     call = {"fn_index": 0, "data": [[file(path)] * 65], "session_hash": "abc"}
     answer = client.post("/gradio_api/queue/join", json=call)
     assert (answer.status_code, answer.json()["detail"]) == (422, "a call of the page may name 64 files, got 65")
+
+
+@pytest.mark.parametrize("door", ["queue/join", "run/predict"])
+@pytest.mark.parametrize(
+    "call",
+    [{}, {"fn_index": 99}, {"fn_index": -1}, {"fn_index": [0]}, {"fn_index": 0, "data": {}},
+     {"fn_index": 0, "data": []}, {"fn_index": 0, "data": [None, None]}, {"fn_index": 1, "data": [10**6]},
+     {"fn_index": 1, "data": ["x"]}, {"fn_index": 1, "data": [-1]}],
+    ids=str,
+)  # fmt: skip
+def test_a_call_that_the_page_never_makes_is_refused(client: TestClient, door: str, call: dict[str, Any]) -> None:
+    """Gradio answers most of them with 500 and a traceback in the log."""
+    answer = client.post(f"/gradio_api/{door}", json={"data": [None], "session_hash": "abc", **call})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the page makes no such call")
+
+
+def test_an_upload_of_very_many_files_is_refused(client: TestClient) -> None:
+    """Each is written, digested and moved by the thread that answers everybody."""
+    sent = [("files", ("a.png", b"x"))]
+    assert len(client.post("/gradio_api/upload", files=sent * 64).json()) == 64
+    answer = client.post("/gradio_api/upload", files=sent * 65)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "an upload may hold 64 files")
+
+
+def test_an_upload_that_turns_out_too_large_is_refused_in_one_answer(client: TestClient) -> None:
+    """Its length was not announced, so Gradio is at work on it already."""
+    head = b'--x\r\ncontent-disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    pieces = (head if number == 0 else bytes(2**20) for number in range(5))
+    answer = client.post(
+        "/gradio_api/upload", content=pieces, headers={"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert (answer.status_code, answer.json()["detail"]) == (413, "a request may have 4000000 bytes")

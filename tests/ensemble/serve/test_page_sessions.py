@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ async def breaks_off(scope: Scope, receive: Receive, send: Send) -> None:
 def test_a_stream_that_is_closed_early_ends_its_sessions_work(gradio: Any, expected: list[str]) -> None:
     async def run() -> list[str]:
         seen = Recording()
-        calls = PageCalls(gradio, limits=Limits(), sessions=seen)
+        calls = PageCalls(gradio, limits=Limits(), sessions=seen, functions={})
         scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "query_string": b"session_hash=abc"}
         await calls(scope, nothing, nothing)
         await asyncio.sleep(0)
@@ -127,12 +128,16 @@ def test_a_call_without_a_session_is_refused(session: Any) -> None:
     sent: list[Message] = []
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": json.dumps({"data": [], "session_hash": session}).encode()}
+        return {
+            "type": "http.request",
+            "body": json.dumps({"fn_index": 0, "data": [], "session_hash": session}).encode(),
+        }
 
     async def send(message: Message) -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join"}
-    asyncio.run(PageCalls(ends, limits=Limits(), sessions=Recording())(scope, receive, send))
+    calls = PageCalls(ends, limits=Limits(), sessions=Recording(), functions={0: SimpleNamespace(inputs=())})
+    asyncio.run(calls(scope, receive, send))
     assert sent[0]["status"] == 422
     assert json.loads(sent[1]["body"]) == {"detail": "a call must name its session"}
