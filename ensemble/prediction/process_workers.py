@@ -16,6 +16,7 @@ from ensemble.prediction.worker import Answered, Job, Loaded, Worker
 from ensemble.prediction.worker_pool import WorkerPool
 from ensemble.prediction.workload import Chunk
 from mire.cli import start_process
+from mire.compat import usable_cores
 from mire.errors import MireError, SettingsError
 from mire.process_pool import end_with_parent
 
@@ -31,7 +32,7 @@ def processes(job: Job, n_devices: int) -> WorkerPool:
     gpus = _gpus() or [""] * n_devices
     if n_devices > len(gpus):
         raise SettingsError(f"--devices {n_devices}, but this machine shows {len(gpus)} GPUs; {_DEVICES} hides some")
-    threads = max(1, (os.cpu_count() or 1) // n_devices)
+    threads = max(1, usable_cores() // n_devices)
     return WorkerPool(lambda index: ProcessWorker(job, DeviceShare(gpus[index], threads)), n_devices)
 
 
