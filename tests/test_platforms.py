@@ -147,3 +147,14 @@ def test_a_stopped_training_ends_with_its_children_without_sessions(monkeypatch:
         monkeypatch.delattr(os, "killpg")
         accelerate_launch._end(launcher.pid)
         assert all_end(family)
+
+
+def test_processes_share_the_cores_that_a_container_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("ensemble.prediction.process_workers")
+    shares: list[object] = []
+    monkeypatch.setattr(module, "usable_cores", lambda: 1)
+    monkeypatch.setattr(module, "_gpus", lambda: [])
+    monkeypatch.setattr(module, "WorkerPool", lambda start, size: [start(number) for number in range(size)])
+    monkeypatch.setattr(module, "ProcessWorker", lambda job, share: shares.append(share))
+    module.processes(None, 2)
+    assert shares == [module.DeviceShare("", 1)] * 2

@@ -25,7 +25,8 @@ def execute(options: argparse.Namespace) -> None:
         say(f"[{clock()}] {step.title}")
         for command in step.commands:
             run_command(command)
-        say(f"to look at: {', '.join(map(str, step.made))}")
+        if step.made:
+            say(f"to look at: {', '.join(map(str, step.made))}")
     say(box(options.out, clock()))
     if options.page:
         run_command(serve(options.out))

@@ -25,7 +25,7 @@ class Step:
 
     title: str
     commands: tuple[Command, ...]
-    made: tuple[Path, ...]
+    made: tuple[Path, ...] = ()
 
 
 def shipped(*, page: bool) -> Path:
@@ -63,12 +63,10 @@ def three_steps(samples: Path, out: Path) -> Iterator[Step]:
             ("ensemble.train", "all", *train, *panel, "--config", "nano"),
             ("ensemble.predict", *test, *panel, "--out", str(out / "submit.csv"), "--quiet"),
         ),
-        (out / "submit.csv",),
     )
     yield Step(
         "3 of 3: what each voter adds, on samples that none of them has seen",
         (("ensemble.ablate", *test, *panel, "--out", str(out), "--quiet"),),
-        (out / "ablation.html",),
     )
 
 
@@ -100,11 +98,11 @@ def stopwatch() -> Callable[[], str]:
 
 def box(out: Path, taken: str) -> str:
     """What was made, what the figures mean, and what to do next."""
-    return f"""\
-+-- done in {taken} min {"-" * 90}
-| {out / "ablation.html"}: the report, to open in a browser; beside it submit.csv, a label per test sample
-| F1 is weighted over the labels, 1 is perfect; "mean panel" is the headline. Samples and base are toys: that everything
-| runs is what this shows, not how well it reads real screens. Next, after "source .venv/bin/activate":
-|   mire serve --panel {out / "panel"}       a page on this panel; it says if a package is missing
-|   mire explain --panel {out / "panel"}     the words that speak for each label
-|   mire train all --data YOURS.json --images FOLDER --panel runs/mine --config cpu"""
+    lines = (
+        f"{out / 'ablation.html'}: the report, to open in a browser; beside it submit.csv, a label per test sample",
+        'F1: 1 is perfect, "mean panel" is the headline; samples and base are toys. Next, with .venv activated:',
+        f"  mire serve --panel {out / 'panel'}       a page on this panel; names a package that is missing",
+        f"  mire explain --panel {out / 'panel'}     the words that speak for each label",
+        "  mire train all --data YOURS.json --images FOLDER --panel runs/mine --config cpu",
+    )
+    return "\n".join((f"+-- done in {taken} {'-' * 94}", *(f"| {line}" for line in lines)))

@@ -35,10 +35,12 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
     labels = {sample.id: str(sample.label) for sample in known.samples}
     n_guessed = len(known.inside(None)) - len(known.samples)
     missing = [label for label in taxonomy.labels if label not in labels.values()]
+    voters = known.settings.panel.voters(task)
     logger.info(
         f"{task}: {f'{n_guessed} pseudo-labelled and ' if n_guessed else ''}{len(labels)} samples, "
         f"{len(taxonomy.labels) - len(missing)} of {len(taxonomy.labels)} labels"
         + (f": missing {some(missing)}" if missing else "")
+        + f"; training {', then '.join(voters)}"
     )
     if broken := [sample for sample in known.samples if sample.problems]:
         first = broken[0]
@@ -46,9 +48,10 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
             f"{task}: {len(broken)} of them can be read only in part (first: record {first.number}, "
             f"id {first.id!r}: {first.problems[0]}); python -m mire.validate lists all"
         )
-    taken = []
-    for name in known.settings.panel.voters(task):
-        logger.info(f"{task}: training {name}")
+    taken: list[str] = []
+    for name in voters:
+        if taken:
+            logger.info(f"{task}: training {name}")
         started = time.monotonic()
         votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)

@@ -1,6 +1,5 @@
 """What this machine has: Python, cores, memory, devices, disk space for the cache, fonts."""
 
-import os
 import platform
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import psutil
 
 from mire.budget import ParameterCount
 from mire.cache import cache_root
+from mire.compat import usable_cores
 from mire.doctor.check import Check
 from mire.doctor.weights import GIB
 
@@ -29,7 +29,7 @@ def machine() -> Iterator[Check]:
     )
     whole = psutil.virtual_memory().total
     yield Check(
-        f"cpu          {os.cpu_count()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
+        f"cpu          {usable_cores()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
     )
     yield from _devices()
     yield from _shared_memory()

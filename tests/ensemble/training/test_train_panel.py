@@ -47,4 +47,4 @@ def test_labels_that_are_missing_are_named(again: Any, caplog: pytest.LogCapture
     train([record for record in records if record["output"] != "适用季节"])
     # Two of the taxonomy's 23 labels are left; of the 21 others eight are named.
     assert caplog.messages[0].startswith("dialogue: 8 samples, 2 of 23 labels: missing ")
-    assert caplog.messages[0].endswith("; and 13 more")
+    assert caplog.messages[0].endswith("; and 13 more; training dialogue_text")
