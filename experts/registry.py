@@ -26,7 +26,7 @@ class VoterRow:
 
     stage: type[VoterStage]
     path: str
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...]
     explains: bool = False
     gpu: bool = False
     adapters: bool = False

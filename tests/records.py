@@ -1,9 +1,18 @@
-"""Prompts in the official frames, for tests."""
+"""Prompts in the official frames, and a picture, for tests."""
 
+import io
 import json
+
+from PIL import Image
 
 from mire.labels import builtin_taxonomy
 from mire.prompts import DIALOGUE_END, OFFICIAL_DIALOGUE_HEAD, OFFICIAL_IMAGE_HEAD
+
+
+def png(width: int = 60, height: int = 40) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 30, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def image_instruction() -> str:

@@ -133,7 +133,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
         # Weights of other shapes are listed with the missing ones, and refused below.
         model, found = Qwen2VLForConditionalGeneration.from_pretrained(
             source,
-            # The fingerprint is that of bfloat16 weights: float16 has no numbers as small as theirs.
+            # The fingerprint is that of bfloat16 weights, of which float16 would round the smallest to zero.
             dtype=torch.bfloat16 if dtype == torch.float16 else dtype,
             device_map={"": device},
             attn_implementation="sdpa",

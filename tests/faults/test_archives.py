@@ -1,6 +1,5 @@
 """Zips as other systems write them hold the same pictures as a plain one."""
 
-import io
 import logging
 import struct
 import zipfile
@@ -8,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from records import png
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
@@ -17,14 +16,7 @@ from ensemble.serve.page.archive import unpack_pictures
 from mire.errors import DataError
 from mire.images import resolve_image
 
-
-def _picture() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (2, 3), (9, 8, 7)).save(file, "PNG")
-    return file.getvalue()
-
-
-PICTURE = _picture()
+PICTURE = png()
 
 
 def raw_zip(path: Path, members: dict[bytes, bytes], *, flags: int = 0) -> Path:

@@ -55,22 +55,19 @@ def command(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
     ]  # fmt: skip
 
 
-TRAINER = "experts.qwen2vl.train"
-
-
 def beside(panel: Path) -> Path:
     return PanelFolder(panel).beside("dialogue").root
 
 
-def running(panel: Path, module: str) -> list[int]:
-    """Process ids of those that run a module for this panel."""
+def running(panel: Path) -> list[int]:
+    """Process ids of those that train for this panel."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().decode(errors="replace").split("\0")
         except OSError:  # it ended
             continue
-        if words[1:3] == ["-m", module] and str(beside(panel)) in words:
+        if words[1:3] == ["-m", "experts.qwen2vl.train"] and str(beside(panel)) in words:
             found.append(int(entry.parent.name))
     return found
 
@@ -98,7 +95,7 @@ def test_stopped_and_killed_in_every_phase_training_ends_as_if_undisturbed(comma
         process.send_signal(signal.SIGTERM)
 
     def kill_worker(process: "subprocess.Popen[str]") -> None:
-        while not (trainers := running(panel, TRAINER)):
+        while not (trainers := running(panel)):
             assert process.poll() is None, "it ended before it trained"
             time.sleep(0.02)
         os.kill(trainers[0], signal.SIGKILL)
@@ -106,7 +103,7 @@ def test_stopped_and_killed_in_every_phase_training_ends_as_if_undisturbed(comma
     code, said = disturb(command, panel, "folds/0/checkpoints", stop)
     assert code == 143
     assert said.splitlines()[-1].startswith("error: stopped by SIGTERM")
-    assert running(panel, TRAINER) == []
+    assert running(panel) == []
     code, said = disturb(command, panel, "folds/0/checkpoints", kill_worker)
     assert code == 1
     assert said.splitlines()[-1].startswith("error: training the dialogue adapter failed (exit code ")

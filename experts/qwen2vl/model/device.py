@@ -5,7 +5,7 @@ import torch
 from mire.errors import SettingsError
 
 NATIVE_BFLOAT16 = (8, 0)
-"""The first compute capability that multiplies bfloat16 itself; older cards emulate it, 10 to 30 times slower."""
+"""The first compute capability that multiplies bfloat16 itself; older cards emulate it, and are many times slower."""
 
 
 def default_device() -> str:

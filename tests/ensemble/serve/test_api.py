@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fakes import FakeVoter, image_panel
 from PIL import Image
+from records import png
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi.testclient import TestClient
@@ -38,12 +39,6 @@ LIMITS = Limits(
     max_turns=5,
     max_lines=40,
 )
-
-
-def png(width: int = 60, height: int = 40) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 30, 30)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def encoded(data: bytes) -> str:

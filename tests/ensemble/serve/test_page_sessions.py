@@ -1,7 +1,6 @@
 """What becomes of the page's work when its visitor has left."""
 
 import asyncio
-import io
 import json
 import time
 from types import SimpleNamespace
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import HeldVoter, image_panel
-from PIL import Image
+from records import png
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi.testclient import TestClient
@@ -22,12 +21,6 @@ from ensemble.serve.page.calls import PageCalls
 
 PATIENCE_SECONDS = 30
 URL = "http://127.0.0.1"
-
-
-def png() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (60, 40), (200, 30, 30)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def waiting(client: TestClient) -> int:

@@ -51,7 +51,7 @@ def panel(tmp_path: Path) -> PanelFolder:
 
 
 def killed_at(step: int, patch: pytest.MonkeyPatch) -> None:
-    """Kill at the ``step``-th change of a folder: before it, or, for a deletion, when half of it is done."""
+    """Kill at the ``step``-th change of a folder: before it, or, of a deletion or a copy, when some of it is done."""
     left = iter(range(step, -1, -1))
 
     def planted(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,6 +59,8 @@ def killed_at(step: int, patch: pytest.MonkeyPatch) -> None:
             if next(left) == 0:
                 for path in sorted(Path(arguments[0]).rglob("*"))[:2] if change is shutil.rmtree else ():
                     path.unlink(missing_ok=True) if path.is_file() else None
+                if change is shutil.copytree:
+                    Path(arguments[1]).mkdir()
                 raise Killed
             return change(*arguments, **options)
 
@@ -88,7 +90,9 @@ def test_killed_anywhere_the_panel_is_the_old_or_the_new_one_and_the_next_traini
         n_old, n_new = n_old + (found == "old"), n_new + (found == "new")
         if found == "old":
             assert fingerprint(folder) == fingerprint(panel)
-        train(folder, "newest")
+        with replacing(folder, "image", SETTINGS) as beside:
+            assert read(folder.task("image")) == {found} and beside.has("image")
+            write(beside, "newest")
         assert read(folder.task("image")) == {"newest"}
         assert read(folder.previous("image")) == {found}
         assert not folder.beside("image").root.exists()

@@ -1,7 +1,6 @@
 """The wire formats over a panel whose voters say what they are told."""
 
 import base64
-import io
 import json
 import logging
 import random
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import FakeVoter, image_panel
-from PIL import Image
+from records import png
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi.testclient import TestClient
@@ -52,9 +51,7 @@ def client() -> Iterator[TestClient]:
 
 
 def picture() -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (60, 40), (200, 30, 30)).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(png()).decode()}"
 
 
 def shown(*parts: dict[str, str]) -> list[dict[str, Any]]:
