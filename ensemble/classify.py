@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
-from ensemble.weights import Weights
+from ensemble.voting.weights import Weights
 from mire.budget import Cost
 from mire.errors import DataError, PanelError
 from mire.images import MAX_DECODED_PIXELS, picture_problem

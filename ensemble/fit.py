@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> None:
     """Fit each task's vote and print it."""
     _check(options)
-    from ensemble.fitting import fit_panel
     from ensemble.training.added_adapter import add_adapter
+    from ensemble.voting.fitting import fit_panel
     from mire.panel_folder import PanelFolder
 
     panel = PanelFolder(options.panel)

@@ -12,8 +12,8 @@ import numpy as np
 
 from ensemble.classify import Classification, Question, classification
 from ensemble.decisions.threshold_file import TaskThresholds, read_thresholds
-from ensemble.vote import Array, winners
-from ensemble.weights import Weights, as_array, read_weights
+from ensemble.voting.pooling import Array, winners
+from ensemble.voting.weights import Weights, as_array, read_weights
 from experts.registry import check_voter, load_base, load_voter
 from experts.voter import Voter
 from mire.budget import Ledger, ParameterCount

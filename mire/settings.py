@@ -15,7 +15,7 @@ from mire.images import MAX_DECODED_PIXELS
 from mire.labels import TASKS, Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
 Rule = Literal["log_linear", "majority"]
-"""How votes are pooled; ``ensemble.vote.RULES`` holds the function behind each name."""
+"""How votes are pooled; ``ensemble.voting.pooling.RULES`` holds the function behind each name."""
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]

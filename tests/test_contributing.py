@@ -15,9 +15,10 @@ from records import image_instruction
 import experts
 import mire.metrics
 import mire.settings
-from ensemble import ablate, explain, fit, predict, rules, score, train, vote
-from ensemble.oof_votes import write_votes
+from ensemble import ablate, explain, fit, predict, rules, score, train
 from ensemble.prediction.digest import device
+from ensemble.voting import pooling
+from ensemble.voting.oof_votes import write_votes
 from experts import registry
 from mire import model_sizes
 from mire.budget import Cost
@@ -128,7 +129,7 @@ def test_a_voter_on_a_gpu_has_other_answers_there(tmp_path: Path, monkeypatch: p
 
 def test_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = blocks("Adding a rule of the vote")
-    monkeypatch.setitem(vote.RULES, "linear", defined(block, vote, "linear"))
+    monkeypatch.setitem(pooling.RULES, "linear", defined(block, pooling, "linear"))
     kind = create_model("Settings", __base__=Settings, vote=(str, "log_linear"))
     monkeypatch.setattr(mire.settings, "Settings", kind)
     settings = load_settings("nano", ["vote=linear", "folds=2"])

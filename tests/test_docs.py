@@ -18,7 +18,7 @@ from tiny import SETTINGS
 from ensemble.command import COMMANDS
 from ensemble.command import entry as mire_command
 from ensemble.prediction.submission import SCORES, read_submission
-from ensemble.weights import read_weights
+from ensemble.voting.weights import read_weights
 from experts.qwen2vl.nano import build_nano
 from mire.cli import run
 from mire.labels import load_taxonomy

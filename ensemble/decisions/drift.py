@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ensemble.decisions.scores_file import Scored
 from ensemble.decisions.threshold_file import read_thresholds
 from ensemble.decisions.thresholds import out_of_fold_answers
-from ensemble.vote import Array
+from ensemble.voting.pooling import Array
 from mire.labels import Task
 from mire.metrics import Interval, wilson
 from mire.panel_folder import PanelFolder

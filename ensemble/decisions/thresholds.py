@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.decisions.threshold_file import TaskThresholds, Threshold, read_thresholds
-from ensemble.fitting import cross_fit
-from ensemble.oof_votes import read_out_of_fold_votes
-from ensemble.vote import Array, winners
+from ensemble.voting.fitting import cross_fit
+from ensemble.voting.oof_votes import read_out_of_fold_votes
+from ensemble.voting.pooling import Array, winners
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
 

@@ -26,7 +26,7 @@ from ensemble.report.ablation_result import (
     SubsetResult,
     TaskResult,
 )
-from ensemble.vote import Array, winners
+from ensemble.voting.pooling import Array, winners
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
 from mire.metrics import interval

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.report.ablation_result import Bin, ErrorByChance
-from ensemble.vote import Array, winners
+from ensemble.voting.pooling import Array, winners
 
 N_BINS = 10
 N_SIMULATIONS = 200

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.fitting import cross_fit_parts, fit_temperature, fit_weights
-from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
-from ensemble.vote import FLOOR, RULES, Array, sharpen, softmax, winners
+from ensemble.voting.fitting import cross_fit_parts, fit_temperature, fit_weights
+from ensemble.voting.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
+from ensemble.voting.pooling import FLOOR, RULES, Array, sharpen, softmax, winners
 from mire.errors import PanelError
 from mire.labels import Task
 from mire.metrics import Interval, interval, resampled_f1, scores

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.fitting import cross_fit, weigh
-from ensemble.oof_votes import read_out_of_fold_votes
 from ensemble.panel import Panel, Votes, pool
-from ensemble.vote import Array
-from ensemble.weights import Weights
+from ensemble.voting.fitting import cross_fit, weigh
+from ensemble.voting.oof_votes import read_out_of_fold_votes
+from ensemble.voting.pooling import Array
+from ensemble.voting.weights import Weights
 from experts.voter import Voter
 from mire.budget import Cost, Ledger
 from mire.errors import DataError

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.panel import by_task
 from ensemble.report.language import Language, environment, texts
-from ensemble.vote import Array
+from ensemble.voting.pooling import Array
 from experts.shown import Shown, shown
 from mire.atomic_files import write_text
 from mire.errors import MireError, missing_package

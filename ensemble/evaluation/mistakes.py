@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
 from ensemble.report.ablation_result import Mistake
-from ensemble.vote import Array
+from ensemble.voting.pooling import Array
 from experts.shown import shown
 from experts.voter import Explainer
 from mire.labels import Taxonomy

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
 from ensemble.report.ablation_result import Contribution, Contributions, SubsetFigures
-from ensemble.vote import winners
+from ensemble.voting.pooling import winners
 from mire.labels import TASKS
 from mire.metrics import interval, resampled_f1, scores
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ensemble.decisions.threshold_file import TaskThresholds
-from ensemble.weights import Weights
+from ensemble.voting.weights import Weights
 from mire.labels import Task
 from mire.metrics import Interval, wilson
 from mire.privacy.pictures import Corners

@@ -10,7 +10,7 @@ from pathlib import Path
 from ensemble.report import charts
 from ensemble.report.ablation_result import AblationResult, LabelFigures, MeanFigures, SubsetFigures, TaskResult
 from ensemble.report.language import Language, environment
-from ensemble.weights import VoterWeight
+from ensemble.voting.weights import VoterWeight
 from mire.atomic_files import write_text
 from mire.labels import Task
 from mire.privacy.thumbnails import Thumbnails

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ensemble.fitting import fit_panel
-from ensemble.oof_votes import add_votes, write_votes
 from ensemble.panel import Panel, Votes
 from ensemble.training.model_card import panel_card, write_cards
 from ensemble.training.replacement import replacing
 from ensemble.training.train_panel import read_labelled
 from ensemble.training.training_set import TrainingSet
-from ensemble.weights import Weights
+from ensemble.voting.fitting import fit_panel
+from ensemble.voting.oof_votes import add_votes, write_votes
+from ensemble.voting.weights import Weights
 from experts.qwen2vl.adapter import Manifest, read_manifest
 from mire.atomic_files import write_text
 from mire.budget import Cost, Ledger

@@ -12,8 +12,8 @@ from ensemble.panel import Panel, TaskPanel, by_task
 from ensemble.training.adapters import load_fold_voter
 from ensemble.training.train_panel import read_labelled, train_panel
 from ensemble.training.training_set import TrainingSet
-from ensemble.vote import winners
-from ensemble.weights import read_weights
+from ensemble.voting.pooling import winners
+from ensemble.voting.weights import read_weights
 from experts.registry import VOTERS, train_voter
 from experts.voter import Voter
 from mire.atomic_files import write_text

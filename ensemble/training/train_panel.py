@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ensemble.fitting import fit_panel
-from ensemble.oof_votes import write_votes
 from ensemble.panel import by_task
 from ensemble.training.accelerate_launch import Launch
 from ensemble.training.adapters import train_adapters
 from ensemble.training.model_card import panel_card, write_cards
 from ensemble.training.replacement import replacing
 from ensemble.training.training_set import TrainingSet
+from ensemble.voting.fitting import fit_panel
+from ensemble.voting.oof_votes import write_votes
 from experts.registry import VOTERS, train_voter
 from mire.atomic_files import write_text
 from mire.budget import Cost

@@ -16,10 +16,10 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble import fitting
-from ensemble.oof_votes import OutOfFoldVotes
-from ensemble.vote import softmax
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting import fitting
+from ensemble.voting.oof_votes import OutOfFoldVotes
+from ensemble.voting.pooling import softmax
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.cli import run
 

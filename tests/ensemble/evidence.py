@@ -3,7 +3,7 @@
 import numpy as np
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt

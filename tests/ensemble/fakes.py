@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ensemble.panel import Panel, TaskPanel
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.budget import Cost, ParameterCount
 from mire.labels import Taxonomy, builtin_taxonomy
 from mire.samples import Sample

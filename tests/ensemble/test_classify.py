@@ -14,7 +14,7 @@ from PIL import Image
 
 from ensemble import Classification, Panel, Question
 from ensemble.panel import TaskPanel
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.errors import DataError, PanelError
 from mire.labels import Label, Taxonomy, builtin_taxonomy

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from ensemble.vote import RULES
+from ensemble.voting.pooling import RULES
 from experts.registry import VOTERS, VoterRow, count_parameters
 from experts.voter import VoterClass
 from mire.settings import Rule, Settings, load_settings

@@ -12,8 +12,8 @@ import pytest
 from bench import Bench, error_line
 
 from ensemble import ablate
-from ensemble.oof_votes import read_out_of_fold_votes
 from ensemble.panel import Panel
+from ensemble.voting.oof_votes import read_out_of_fold_votes
 from mire.cli import run
 from mire.errors import PanelError
 from mire.labels import TASKS

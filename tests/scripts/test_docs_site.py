@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
         ("", "![a](docs/a.webp) and [b](docs/B.md#c)", "![a](a.webp) and [b](B.md#c)"),
         ("docs", "[b](B.md#c), [c](#d), [e](https://e.org/f)", "[b](B.md#c), [c](#d), [e](https://e.org/f)"),
         ("docs", "[home](../README.md#from-python)", "[home](index.md#from-python)"),
-        ("docs", "[`vote.py`](../ensemble/vote.py)", "`vote.py`"),
+        ("docs", "[`vote.py`](../ensemble/voting/pooling.py)", "`vote.py`"),
     ],
 )
 def test_links_become_the_sites(folder: str, text: str, expected: str) -> None:

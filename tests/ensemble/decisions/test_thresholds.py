@@ -9,7 +9,7 @@ import pytest
 
 from ensemble import threshold
 from ensemble.decisions.thresholds import decision_thresholds, find_threshold
-from ensemble.fitting import fit_panel
+from ensemble.voting.fitting import fit_panel
 from mire.cli import run
 from mire.panel_folder import PanelFolder
 from scripts.benchmarks.thresholds import KINDS, PROCEDURES, judged

@@ -6,7 +6,7 @@ import pytest
 
 from ensemble import rules
 from ensemble.evaluation.combination_rules import combinations, compare, conditional_logit, equal
-from ensemble.oof_votes import OutOfFoldVotes
+from ensemble.voting.oof_votes import OutOfFoldVotes
 from mire.budget import Cost
 from mire.cli import run
 

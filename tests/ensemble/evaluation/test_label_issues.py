@@ -8,7 +8,7 @@ from records import dialogue_instruction, image_instruction
 
 from ensemble.evaluation.held_out_votes import HeldOutVotes
 from ensemble.evaluation.label_issues import audit, precision, render, write_audit
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.budget import Cost
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt

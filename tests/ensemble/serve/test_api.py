@@ -22,7 +22,7 @@ from ensemble.panel import TaskPanel
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits, RefusedError
 from ensemble.serve.questions import QuestionIn, TurnIn, ask, check_format
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.errors import DataError, JournalError
 from mire.labels import Label, Taxonomy
 from mire.samples import Sample

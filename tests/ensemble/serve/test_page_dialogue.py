@@ -12,7 +12,7 @@ from ensemble.panel import Panel, TaskPanel
 from ensemble.serve.limits import Limits
 from ensemble.serve.page.handlers import Handlers, read_turns
 from ensemble.serve.service import Service
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.labels import builtin_taxonomy
 
 

@@ -8,10 +8,10 @@ import pytest
 from qwen2vl_inputs import make_adapter
 
 from ensemble import fit
-from ensemble.oof_votes import read_out_of_fold_votes
 from ensemble.panel import Panel
 from ensemble.training.replacement import replacing
-from ensemble.weights import read_weights
+from ensemble.voting.oof_votes import read_out_of_fold_votes
+from ensemble.voting.weights import read_weights
 from experts.qwen2vl.adapter import Manifest, read_manifest, write_manifest
 from experts.qwen2vl.nano import build_nano
 from mire.budget import Ledger

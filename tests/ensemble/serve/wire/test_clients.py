@@ -15,7 +15,7 @@ from ensemble.panel import TaskPanel
 from ensemble.serve.access import Access
 from ensemble.serve.app import create_app
 from ensemble.serve.listening import server_of, taken_address
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.labels import builtin_taxonomy
 
 pytestmark = pytest.mark.slow

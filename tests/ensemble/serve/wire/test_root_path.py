@@ -19,7 +19,7 @@ from ensemble.panel import Panel, TaskPanel
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits
 from ensemble.serve.listening import server_of
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.labels import builtin_taxonomy
 
 RUST = "是否会生锈"

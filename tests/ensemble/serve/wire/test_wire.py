@@ -21,7 +21,7 @@ from ensemble.panel import Panel, TaskPanel
 from ensemble.serve.access import Access
 from ensemble.serve.app import create_app
 from ensemble.serve.limits import Limits
-from ensemble.weights import VoterWeight, Weights
+from ensemble.voting.weights import VoterWeight, Weights
 from mire.labels import builtin_taxonomy
 from mire.samples import read_samples
 from scripts.benchmarks.serve import decisions_body

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from ensemble.vote import Array
+from ensemble.voting.pooling import Array
 from mire.atomic_files import read_model, write_text
 from mire.budget import Cost
 from mire.errors import PanelError

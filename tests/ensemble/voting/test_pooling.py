@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.vote import log_linear, majority, sharpen, winners
+from ensemble.voting.pooling import log_linear, majority, sharpen, winners
 
 
 def rows(*values: list[float]) -> np.ndarray:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ensemble.fitting import fit_temperature, fit_weights
-from ensemble.oof_votes import OutOfFoldVotes
+from ensemble.voting.fitting import fit_temperature, fit_weights
+from ensemble.voting.oof_votes import OutOfFoldVotes
 from mire.budget import Cost
 
 

@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
-from ensemble.vote import Array, log_linear, sharpen
-from ensemble.weights import VoterWeight, Weights, write_weights
+from ensemble.voting.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
+from ensemble.voting.pooling import Array, log_linear, sharpen
+from ensemble.voting.weights import VoterWeight, Weights, write_weights
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
 from mire.settings import Settings

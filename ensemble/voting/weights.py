@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from ensemble.vote import RULES, Array, sharpen
+from ensemble.voting.pooling import RULES, Array, sharpen
 from mire.atomic_files import read_model, write_text
 
 
