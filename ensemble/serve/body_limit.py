@@ -41,7 +41,7 @@ class BodyLimit:
 
         async def watched(message: Message) -> None:
             nonlocal answering
-            if body.refusal and not answering:  # what Gradio makes of it: 500
+            if body.refusal and not answering:  # whatever the application makes of it: Gradio 500
                 return
             answering = True
             await send(message)
@@ -51,6 +51,8 @@ class BodyLimit:
             body.check(int(announced) if announced.isdigit() else 0)
             body.take(_UPLOAD_BYTES if to_disk else 0)
             await self._app(scope, body.receive, watched)
+            if body.refusal and not answering:
+                raise body.refusal
         except Exception as error:
             refusal = body.refusal or error
             if answering or not isinstance(refusal, RefusedError):

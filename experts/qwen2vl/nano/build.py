@@ -55,7 +55,7 @@ def recipe() -> dict[str, str]:
     """What decides the model's weights, beside the dialogues' phrases and the labels.
 
     ``sources`` are 16 hex digits of this package's code and the shape; the rest decides how float32 sums are rounded:
-    the version of torch, the CPU's vector instructions, and its maker, by which the products' code is chosen.
+    the version of torch, the CPU's vector instructions, and the CPU's maker, for which torch chooses matrix kernels.
     """
     import torch
 
