@@ -38,9 +38,9 @@ def number_format(name: str, device: str) -> torch.dtype:
 def choose_attention_kernels() -> None:
     """Leave attention to the flash and the memory-efficient kernel, never to cuDNN's.
 
-    On H100 and later torch prefers cuDNN's kernel. It builds a graph for every new shape (49 to 69 ms on an H200, and our rows
-    have many shapes), fails where it cannot build one, and is reported to give NaN gradients behind a mask at some
-    lengths (https://github.com/pytorch/pytorch/issues/196678).
+    On H100 and later torch prefers cuDNN's kernel. It builds a graph for every new shape (49 to 69 ms on an H200, and
+    our rows have many shapes), fails where it cannot build one, and is reported to give NaN gradients behind a mask at
+    some lengths (https://github.com/pytorch/pytorch/issues/196678).
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
 
