@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -47,7 +48,8 @@ def _chart(draw: "Callable[Drawing, Figure]") -> Callable[Drawing, Markup]:
     def drawn(*args: Drawing.args, **kwargs: Drawing.kwargs) -> Markup:
         from matplotlib import rc_context
 
-        with rc_context(_STYLE):
+        with rc_context(_STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own fonts show it
             return _svg(draw(*args, **kwargs))
 
     return drawn
