@@ -208,6 +208,7 @@ def test_decisions_are_made_as_the_page_says(
     shutil.copy(tiny_set / "train.json", "new.json")
     lines = [shlex.split(line) for name, line in commands() if name == "DECISIONS.md"]
     *lines, drift = [words for program, *words in lines if program == "mire"]
+    lines.append([*lines[-1], "--precision", "0.9"])
     assert [words[0] for words in lines] == ["threshold", "predict", "predict"]
     assert [mire_command(words) for words in lines] == [0, 0, 0]
     with pytest.raises(SystemExit, match="3"):  # the panel was trained on these samples
