@@ -58,7 +58,7 @@ def execute(options: argparse.Namespace) -> None:
         panel = Panel.load(options.panel)
         if "image" in panel.tasks:
             workers().start()  # a pass of a few screens takes a pool that runs, and starts none
-        with private_scratch() as scratch, swept(scratch):
+        with private_scratch() as scratch:
             limits = Limits(max_batch=options.max_batch)
             app = create_app(
                 panel,
@@ -70,7 +70,8 @@ def execute(options: argparse.Namespace) -> None:
             )
             reload_on_hangup(app.state.service)
             say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")
-            listen(app, taken, max_connections=limits.max_connections)
+            with swept(scratch):  # the page's examples lie there by now, as old as the samples' files
+                listen(app, taken, max_connections=limits.max_connections)
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def foreign(url: str) -> bool:
 def is_chinese(page: Any) -> bool:
     """Whether the page is in Chinese, its tabs and, on their tab, its speakers alike."""
     tabs = [tab.inner_text() for tab in page.get_by_role("tab").all()]
-    assert tabs in (["Picture", "Dialogue", "Many samples"], ["图片", "对话", "批量"])
+    assert tabs in (["Picture", "Dialogue", "Batch", "Decisions"], ["图片", "对话", "批量", "决策"])
     speakers = [name.strip() for name in page.locator("#speaker label").all_text_contents()]
     assert speakers in ([], ["User", "Agent"] if tabs[0] == "Picture" else ["用户", "客服"])
     return tabs[0] == "图片"
