@@ -25,17 +25,16 @@ ROOM = 1.1
 
 @dataclass(frozen=True)
 class Machine:
-    """Devices to train on: how many, GPUs or CPU processes, bytes of memory and TFLOP/s of each."""
+    """Devices to train on: how many, GPUs or CPU processes, bytes of memory of each."""
 
     n_devices: int
     gpu: bool
     memory: float
-    tflops: float
     kind: Kind
 
 
-def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
-    """Memory and time of the Qwen2-VL experts' training.
+def forecast(settings: Settings, machine: Machine, tflops: float) -> Iterator[Check]:
+    """Memory and time of the Qwen2-VL experts' training, on devices of so many TFLOP/s each.
 
     Raises:
         SettingsError: the base's shape is unknown, or a batch cannot be divided among the devices.
@@ -49,7 +48,7 @@ def forecast(settings: Settings, machine: Machine) -> Iterator[Check]:
             continue
         plan = training_plan(settings, task, shape, machine)
         yield from _memory(task, plan, machine)
-        yield from _time(settings, task, plan, machine)
+        yield from _time(settings, task, plan, tflops)
 
 
 def longest_sample(settings: Settings, task: Task) -> LongestSample:
@@ -125,14 +124,14 @@ def _sizes(parts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {size / GIB:.2f}" for name, size in parts.items())
 
 
-def _time(settings: Settings, task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]:
-    one = plan.seconds(1000, machine.tflops * 1e12 * SHARE)
+def _time(settings: Settings, task: Task, plan: TrainingCost, tflops: float) -> Iterator[Check]:
+    one = plan.seconds(1000, tflops * 1e12 * SHARE)
     qwen2vl = settings.qwen2vl
     n_epochs = qwen2vl.vote_folds * (settings.folds - 1) / settings.folds + (qwen2vl.final == "refit")
     n_epochs *= plan.training.epochs
     yield Check(
         f"{task:<9} 1,000 such samples: at most {_duration(one)} per epoch, {_duration(one * n_epochs)} for the "
-        f"{n_epochs:g} of folds and final adapter; computed from {machine.tflops:g} TFLOP/s at {100 * SHARE:.0f} %, "
+        f"{n_epochs:g} of folds and final adapter; computed from {tflops:g} TFLOP/s at {100 * SHARE:.0f} %, "
         "not measured"
     )
 

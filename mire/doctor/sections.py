@@ -46,7 +46,7 @@ class Plan:
             each = self.memory_gib * GIB
         else:
             each = torch.cuda.mem_get_info(0)[0] if gpu else free_memory() / n_devices
-        return Machine(n_devices, gpu, each, self.tflops, self.kind)
+        return Machine(n_devices, gpu, each, self.kind)
 
 
 def sections(panel: PanelFolder | None, settings: Settings | None, plan: Plan) -> Iterator[Section]:
@@ -70,7 +70,7 @@ def sections(panel: PanelFolder | None, settings: Settings | None, plan: Plan) -
         yield f"memory for {settings.name}", [memory(count)]
         yield f"parameters of {settings.name}", budget(count)
         if plan.asked:
-            yield f"training {settings.name}", forecast(settings, plan.machine())
+            yield f"training {settings.name}", forecast(settings, plan.machine(), plan.tflops)
         count.check()
 
 

@@ -158,7 +158,7 @@ def _machine(n_devices: int, kind: Kind) -> Machine:
     """Devices like this process's, as if nothing of it lay there."""
     gpu = torch.cuda.is_available()
     memory = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() if gpu else 0
-    return Machine(n_devices, gpu, memory, tflops=0, kind=kind)
+    return Machine(n_devices, gpu, memory, kind)
 
 
 def _lora_config(kind: Any, lora: Lora) -> Any:

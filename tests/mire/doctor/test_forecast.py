@@ -16,8 +16,8 @@ from mire.settings import load_settings
 
 
 def lines(n_devices: int, gib: float, kind: Kind = "ddp") -> list[Check]:
-    machine = Machine(n_devices, gpu=True, memory=gib * GIB, tflops=800, kind=kind)
-    return list(forecast(load_settings("qwen2-vl-7b"), machine))
+    machine = Machine(n_devices, gpu=True, memory=gib * GIB, kind=kind)
+    return list(forecast(load_settings("qwen2-vl-7b"), machine, 800))
 
 
 def test_a_row_is_as_long_as_the_settings_allow() -> None:
@@ -67,9 +67,9 @@ def test_checkpoints_go_where_the_memory_is_large(changes: dict[str, str], memor
     def on(machine: Machine) -> Any:
         return training_plan(settings, "image", shape, machine).training.gradient_checkpointing
 
-    assert on(Machine(1, gpu=True, memory=memory * GIB, tflops=1, kind="ddp")) is expected
-    assert on(Machine(4, gpu=True, memory=memory * GIB, tflops=1, kind="fsdp")) is True
-    assert on(Machine(1, gpu=False, memory=memory * GIB, tflops=1, kind="ddp")) is True
+    assert on(Machine(1, gpu=True, memory=memory * GIB, kind="ddp")) is expected
+    assert on(Machine(4, gpu=True, memory=memory * GIB, kind="fsdp")) is True
+    assert on(Machine(1, gpu=False, memory=memory * GIB, kind="ddp")) is True
 
 
 def test_the_doctor_plans(capsys: pytest.CaptureFixture[str]) -> None:
