@@ -21,8 +21,10 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
-AT_PREDICTION = tuple(f"qwen2vl.{key}" for key in ("dtype", "adapters", "token_budget", "compile", "input_workers"))
-"""Entries that change nothing of what was trained: a prediction may override them."""
+HOW_TO_COMPUTE = ("dtype", "adapters", "token_budget", "compile")
+"""Entries of ``qwen2vl`` that change nothing of what was trained, and an answer in its last bits only."""
+AT_PREDICTION = tuple(f"qwen2vl.{key}" for key in (*HOW_TO_COMPUTE, "input_workers"))
+"""Entries that a prediction may override."""
 
 Grams = tuple[Count, Count]
 """Characters of the shortest and of the longest n-gram."""
@@ -63,8 +65,8 @@ class Training(Stage):
 
     ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
     ``micro_batch_size`` bounds the samples that a device takes at a time. ``gradient_checkpointing`` computes
-    activations twice instead of keeping them: a third slower, in a third of the memory; ``auto`` keeps them where the
-    longest samples' fit into the GPU.
+    activations twice instead of keeping them: a quarter slower, in 30 to 40 % of the memory (docs/RESULTS.md);
+    ``auto`` keeps them where those of the longest samples fit into the GPU.
     """
 
     epochs: float = Field(3, gt=0)

@@ -23,7 +23,7 @@ from mire.labels import Task, Taxonomy
 from mire.model_sizes import count_base
 from mire.process_pool import AHEAD, InlineExecutor, prefetch, workers
 from mire.samples import Sample
-from mire.settings import Qwen2VL
+from mire.settings import HOW_TO_COMPUTE, Qwen2VL
 from mire.votes import Vote
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
 
     @classmethod
     def digest(cls, settings: Qwen2VL) -> str:
-        # A prediction may override these, and answers differ in the last bits.
-        return settings.model_dump_json(include={"dtype", "adapters", "token_budget", "compile"})
+        return settings.model_dump_json(include=set(HOW_TO_COMPUTE))
 
     @classmethod
     def sizes(cls, settings: Qwen2VL, task: Task) -> dict[str, int]:
