@@ -9,7 +9,7 @@ _TENTHS = tuple(number / 10 for number in range(1, 11))
 
 
 class Metrics:
-    """Requests by status, seconds a request, samples a pass, samples that wait; which panel answers, and what.
+    """Requests by status, seconds per request, samples per pass, samples that wait; which panel answers, and what.
 
     The answers are counted as ``mire drift`` compares them: labels, probabilities, and those for review, routed by
     fallback and degraded.

@@ -4,7 +4,8 @@
         [--url U] [--requests 200] [--pid PID]
 
 Sends the file's prompts with their pictures, over and over; to ``/v1/decisions`` as messages, with a choice among all of
-a task's labels. All are sent once before anything is timed, so what a panel keeps of a picture is there. Run it on a quiet machine: clients and server share the cores. Prints one JSON line a step.
+a task's labels. All are sent once before anything is timed, so what a panel keeps of a picture is there. Run it on a
+quiet machine: clients and server share the cores. Prints one JSON line per step.
 """
 
 import argparse

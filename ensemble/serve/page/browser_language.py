@@ -13,7 +13,10 @@ _SCRIPT = (
 
 
 class BrowserLanguage:
-    """ASGI middleware: the page's first script gives any Chinese that name."""
+    """ASGI middleware: the page's first script gives any Chinese that name.
+
+    Gradio's own ``head`` comes too late: the page's scripts put it there, after they have chosen the language.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
