@@ -39,6 +39,17 @@ def matmul_rate(size: int, dtype: Any, device: str) -> float:
     return 2 * size**3 / best_of(5, lambda: a @ a).seconds
 
 
+def sustained_matmul_rate(size: int, dtype: Any, device: str, *, seconds: float) -> float:
+    """FLOP/s of the same product over and over: a GPU's power limit lowers its clock within a second."""
+    import torch
+
+    a, n, spent = torch.randn(size, size, dtype=dtype, device=device), 0, 0.0
+    while spent < seconds:
+        spent += timed(lambda: [a @ a for _ in range(10)]).seconds
+        n += 10
+    return 2 * size**3 * n / spent
+
+
 def count_flops(call: Callable[[], Any]) -> int:
     """Floating point operations of the matrix products, convolutions and attentions inside a call."""
     from torch.nn.attention import SDPBackend, sdpa_kernel

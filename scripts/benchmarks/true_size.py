@@ -1,35 +1,45 @@
-"""A base of the true shape with random weights, through the product's own path: load, train, load, predict.
+"""A base of the true shape with random weights, through the product's own path: train, predict, export.
 
-    python -m scripts.benchmarks.true_size                  # Qwen2-VL-7B: a GPU, or a CPU with 24 GiB
-    python -m scripts.benchmarks.true_size --shape nano     # the same steps in half a minute
+    python -m scripts.benchmarks.true_size                  # Qwen2-VL-7B on a GPU
+    python -m scripts.benchmarks.true_size --samples 0      # by the commands alone; a CPU with 24 GiB does it too
+    python -m scripts.benchmarks.true_size --shape nano     # the same steps in two minutes
 
-Writes the checkpoint as the hub has it (sharded, its key names, bfloat16; 16.6 GB for the 7B) with nano's tokenizer,
-trains an adapter on shipped screens, and lets it vote, apart and merged. Random weights answer nothing: only seconds,
+Writes the checkpoint as the hub has it (sharded, its key names, bfloat16; 16.6 GB for the 7B) with nano's tokenizer.
+In one process both tasks' adapters are trained and vote: apart, merged, and apart in compiled layers. Then the ordinary
+commands train an adapter on a few shipped screens, predict and export. Random weights answer nothing: only seconds,
 memory and agreement mean something. Prints one table and one JSON line.
 """
 
 import argparse
 import gc
 import json
+import resource
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mire.cli import run
+from mire.errors import MireError
+from mire.labels import TASKS, Task
 from scripts.benchmarks.machine import timed
 
 SHAPES = {"qwen2-vl-7b": "Qwen/Qwen2-VL-7B-Instruct", "nano": "nano"}
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+N_FEW = 4
+"""Screens of the commands: a screen takes minutes on a CPU."""
+N_PASSES, HALF_PASS = 10, 8
+"""Mixed passes, each of so many screens and as many dialogues: what a busy service makes."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its seconds, what it handled per second, and the memory that the device and the host had in use."""
+    """One step: its seconds, what it handled per second, the device's peak memory, and the process's memory."""
 
     name: str
     seconds: float
@@ -56,47 +66,55 @@ def write_checkpoint(folder: Path, shape: str, device: str) -> None:
     shutil.copy(nano / "preprocessor_config.json", folder)
 
 
+def own_bytes() -> int:
+    """Of this process, now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def most_of_a_child() -> int:
+    """Of the largest process that was started so far and has ended."""
+    return 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
 class Steps(list[Step]):
     """The steps so far, each printed as it ends."""
 
-    def take(self, name: str, n: int, call: Callable[[], Any]) -> Any:
-        """Run a step that handles ``n`` things; returns what it returned."""
-        import psutil
+    def take(self, name: str, n: int, call: Callable[[], Any], *, bytes_in_use: Callable[[], int] = own_bytes) -> Any:
+        """Run a step that handles ``n`` things; returns what it returned. ``bytes_in_use`` is asked afterwards."""
         import torch
 
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         done = timed(call)
         device = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
-        host = psutil.Process().memory_info().rss / 2**30
+        host = bytes_in_use() / 2**30
         self.append(Step(name, done.seconds, n / done.seconds, device, host))
-        print(f"{name:<28} {done.seconds:>9.2f} {n / done.seconds:>10.2f} {device:>7.1f} {host:>7.1f}", flush=True)
+        print(f"{name:<34} {done.seconds:>9.2f} {n / done.seconds:>10.2f} {device:>7.1f} {host:>7.1f}", flush=True)
         return done.value
 
 
-def labelled(n: int) -> list[Any]:
-    """The first ``n`` shipped training screens."""
+def labelled(task: Task, n: int) -> list[Any]:
+    """The first ``n`` shipped training samples of the task."""
     from mire.samples import read_samples
     from router.route import route
 
     every = read_samples(SAMPLES / "train.json", SAMPLES / "images")
-    return [sample for sample in every if route(sample.prompt).task == "image"][:n]
+    return [sample for sample in every if route(sample.prompt).task == task][:n]
 
 
-def measure(folder: Path, shape: str, n_samples: int) -> Steps:
-    """All steps, in the order of the table."""
-    from experts.qwen2vl.model.device import default_device
-    from mire.settings import load_settings
-
-    steps, samples = Steps(), labelled(n_samples)
-    steps.take("write the checkpoint", 1, lambda: write_checkpoint(folder / "base", SHAPES[shape], default_device()))
-    whole = load_settings(
-        shape, [f"qwen2vl.base={folder / 'base'}", "qwen2vl.dtype=bfloat16", "qwen2vl.image.epochs=1"]
-    )
-    train(whole, samples, folder / "adapter", steps)
-    apart, merged = (vote(whole.qwen2vl, how, samples, folder / "adapter", steps) for how in ("apart", "merged"))
-    print(f"same label apart and merged: {100 * agreement(apart, merged):.0f} %")
-    return steps
+def measure(folder: Path, settings: Any, n_samples: int, steps: Steps) -> None:
+    """In one process: training, then votes with adapters apart, merged, and apart in compiled layers."""
+    samples = {task: labelled(task, n_samples) for task in TASKS}
+    for task in TASKS:
+        train(settings, task, samples[task], folder, steps)
+    votes = {}
+    for how in ({"adapters": "apart"}, {"adapters": "merged"}, {"adapters": "apart", "compile": True}):
+        name = "compiled" if "compile" in how else how["adapters"]
+        votes[name] = vote(settings.qwen2vl.model_copy(update=how), name, samples, folder, steps)
+    for name in ("merged", "compiled"):
+        print(f"same label apart and {name}: {100 * agreement(votes['apart'], votes[name]):.0f} %")
 
 
 def load(stage: Any, steps: Steps, name: str) -> Any:
@@ -110,25 +128,39 @@ def load(stage: Any, steps: Steps, name: str) -> Any:
     return steps.take(name, 1, lambda: load_base(stage))
 
 
-def train(whole: Any, samples: Sequence[Any], folder: Path, steps: Steps) -> None:
-    """One epoch of the image adapter."""
+def train(settings: Any, task: Task, samples: Sequence[Any], folder: Path, steps: Steps) -> None:
+    """One epoch of the task's adapter, on a base of its own."""
     from experts.qwen2vl.training.trainer import train_adapter
     from mire.labels import builtin_taxonomy
 
-    base, taxonomy = load(whole.qwen2vl, steps, "load the base"), builtin_taxonomy("image")
-    call = partial(train_adapter, base, samples, [], taxonomy=taxonomy, settings=whole, folder=folder)
-    steps.take("train an epoch, samples", len(samples), call)
+    base = load(settings.qwen2vl, steps, "load the base")
+    call = partial(
+        train_adapter, base, samples, [], taxonomy=builtin_taxonomy(task), settings=settings, folder=folder / task
+    )
+    steps.take(f"train an epoch, {task}", len(samples), call)
 
 
-def vote(stage: Any, how: str, samples: Sequence[Any], folder: Path, steps: Steps) -> list[Any]:
-    """The adapter's votes, from the files, twice: the first time loads kernels."""
+def vote(stage: Any, how: str, samples: Mapping[Task, Sequence[Any]], folder: Path, steps: Steps) -> list[Any]:
+    """Both adapters' votes, from the files, twice, since the first time loads kernels; then passes of mixed samples."""
     from experts.qwen2vl.voter import Qwen2VLVoter
     from mire.labels import builtin_taxonomy
 
-    base = load(stage.model_copy(update={"adapters": how}), steps, f"load again, {how}")
-    voter = Qwen2VLVoter.load(folder, taxonomy=builtin_taxonomy("image"), settings=stage, base=base)
-    steps.take(f"vote, {how}, first", len(samples), partial(voter.vote, samples))
-    votes: list[Any] = steps.take(f"vote, {how}, samples", len(samples), partial(voter.vote, samples))
+    base = load(stage, steps, f"load again, {how}")
+    voters = {
+        task: Qwen2VLVoter.load(folder / task, taxonomy=builtin_taxonomy(task), settings=stage, base=base)
+        for task in TASKS
+    }
+    votes = []
+    for task, voter in voters.items():
+        steps.take(f"vote, {how}, {task}, first", len(samples[task]), partial(voter.vote, samples[task]))
+        votes += steps.take(f"vote, {how}, {task}", len(samples[task]), partial(voter.vote, samples[task]))
+
+    def mixed() -> None:
+        for start in range(0, N_PASSES * HALF_PASS, HALF_PASS):
+            for task, voter in voters.items():
+                voter.vote([samples[task][place % len(samples[task])] for place in range(start, start + HALF_PASS)])
+
+    steps.take(f"passes of 8 + 8, {how}", N_PASSES, mixed)
     return votes
 
 
@@ -140,19 +172,66 @@ def agreement(first: Sequence[Any], second: Sequence[Any]) -> float:
     return sum(a == b for a, b in zip(*best, strict=True)) / len(first)
 
 
+def by_commands(folder: Path, shape: str, entries: Sequence[str], steps: Steps) -> None:
+    """The ordinary commands, each in a process of its own, on a few screens: train, predict, export.
+
+    Raises:
+        MireError: a command failed; its last line is named.
+    """
+    data, panel = folder / "few.json", str(folder / "panel")
+    every = labelled("image", sys.maxsize)
+    few = [sample.row for sample in every if sample.label == every[0].label][:N_FEW]
+    data.write_text(json.dumps(few, ensure_ascii=False), "utf-8")
+    files = ["--data", str(data), "--images", str(SAMPLES / "images"), "--panel", panel]
+    entries = (*entries, "panel.image=[qwen2vl]", "qwen2vl.final=merge", "folds=2", "qwen2vl.image.warmup=0")
+    wanted = [part for entry in entries for part in ("--set", entry)]
+    chain = {
+        "train": ["image", *files, "--config", shape, *wanted],
+        "predict": [*files, "--out", str(folder / "few.csv")],
+        "export": ["--panel", panel, "--out", str(folder / "shared")],
+    }
+    for command, arguments in chain.items():
+        call = partial(run_module, f"ensemble.{command}", arguments)
+        steps.take(f"mire {command}, {N_FEW} screens", N_FEW, call, bytes_in_use=most_of_a_child)
+
+
+def run_module(module: str, arguments: Sequence[str]) -> None:
+    """Run a command in a process of its own.
+
+    Raises:
+        MireError: it failed; its last line is named.
+    """
+    done = subprocess.run([sys.executable, "-m", module, *arguments], text=True, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise MireError(f"{module} failed: {(done.stderr.splitlines() or ['it said nothing'])[-1]}")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's arguments."""
     parser.add_argument("--shape", choices=tuple(SHAPES), default="qwen2-vl-7b")
-    parser.add_argument("--samples", type=int, default=64, help="screens to train on and to predict (default: 64)")
+    parser.add_argument(
+        "--samples", type=int, default=64, help="samples per task in one process (default: 64; 0: none)"
+    )
 
 
 def execute(options: argparse.Namespace) -> None:
     """Measure, print a table and one JSON line."""
     import torch
 
-    print(f"{'step':<28} {'seconds':>9} {'per second':>10} {'GPU GiB':>7} {'host':>7}")
-    with tempfile.TemporaryDirectory(prefix="true-size-") as folder:
-        steps = measure(Path(folder), options.shape, options.samples)
+    from experts.qwen2vl.model.device import default_device
+    from mire.settings import load_settings
+
+    steps = Steps()
+    print(f"{'step':<34} {'seconds':>9} {'per second':>10} {'GPU GiB':>7} {'host':>7}")
+    with tempfile.TemporaryDirectory(prefix="true-size-") as name:
+        folder, shape = Path(name), options.shape
+        write = partial(write_checkpoint, folder / "base", SHAPES[shape], default_device())
+        steps.take("write the checkpoint", 1, write)
+        entries = [f"qwen2vl.base={folder / 'base'}", "qwen2vl.dtype=bfloat16"]
+        entries += [f"qwen2vl.{task}.epochs=1" for task in TASKS]
+        if options.samples:
+            measure(folder, load_settings(shape, entries), options.samples, steps)
+        by_commands(folder, shape, entries, steps)
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(json.dumps({"device": name, "shape": options.shape, "torch": torch.__version__,
                       "steps": [asdict(step) for step in steps]}))  # fmt: skip

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 
-@dataclass(frozen=True)
+# Not frozen: torch 2.11 compiles a graph for each number of runs in a frozen dataclass, and stops after eight.
+@dataclass
 class PackedLayout:
     """Which tokens of a packed row belong together, and which positions are read.
 
