@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from ensemble.classify import Classification
 from ensemble.decisions.threshold_file import is_unlike, review_reasons
 from ensemble.panel import Panel
+from mire.labels import Task
 
 _TENTHS = tuple(number / 10 for number in range(1, 11))
 
@@ -36,6 +37,12 @@ class Metrics:
             ["task", "mark"],
             registry=self._registry,
         )
+        self._shadow = Counter(
+            "mire_shadow_answers",
+            "Answers of the second panel beside the first one's: same, different, failed, dropped",
+            ["task", "outcome"],
+            registry=self._registry,
+        )
 
     def name_panel(self, fingerprint: str) -> None:
         """Say that this panel answers from now on."""
@@ -55,6 +62,10 @@ class Metrics:
         }
         for mark, holds in marks.items():
             self._marked.labels(found.task, mark).inc(holds)
+
+    def count_shadow(self, task: Task, outcome: str) -> None:
+        """Count how an answer compares with the second panel's."""
+        self._shadow.labels(task, outcome).inc()
 
     def text(self) -> bytes:
         """Prometheus' text format."""
