@@ -123,7 +123,7 @@ class Classification:
 
     ``probability`` (0 to 1) is the label's own; ``distribution`` holds the probability of each live label, in the
     taxonomy's order, and sums to 1. ``problems`` says why the answer is degraded; empty if it is not. ``booked`` is
-    what the ledger booked for the sample: calls and output tokens.
+    what the ledger booked for the sample: calls and output tokens. ``familiarity`` is as ``Weights.familiarity``.
     """
 
     label: str
@@ -133,6 +133,7 @@ class Classification:
     route: "Route"
     problems: tuple[str, ...]
     booked: Cost
+    familiarity: float | None = None
 
     @property
     def task(self) -> Task:
@@ -154,6 +155,7 @@ def classification(prediction: Prediction, route: "Route", taxonomy: Taxonomy, w
         route=route,
         problems=prediction.problems,
         booked=Cost(prediction.n_calls, prediction.n_output_tokens),
+        familiarity=prediction.familiarity,
     )
 
 

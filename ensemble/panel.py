@@ -70,6 +70,7 @@ class TaskPanel:
         failed = ledger.failed.get(sample.id, {})
         silent = {name: failed.get(name, f"{name} abstained") for name, vote in votes.items() if not vote}
         booked = ledger.booked(sample.id)
+        evidence = {vote.voter: vote.evidence for vote in cast if vote.evidence is not None}
         return Prediction(
             sample_id=sample.id,
             task=self.taxonomy.task,
@@ -79,6 +80,7 @@ class TaskPanel:
             problems=_problems(sample, self.taxonomy.task, silent, cast),
             n_calls=booked.calls,
             n_output_tokens=booked.output_tokens,
+            familiarity=self.weights.familiarity(evidence),
         )
 
     def cast(self, samples: Sequence[Sample], ledger: Ledger) -> Votes:

@@ -10,13 +10,15 @@ class Vote:
     """One voter's probabilities for one sample.
 
     ``probabilities`` holds one number in [0, 1] for each live label of the task, in the taxonomy's order,
-    and sums to 1. ``problems`` says what the voter could not read in full: a picture, old turns.
+    and sums to 1. ``problems`` says what the voter could not read in full: a picture, old turns. ``evidence`` is how
+    much like its training samples the sample looks, on the voter's own scale; None where the voter does not tell.
     """
 
     voter: str
     sample_id: str
     probabilities: tuple[float, ...]
     problems: tuple[str, ...] = ()
+    evidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Prediction:
     """The panel's answer for one sample.
 
     ``votes`` are the votes that were pooled; ``problems`` says why the answer is degraded (empty if it is not);
-    ``n_calls`` and ``n_output_tokens`` are what the ledger booked.
+    ``n_calls`` and ``n_output_tokens`` are what the ledger booked. ``familiarity`` is as ``Weights.familiarity``.
     """
 
     sample_id: str
@@ -35,3 +37,4 @@ class Prediction:
     problems: tuple[str, ...]
     n_calls: int
     n_output_tokens: int
+    familiarity: float | None = None

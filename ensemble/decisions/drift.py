@@ -57,8 +57,8 @@ class TaskDrift:
     """One task's comparison; ``n_before`` out-of-fold answers are the reference.
 
     ``mix_before`` and ``mix_now`` hold each label's share of the answers, in the order of ``labels``. ``accuracy`` is
-    estimated from the probabilities, less what they were off by before. ``fallback`` and ``degraded`` are None where
-    the file does not tell.
+    estimated from the probabilities, less what they were off by before. ``unlike`` (anything seen), ``fallback`` and
+    ``degraded`` are None where the file does not tell.
     """
 
     task: Task
@@ -74,6 +74,7 @@ class TaskDrift:
     grown: tuple[Grown, ...]
     accuracy: Share
     review: Share
+    unlike: Share | None
     fallback: Share | None
     degraded: Share | None
 
@@ -147,7 +148,8 @@ def _distance(before: NDArray[np.int64], now: NDArray[np.int64]) -> Array:
 
 def _task_drift(panel: PanelFolder, task: Task, scored: Sequence[Scored], error: float) -> TaskDrift:
     taxonomy = panel.taxonomy(task)
-    probability, answers, right = out_of_fold_answers(panel, task)
+    before = out_of_fold_answers(panel, task)
+    probability, answers, right = before.probability, before.answers, before.right
     now = np.array([one.probability for one in scored])
     n_labels = len(taxonomy.labels)
     counts = np.bincount(answers, minlength=n_labels)
@@ -168,7 +170,10 @@ def _task_drift(panel: PanelFolder, task: Task, scored: Sequence[Scored], error:
         sureness=sureness_test(probability, now, error),
         grown=_grown(taxonomy.labels, mix, mix_now, scored),
         accuracy=estimated_accuracy(probability, right, now),
-        review=_share((one.review for one in scored), float((probability < least).mean()) if least else None),
+        review=_share(
+            (one.review for one in scored), float(((probability < least) | before.unlike).mean()) if least else None
+        ),
+        unlike=_known_share([one.unlike for one in scored], float(before.unlike.mean())),
         fallback=_known_share([one.fallback for one in scored]),
         degraded=_known_share([one.degraded for one in scored]),
     )
@@ -194,6 +199,6 @@ def _share(flags: Iterable[bool], before: float | None = None) -> Share:
     return Share(sum(values) / len(values), wilson(sum(values), len(values)), before)
 
 
-def _known_share(flags: Sequence[bool | None]) -> Share | None:
+def _known_share(flags: Sequence[bool | None], before: float | None = None) -> Share | None:
     known = [flag for flag in flags if flag is not None]
-    return _share(known) if known else None
+    return _share(known, before) if known else None

@@ -8,7 +8,7 @@ import html
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from mire.samples import Sample
 
 logger = logging.getLogger(__name__)
 
-CHOICE, PICTURES, DIALOGUE, SAMPLE = "label", "pictures", "dialogue", "sample"
+CHOICE, PICTURES, DIALOGUE, SAMPLE, REASONS = "label", "pictures", "dialogue", "sample", "reasons"
 """Names in a task's data and in its configuration."""
 
 _PICTURE_PIXELS, _MAX_BYTES = (720, 1280), 200_000_000
@@ -34,13 +34,14 @@ _PICTURE_PIXELS, _MAX_BYTES = (720, 1280), 200_000_000
 
 @dataclass(frozen=True)
 class Doubtful:
-    """An answer that a person should look at: the two most probable labels, the first one's lead and probability."""
+    """An answer that a person should look at: the two most probable labels, the first's lead and probability; why."""
 
     id: str
     label: str
     probability: float
     margin: float
     second: str
+    reasons: str = "unsure"
 
 
 def queued(answers: Iterable[Doubtful]) -> list[Doubtful]:
@@ -76,7 +77,7 @@ def write_queues(
     version = fingerprint(panel)
     for task, data in tasks.items():
         order = queued(answer for answer in answers if answer.id in data)
-        body = [{"data": data[answer.id], "predictions": [_prediction(answer, task, version)]} for answer in order]
+        body = [_task(answer, data[answer.id], task, version) for answer in order]
         write_text(out / task / "tasks.json", json.dumps(body, ensure_ascii=False, indent=1) + "\n")
         write_text(out / task / "label_config.xml", label_config(panel.taxonomy(task)))
         logger.info(f"{out / task}: {len(body)} answers for people")
@@ -109,6 +110,10 @@ def _data(sample: Sample, view: Shown, picture: Thumbnails) -> dict[str, Any]:
         PICTURES: "".join(f'<img src="{html.escape(uri)}">' if uri else "<p>no picture</p>" for uri in uris),
         DIALOGUE: [{"speaker": SPEAKER_NAMES[speaker], "text": text} for speaker, text in view.turns],
     }
+
+
+def _task(answer: Doubtful, data: Mapping[str, Any], task: Task, version: str) -> dict[str, Any]:
+    return {"data": {**data, REASONS: answer.reasons}, "predictions": [_prediction(answer, task, version)]}
 
 
 def _prediction(answer: Doubtful, task: Task, version: str) -> dict[str, Any]:

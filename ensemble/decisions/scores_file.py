@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ensemble.decisions.threshold_file import is_unlike
 from mire.errors import DataError, quoted
 from mire.labels import Task, Taxonomy
 from mire.plain_files import check_plain_file
@@ -16,13 +17,18 @@ _NEEDED = ("id", "predict", "probability", "review")
 
 @dataclass(frozen=True)
 class Scored:
-    """One answer. ``fallback`` and ``degraded`` are None where the instruction or the run's report is not there."""
+    """One answer.
+
+    ``unlike`` (anything seen), ``fallback`` and ``degraded`` are None where the familiarity, the instruction or the
+    run's report is not there.
+    """
 
     id: str
     task: Task
     label: str
     probability: float
     review: bool
+    unlike: bool | None
     fallback: bool | None
     degraded: bool | None
 
@@ -60,20 +66,21 @@ def _scored(
         id=row["id"],
         task=task,
         label=label,
-        probability=_probability(row["probability"], where),
+        probability=_share(row, "probability", where),
         review=row["review"] != "0",
+        unlike=is_unlike(_share(row, "familiarity", where)) if row.get("familiarity") else None,
         fallback=route_text(row["instruction"], taxonomies).is_fallback if row.get("instruction") else None,
         degraded=None if degraded is None else row["id"] in degraded,
     )
 
 
-def _probability(text: str | None, where: str) -> float:
+def _share(row: Mapping[str, str], name: str, where: str) -> float:
     try:
-        value = float(text or "")
+        value = float(row[name] or "")
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise DataError(f"{where}: 'probability' must be from 0 to 1, got {quoted(text)}")
+        raise DataError(f"{where}: {name!r} must be from 0 to 1, got {quoted(row[name])}")
     return value
 
 

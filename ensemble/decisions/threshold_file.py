@@ -1,10 +1,17 @@
-"""A task's thresholds, as stored in the panel folder."""
+"""A task's thresholds, as stored in the panel folder, and why a person should look at an answer."""
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from mire.atomic_files import read_model, write_text
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
+
+Reason = Literal["unsure", "unlike"]
+"""Why a person should look: the probability is below the threshold, the input is unlike anything seen."""
+LEAST_FAMILIAR = 0.05
+"""An input that looks less known than all but this share of the known samples is unlike anything seen."""
 
 
 class Threshold(BaseModel):
@@ -39,6 +46,17 @@ class TaskThresholds(BaseModel):
     def asks_review(self, probability: float) -> bool:
         """Whether a person should look at an answer of this probability (0 to 1)."""
         return self.task.threshold is None or probability < self.task.threshold
+
+
+def is_unlike(familiarity: float | None) -> bool:
+    """Whether an input of this familiarity (0 to 1; None: unknown) is unlike anything seen."""
+    return familiarity is not None and familiarity < LEAST_FAMILIAR
+
+
+def review_reasons(*, unsure: bool, familiarity: float | None) -> tuple[Reason, ...]:
+    """Every reason why a person should look; empty if nobody needs to."""
+    holds: dict[Reason, bool] = {"unsure": unsure, "unlike": is_unlike(familiarity)}
+    return tuple(reason for reason in holds if holds[reason])
 
 
 def read_thresholds(panel: PanelFolder, task: Task) -> TaskThresholds | None:

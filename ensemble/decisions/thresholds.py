@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.decisions.threshold_file import TaskThresholds, Threshold, read_thresholds
+from ensemble.decisions.threshold_file import TaskThresholds, Threshold, is_unlike, read_thresholds
 from ensemble.voting.fitting import cross_fit
 from ensemble.voting.oof_votes import read_out_of_fold_votes
 from ensemble.voting.pooling import Array, winners
@@ -17,6 +18,31 @@ from mire.panel_folder import PanelFolder
 logger = logging.getLogger(__name__)
 
 CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class OutOfFoldAnswers:
+    """A panel's answers to its training samples, of which neither voters nor weights have seen the sample.
+
+    All (n,): each answer's probability, its label's index, whether it is right, and whether the sample was taken for
+    unlike anything seen.
+    """
+
+    probability: Array
+    answers: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    unlike: NDArray[np.bool_]
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "OutOfFoldAnswers":
+        """The answers to some of the samples."""
+        return OutOfFoldAnswers(*(values[chosen] for values in vars(self).values()))
+
+    def threshold(self, *, precision: float, confidence: float = CONFIDENCE) -> Threshold:
+        """As ``find_threshold``; answers to samples unlike anything seen count as undecided."""
+        known = self.rows(~self.unlike)
+        found = find_threshold(known.probability, known.right, precision=precision, confidence=confidence)
+        coverage = found.coverage * len(known.right) / len(self.right)
+        return found.model_copy(update={"coverage": coverage, "n": len(self.right)})
 
 
 def find_threshold(
@@ -60,35 +86,36 @@ def fit_thresholds(
     Raises:
         PanelError: as ``read_out_of_fold_votes``.
     """
-    probability, answers, right = out_of_fold_answers(panel, task)
+    found = out_of_fold_answers(panel, task)
     enough = ceil(log(1 - confidence) / log(precision))
-    own = {name: answers == place for place, name in enumerate(panel.taxonomy(task).labels)}
+    own = {name: found.rows(found.answers == place) for place, name in enumerate(panel.taxonomy(task).labels)}
     return TaskThresholds(
         precision=precision,
         confidence=confidence,
-        task=find_threshold(probability, right, precision=precision, confidence=confidence),
+        task=found.threshold(precision=precision, confidence=confidence),
         labels={
-            name: find_threshold(probability[rows], right[rows], precision=precision, confidence=confidence)
-            for name, rows in own.items()
-            if rows.sum() >= enough
+            name: answers.threshold(precision=precision, confidence=confidence)
+            for name, answers in own.items()
+            if (~answers.unlike).sum() >= enough
         },
     )
 
 
-def out_of_fold_answers(panel: PanelFolder, task: Task) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_]]:
-    """Each training sample's probability, answer and whether it is right, all (n,); cross-fitted.
-
-    Neither voters nor weights have seen the sample.
+def out_of_fold_answers(panel: PanelFolder, task: Task) -> OutOfFoldAnswers:
+    """The answers to all training samples, cross-fitted.
 
     Raises:
         PanelError: as ``read_out_of_fold_votes``.
     """
     oof = read_out_of_fold_votes(panel, task)
     pooled = np.zeros_like(next(iter(oof.votes.values())))
+    unlike = np.zeros(len(oof.ids), dtype=bool)
     for rows, weights in cross_fit(oof, panel.settings(), task):
         pooled[rows] = weights.pool(oof.rows(rows).votes)
+        for row in rows:
+            unlike[row] = is_unlike(weights.familiarity({name: told[row] for name, told in oof.evidence.items()}))
     answers = winners(pooled)
-    return pooled.max(axis=1), answers, answers == oof.truth
+    return OutOfFoldAnswers(pooled.max(axis=1), answers, answers == oof.truth, unlike)
 
 
 def decision_thresholds(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score
 
 from ensemble.decisions.threshold_file import TaskThresholds
-from ensemble.decisions.thresholds import CONFIDENCE, find_threshold
+from ensemble.decisions.thresholds import CONFIDENCE, OutOfFoldAnswers
 from ensemble.evaluation.calibration import calibration_error, coverage, error_by_chance, reliability
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
 from ensemble.evaluation.mistakes import mistakes
@@ -23,13 +23,14 @@ from ensemble.report.ablation_result import (
     LabelFigures,
     MeanFigures,
     RouterFigures,
+    ShareFigures,
     SubsetResult,
     TaskResult,
 )
 from ensemble.voting.pooling import Array, winners
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
-from mire.metrics import interval
+from mire.metrics import interval, wilson
 from mire.panel_folder import PanelFolder
 from mire.privacy.masking import Hide, mask
 from mire.samples import Sample
@@ -112,7 +113,9 @@ def _task(held_out: HeldOutVotes, score: Score, hide: Hide) -> TaskResult:
     names = tuple(held_out.votes)
     panel = score(names)
     pooled = held_out.pooled(names)
-    predicted = winners(pooled)
+    predicted, unlike = winners(pooled), held_out.unlike()
+    answers = OutOfFoldAnswers(pooled.max(axis=1), predicted, predicted == held_out.truth, unlike)
+    weights = tuple(weights for _, weights in held_out.weights(names))
     indices = np.arange(len(held_out.taxonomy.labels))
     return TaskResult(
         n=len(held_out.truth),
@@ -122,18 +125,24 @@ def _task(held_out: HeldOutVotes, score: Score, hide: Hide) -> TaskResult:
             for part in map(score, subsets(names))
         ),
         calibration=_calibration(held_out, pooled),
-        weights=tuple(weights for _, weights in held_out.weights(names)),
+        weights=weights,
         labels=_labels(held_out, predicted),
         confusion=confusion_matrix(held_out.truth, predicted, labels=indices).tolist(),
         mistakes=mistakes(held_out, pooled, predicted, hide=hide),
         contributions=contributions(names, score),
-        thresholds=tuple(_threshold(pooled, predicted == held_out.truth, precision) for precision in PRECISIONS),
+        thresholds=tuple(_threshold(answers, precision) for precision in PRECISIONS),
+        unlike=_unlike(unlike) if any(voter.evidence for fit in weights for voter in fit.voters.values()) else None,
     )
 
 
-def _threshold(pooled: Array, right: NDArray[np.bool_], precision: float) -> TaskThresholds:
-    found = find_threshold(pooled.max(axis=1), right, precision=precision)
+def _threshold(answers: OutOfFoldAnswers, precision: float) -> TaskThresholds:
+    found = answers.threshold(precision=precision)
     return TaskThresholds(precision=precision, confidence=CONFIDENCE, task=found, labels={})
+
+
+def _unlike(flagged: NDArray[np.bool_]) -> ShareFigures:
+    n_flagged = int(flagged.sum())
+    return ShareFigures(share=n_flagged / len(flagged), **asdict(wilson(n_flagged, len(flagged))))
 
 
 def _labels(held_out: HeldOutVotes, predicted: NDArray[np.int64]) -> tuple[LabelFigures, ...]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.decisions.threshold_file import is_unlike
 from ensemble.panel import Panel, Votes, pool
 from ensemble.voting.fitting import cross_fit, weigh
-from ensemble.voting.oof_votes import read_out_of_fold_votes
+from ensemble.voting.oof_votes import OutOfFoldVotes, read_out_of_fold_votes
 from ensemble.voting.pooling import Array
 from ensemble.voting.weights import Weights
 from experts.voter import Voter
@@ -47,6 +48,16 @@ class HeldOutVotes:
     weights: Callable[[Sequence[str]], list[tuple[NDArray[np.int64], Weights]]]
     voters: tuple[Voter, ...] = ()
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+    def unlike(self) -> NDArray[np.bool_]:
+        """Which samples all voters together take for unlike anything seen, (n,)."""
+        result = np.zeros(len(self.samples), dtype=bool)
+        for rows, weights in self.weights(tuple(self.votes)):
+            for row in rows:
+                cast = [vote for votes in self.votes.values() if (vote := votes[row])]
+                told = {vote.voter: vote.evidence for vote in cast if vote.evidence is not None}
+                result[row] = is_unlike(weights.familiarity(told))
+        return result
 
     def pooled(self, names: Sequence[str], *, calibrated: bool = True) -> Array:
         """The distribution that these voters agree on; (n, n_labels). Uncalibrated: all temperatures 1."""
@@ -120,15 +131,21 @@ def _out_of_fold(
         taxonomy=folder.taxonomy(task),
         samples=members,
         truth=oof.truth,
-        votes={
-            name: [Vote(name, sample.id, tuple(row)) for sample, row in zip(members, vote.tolist(), strict=True)]
-            for name, vote in oof.votes.items()
-        },
+        votes={name: _votes(name, members, oof) for name in oof.votes},
         costs=oof.costs,
         out_of_fold=True,
         weights=lambda names: cross_fit(oof.of(names), settings, task),
         milliseconds=_milliseconds(folder, task),
     )
+
+
+def _votes(name: str, samples: Sequence[Sample], oof: OutOfFoldVotes) -> list[Vote | None]:
+    """One voter's out-of-fold votes as it cast them."""
+    told = oof.evidence[name].tolist() if name in oof.evidence else [None] * len(samples)
+    return [
+        Vote(name, sample.id, tuple(row), evidence=evidence)
+        for sample, row, evidence in zip(samples, oof.votes[name].tolist(), told, strict=True)
+    ]
 
 
 def _milliseconds(folder: PanelFolder, task: Task) -> Mapping[str, float]:

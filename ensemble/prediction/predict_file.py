@@ -97,6 +97,7 @@ def _noting(lines: Iterable[SubmissionLine], doubtful: list[Doubtful]) -> Iterat
     """The lines, while those that a person should look at are noted; lines without scores are none of them."""
     for line in lines:
         if line.scores and line.scores[-1]:
-            probability, margin, second, *_ = line.scores
-            doubtful.append(Doubtful(line.id, line.label, float(probability), float(margin), str(second)))
+            probability, margin, second, *_, reasons = line.scores
+            found = Doubtful(line.id, line.label, float(probability), float(margin), str(second), str(reasons))
+            doubtful.append(found)
         yield line

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ensemble.decisions.threshold_file import review_reasons
 from ensemble.prediction.engines import Engine
 from ensemble.prediction.progress import Progress
 from ensemble.prediction.submission import SubmissionLine
@@ -134,9 +135,12 @@ def submission_lines(
 
 def _scores(answer: KeptAnswer, threshold: float | None) -> tuple[str | float, ...]:
     """The cells of ``SCORES``."""
-    decided = threshold is not None and answer.probability >= threshold
+    unsure = threshold is None or answer.probability < threshold
+    reasons = review_reasons(unsure=unsure, familiarity=answer.familiarity)
     numbers = (round(answer.probability, 6), round(answer.margin, 6))
-    return (*numbers, answer.second, answer.label if decided else "", int(not decided))
+    familiarity = "" if answer.familiarity is None else round(answer.familiarity, 4)
+    decision = "" if reasons else answer.label
+    return (*numbers, answer.second, decision, int(bool(reasons)), familiarity, ", ".join(reasons))
 
 
 def _unfinished(work: Workload, journal: Journal, panel: str) -> Iterator[Chunk]:

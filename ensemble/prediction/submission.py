@@ -24,9 +24,10 @@ STDOUT = Path("-")
 """Stands for standard output where a CSV is written."""
 Columns = Literal["all", "id", "scores"]
 """The test file's columns before ``predict``, its ``id`` only, or all of them and the ``SCORES`` after ``predict``."""
-SCORES = ("probability", "margin", "second", "decision", "review")
+SCORES = ("probability", "margin", "second", "decision", "review", "familiarity", "reasons")
 """The label's probability, how far it is ahead of the second label, that label, the label again if no person needs to
-look (else empty), and 1 if one does (else 0)."""
+look (else empty), 1 if one does (else 0), the share of known samples that look no more known (empty: the panel cannot
+tell), and why a person should look."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class KeptAnswer:
     """What the journal keeps of a prediction.
 
-    ``margin`` is the label's probability less that of ``second``. Without any vote (``voted``) the label says nothing,
-    and the reason may be gone in the next run.
+    ``margin`` is the label's probability less that of ``second``, ``familiarity`` as in ``Prediction``. Without any
+    vote (``voted``) the label says nothing, and the reason may be gone in the next run.
     """
 
     label: str
@@ -30,6 +30,7 @@ class KeptAnswer:
     probability: float
     second: str
     voted: bool = True
+    familiarity: float | None = None
 
     @classmethod
     def of(cls, prediction: Prediction, taxonomy: Taxonomy) -> "KeptAnswer":
@@ -43,6 +44,7 @@ class KeptAnswer:
             probability=first,
             second=runner_up.name,
             voted=bool(prediction.votes),
+            familiarity=prediction.familiarity,
         )
 
 

@@ -137,6 +137,14 @@ class Mistake(_Model):
     read: tuple[str, ...]
 
 
+class ShareFigures(_Model):
+    """A share of a task's samples (0 to 1) with its 95 % interval."""
+
+    share: float
+    low: float
+    high: float
+
+
 class TaskResult(_Model):
     """The ablation of one task."""
 
@@ -158,6 +166,8 @@ class TaskResult(_Model):
     contributions: Contributions
     # what could be answered without a person on these samples, one entry per precision
     thresholds: tuple[TaskThresholds, ...] = ()
+    # samples taken for unlike anything seen; None where the panel cannot tell
+    unlike: ShareFigures | None = None
 
     @property
     def panel(self) -> SubsetResult:

@@ -28,13 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-cache", action="store_true", help="keep what was read in pictures, their text too, in MIRE_CACHE"
     )
     parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples in one pass, at most")
+    parser.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=NUMBER", help="another limit of ensemble/serve/limits.py"
+    )
+    parser.add_argument("--shadow", type=Path, metavar="PANEL", help="ask this panel too, and log both answers")
+    parser.add_argument("--shadow-share", type=float, default=0.1, help="of the samples, above 0 to 1")
 
 
 def execute(options: argparse.Namespace) -> None:
     """Load the panel and answer until the process is stopped."""
-    if not 1 <= options.max_batch <= Limits.max_waiting:
+    if not 0 < options.shadow_share <= 1:
+        raise UsageError(f"--shadow-share must be above 0 and at most 1, got {options.shadow_share}")
+    limits = Limits(max_batch=options.max_batch).changed(options.limit)
+    if not 1 <= limits.max_batch <= limits.max_waiting:
         raise UsageError(
-            f"--max-batch must be from 1 to {Limits.max_waiting}, which may wait at most, got {options.max_batch}"
+            f"--max-batch must be from 1 to {limits.max_waiting}, which may wait at most, got {limits.max_batch}"
         )
     if not re.fullmatch(r"(/[\w.~-]+)*", options.root_path):
         raise UsageError(f"--root-path must be like /mire, without a slash at its end, got {options.root_path!r}")
@@ -50,6 +58,7 @@ def execute(options: argparse.Namespace) -> None:
         from ensemble.serve.listening import listen, reload_on_hangup, taken_address
     except ModuleNotFoundError as error:
         raise MireError(missing_package("serving", str(error.name), "serve")) from error
+    from ensemble.decisions.shadow import Shadow
     from ensemble.panel import Panel
     from ensemble.serve.scratch import private_scratch, swept
     from mire.process_pool import workers
@@ -59,7 +68,6 @@ def execute(options: argparse.Namespace) -> None:
         if "image" in panel.tasks:
             workers().start()  # a pass of a few screens takes a pool that runs, and starts none
         with private_scratch() as scratch:
-            limits = Limits(max_batch=options.max_batch)
             app = create_app(
                 panel,
                 limits,
@@ -67,6 +75,7 @@ def execute(options: argparse.Namespace) -> None:
                 folder=options.panel,
                 root_path=options.root_path,
                 keep_cache=options.keep_cache,
+                shadow=Shadow(options.shadow, options.shadow_share) if options.shadow else None,
             )
             reload_on_hangup(app.state.service)
             say(f"http://{options.host}:{taken.getsockname()[1]} (page), /docs (interface), /metrics; Ctrl-C stops it")

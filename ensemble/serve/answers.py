@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from ensemble.classify import Classification
+from ensemble.decisions.threshold_file import Reason, review_reasons
 from ensemble.panel import Panel
 from experts.screen_text.reader import Reading
 from mire.budget import MAX_CALLS, MAX_OUTPUT_TOKENS
@@ -60,8 +61,10 @@ class Line(BaseModel):
 class Answer(BaseModel):
     """The panel's answer. `problems` says why it is degraded; empty if it is not.
 
-    `margin` is the probability less that of `second`, the next label. `decision` is the label if it is sure enough by
-    the panel's threshold, and empty if a person should look (`review`); both are null where the panel has none.
+    `margin` is the probability less that of `second`, the next label. `familiarity` is the share of known samples that
+    look no more known, from 0 to 1; null where the panel cannot tell. `decision` is the label if it is sure enough by
+    the panel's threshold, and empty if a person should look (`review`) for the `reasons`: it is `unsure`, or `unlike`
+    anything seen. Without threshold or reason `decision` and `review` are null.
     `panel` is the fingerprint of the panel that answered.
     """
 
@@ -74,6 +77,8 @@ class Answer(BaseModel):
     second: str
     decision: str | None
     review: bool | None
+    familiarity: float | None
+    reasons: list[Reason]
     route: RouteOut
     top: list[Chance]
     voters: list[VoterOut]
@@ -85,7 +90,9 @@ class Answer(BaseModel):
 def answer(found: Classification, panel: Panel, reading: Reading | None) -> Answer:
     """Everything that a person or a program may want to know of a panel's classification."""
     part = panel.tasks[found.task]
-    review = part.thresholds.asks_review(found.probability) if part.thresholds else None
+    unsure = part.thresholds is not None and part.thresholds.asks_review(found.probability)
+    reasons = review_reasons(unsure=unsure, familiarity=found.familiarity)
+    review = bool(reasons) if part.thresholds or reasons else None
     gloss = {entry.name: entry.gloss for entry in part.taxonomy.entries}
     top = _top(found.distribution, gloss)
     route = found.route
@@ -98,6 +105,8 @@ def answer(found: Classification, panel: Panel, reading: Reading | None) -> Answ
         second=top[1].label,
         decision=None if review is None else "" if review else found.label,
         review=review,
+        familiarity=None if found.familiarity is None else round(found.familiarity, 4),
+        reasons=list(reasons),
         route=RouteOut(task=route.task, confidence=route.confidence, reason=route.reason),
         top=top,
         voters=[

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from ensemble.decisions.shadow import Shadow
 from ensemble.panel import Panel
 from ensemble.serve.access import Access
 from ensemble.serve.api import add_api
@@ -29,13 +30,15 @@ def create_app(
     root_path: str = "",
     page: bool = True,
     keep_cache: bool = True,
+    shadow: Shadow | None = None,
 ) -> FastAPI:
     """The whole application over a loaded panel; without ``page`` the HTTP interface only.
 
     ``folder`` is the panel's, from where ``state.service.reload`` takes up the next one, ``root_path`` the prefix that
     a gateway puts before every path. Without ``keep_cache`` nothing computed from a picture outlives its answer.
+    ``shadow`` is a second panel to compare answers with.
     """
-    service = Service(panel, limits, folder=folder, keep_cache=keep_cache)
+    service = Service(panel, limits, folder=folder, keep_cache=keep_cache, shadow=shadow)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -2,9 +2,11 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from mire.errors import UsageError
 
 _RESERVES = 64
 
@@ -53,6 +55,26 @@ class Limits:
     def max_json_nodes(self) -> int:
         """Opening marks, commas and colons of a body: a text may hold as many as it has characters."""
         return self.max_characters + 16 * (self.max_turns + self.max_pictures) + 1024
+
+    def changed(self, settings: Sequence[str]) -> "Limits":
+        """These limits with others instead, given as ``NAME=NUMBER``.
+
+        Raises:
+            UsageError: no limit of that name, or no number above zero.
+        """
+        known = {name: type(value) for name, value in vars(self).items()}
+        values: dict[str, Any] = {}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            if name not in known:
+                raise UsageError(f"--limit knows {', '.join(known)}; got {name!r}")
+            try:
+                values[name] = known[name](text)
+            except ValueError:
+                values[name] = 0
+            if not 0 < values[name] < float("inf"):
+                raise UsageError(f"--limit {name} must be a number above zero, got {text!r}")
+        return replace(self, **values)
 
 
 class FairShares:

@@ -3,7 +3,9 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from ensemble.classify import Classification
+from ensemble.decisions.threshold_file import is_unlike, review_reasons
 from ensemble.panel import Panel
+from mire.labels import Task
 
 _TENTHS = tuple(number / 10 for number in range(1, 11))
 
@@ -11,8 +13,8 @@ _TENTHS = tuple(number / 10 for number in range(1, 11))
 class Metrics:
     """Requests by status, seconds per request, samples per pass, samples that wait; which panel answers, and what.
 
-    The answers are counted as ``mire drift`` compares them: labels, probabilities, and those for review, routed by
-    fallback and degraded.
+    The answers are counted as ``mire drift`` compares them: labels, probabilities, and those for review, unlike
+    anything seen, routed by fallback and degraded.
     """
 
     def __init__(self, *, fingerprint: str) -> None:
@@ -31,8 +33,14 @@ class Metrics:
         )
         self._marked = Counter(
             "mire_marked_answers",
-            "Answers for review, routed by fallback, degraded",
+            "Answers for review, unlike anything seen, routed by fallback, degraded",
             ["task", "mark"],
+            registry=self._registry,
+        )
+        self._shadow = Counter(
+            "mire_shadow_answers",
+            "Answers of the second panel beside the first one's: same, different, failed, dropped",
+            ["task", "outcome"],
             registry=self._registry,
         )
 
@@ -41,17 +49,23 @@ class Metrics:
         self._panel.info({"fingerprint": fingerprint})
 
     def count_answer(self, found: Classification, panel: Panel) -> None:
-        """Count a panel's answer; without a threshold none is for review."""
+        """Count a panel's answer; without a threshold only what is unlike anything seen is for review."""
         thresholds = panel.tasks[found.task].thresholds
+        unsure = thresholds is not None and thresholds.asks_review(found.probability)
         self._answers.labels(found.task, found.label).inc()
         self._probability.labels(found.task).observe(found.probability)
         marks = {
-            "review": thresholds is not None and thresholds.asks_review(found.probability),
+            "review": bool(review_reasons(unsure=unsure, familiarity=found.familiarity)),
+            "unlike": is_unlike(found.familiarity),
             "fallback": found.route.is_fallback,
             "degraded": bool(found.problems),
         }
         for mark, holds in marks.items():
             self._marked.labels(found.task, mark).inc(holds)
+
+    def count_shadow(self, task: Task, outcome: str) -> None:
+        """Count how an answer compares with the second panel's."""
+        self._shadow.labels(task, outcome).inc()
 
     def text(self) -> bytes:
         """Prometheus' text format."""

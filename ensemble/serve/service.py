@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ensemble.classify import Classification
+from ensemble.decisions.shadow import Shadow, Told
 from ensemble.panel import Panel
 from ensemble.serve.answers import Answer, answer
 from ensemble.serve.batcher import Batcher, FullError
 from ensemble.serve.limits import FairShares, Limits, RefusedError
 from ensemble.serve.metrics import Metrics
 from ensemble.serve.questions import Posted, check_pictures
+from ensemble.serve.wire.request_ids import request_id_now
 from experts.screen_text.reader import Reading
 from experts.screen_text.voter import ScreenTextVoter
 from mire.cache import empty_cache
@@ -75,8 +77,17 @@ class Service:
     A request is answered by the panel of the moment when it came, although ``reload`` may take up another meanwhile.
     """
 
-    def __init__(self, panel: Panel, limits: Limits, *, folder: Path | None = None, keep_cache: bool = True) -> None:
-        """Serve a loaded panel; ``folder`` is where ``reload`` finds the next one."""
+    def __init__(
+        self,
+        panel: Panel,
+        limits: Limits,
+        *,
+        folder: Path | None = None,
+        keep_cache: bool = True,
+        shadow: Shadow | None = None,
+    ) -> None:
+        """Serve a loaded panel; ``folder`` is where ``reload`` finds the next one, ``shadow`` one to compare with."""
+        self._shadow = shadow
         self.panel, self.limits = panel, limits
         self.folder = PanelFolder(folder) if folder else None
         self._root, self._reloading = folder, threading.Lock()
@@ -114,9 +125,11 @@ class Service:
         """
         asking = partial(self._asked, panel=panel or self.panel)
         async with _folder() as folder:
-            asked = await self.at_desk(lambda: asking(read(), folder), client, cost=cost)
+            asked = await self.at_desk(lambda: asking(read(), folder.path), client, cost=cost)
             await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
-            yield asked.sample, await self._outcome(asked, client)
+            outcome = await self._outcome(asked, client)
+            folder.release = self._compare(asked.sample, outcome)
+            yield asked.sample, outcome
 
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
@@ -159,6 +172,16 @@ class Service:
     def close(self) -> None:
         self._desk.close()
         self._passes.close()
+        if self._shadow:
+            self._shadow.close()
+
+    def _compare(self, sample: Sample, outcome: Outcome) -> "Future[Any] | None":
+        """What holds the sample's pictures: the second panel, if it is asked too."""
+        if self._shadow is None:
+            return None
+        found = outcome.found
+        told = Told(outcome.panel.fingerprint, found.label, found.probability)
+        return self._shadow.compare(sample, told, request_id_now.get(), partial(self.metrics.count_shadow, found.task))
 
     def _asked(self, posted: Posted, folder: Path, *, panel: Panel) -> "_Asked":
         asked = _Asked.of(panel.sample(posted.question_in(folder, self.limits)), panel)
@@ -229,14 +252,28 @@ def _readings(samples: Sequence[Sample], panel: Panel) -> dict[str, Reading]:
     return {name: readings[path] for name, path in first.items() if path in readings}
 
 
+@dataclass
+class _Folder:
+    """A temporary folder, which is needed until ``release``, if there is one, is done."""
+
+    path: Path
+    release: "Future[Any] | None" = None
+
+    def remove(self, _: object = None) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
 @asynccontextmanager
-async def _folder() -> AsyncIterator[Path]:
+async def _folder() -> AsyncIterator[_Folder]:
     """A temporary folder, which is made and deleted outside the event loop: a disk may be slow."""
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="mire-"))
+    folder = _Folder(Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="mire-")))
     try:
         yield folder
     finally:
-        asyncio.get_running_loop().run_in_executor(None, partial(shutil.rmtree, folder, ignore_errors=True))
+        if folder.release:
+            folder.release.add_done_callback(folder.remove)
+        else:
+            asyncio.get_running_loop().run_in_executor(None, folder.remove)
 
 
 def _run_each(jobs: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -20,6 +20,8 @@ N_STEPS = 10
 SEED = 0
 N_PARTS = 5
 """Parts of a cross-fit: the weights for each part are fitted on the other parts."""
+N_QUANTILES = 21
+"""Of the known samples' evidence."""
 TOWARDS_BEST = 0.25
 """Standard errors of mean log-loss that other weights must gain before a voter beside the best one counts."""
 
@@ -91,12 +93,21 @@ def equal_weights(oof: OutOfFoldVotes, method: str) -> Weights:
 
 
 def weigh(oof: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
-    """The weights that the settings give for the task's voters, or fitted ones."""
+    """The weights that the settings give for the task's voters, or fitted ones; with the samples' evidence."""
     given = settings.weights.get(task)
     if given is None:
-        return fit_weights(oof, settings.vote)
+        return _knowing(oof, fit_weights(oof, settings.vote))
     shares: dict[str, float] = {str(name): weight for name, weight in given.items()}
-    return Weights(method=settings.vote, voters={name: VoterWeight(weight=shares.get(name, 0.0)) for name in oof.votes})
+    voters = {name: VoterWeight(weight=shares.get(name, 0.0)) for name in oof.votes}
+    return _knowing(oof, Weights(method=settings.vote, voters=voters))
+
+
+def _knowing(oof: OutOfFoldVotes, weights: Weights) -> Weights:
+    """The weights with quantiles of each voter's evidence."""
+    steps = np.linspace(0, 1, N_QUANTILES)
+    known = {name: tuple(np.quantile(values, steps).round(6).tolist()) for name, values in oof.evidence.items()}
+    knowing = {name: weights.voters[name].model_copy(update={"evidence": values}) for name, values in known.items()}
+    return weights.model_copy(update={"voters": {**weights.voters, **knowing}})
 
 
 def fit_panel(panel: PanelFolder, task: Task) -> Weights:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,22 +23,26 @@ class OutOfFoldVotes:
     """Votes of several voters on the same labelled samples, none of which the voter was trained on.
 
     ``votes[name]`` is (n, n_labels), in the order of ``ids``; ``truth`` (n,) holds the right labels' indices;
-    ``costs[name]`` is what one vote books.
+    ``costs[name]`` is what one vote books; ``evidence[name]`` (n,) is there of voters that tell it.
     """
 
     ids: tuple[str, ...]
     truth: NDArray[np.int64]
     votes: dict[str, Array]
     costs: dict[str, Cost]
+    evidence: dict[str, Array] = field(default_factory=dict)
 
     def of(self, names: Sequence[str]) -> "OutOfFoldVotes":
         """The same samples with some of the voters."""
-        return replace(self, votes={name: self.votes[name] for name in names})
+        evidence = {name: self.evidence[name] for name in names if name in self.evidence}
+        return replace(self, votes={name: self.votes[name] for name in names}, evidence=evidence)
 
     def rows(self, rows: NDArray[np.int64]) -> "OutOfFoldVotes":
         """Some of the samples with all voters."""
         votes = {name: vote[rows] for name, vote in self.votes.items()}
-        return replace(self, ids=tuple(self.ids[row] for row in rows), truth=self.truth[rows], votes=votes)
+        evidence = {name: values[rows] for name, values in self.evidence.items()}
+        ids = tuple(self.ids[row] for row in rows)
+        return replace(self, ids=ids, truth=self.truth[rows], votes=votes, evidence=evidence)
 
 
 class _CastVote(BaseModel):
@@ -46,6 +50,7 @@ class _CastVote(BaseModel):
 
     label: str
     probabilities: tuple[float, ...]
+    evidence: float | None = None
 
 
 class _VotesFile(BaseModel):
@@ -80,11 +85,12 @@ def add_votes(
     Raises:
         PanelError: the file is broken, or of other labels.
     """
-    kept = _read(path, path.stem, taxonomy).model_dump()["votes"] if path.is_file() else {}
+    kept = _read(path, path.stem, taxonomy).model_dump(exclude_none=True)["votes"] if path.is_file() else {}
     cast = {
         vote.sample_id: {
             "label": labels[vote.sample_id],
             "probabilities": [round(probability, 6) for probability in vote.probabilities],
+            **({} if vote.evidence is None else {"evidence": round(vote.evidence, 6)}),
         }
         for vote in votes
         if vote
@@ -113,7 +119,14 @@ def read_out_of_fold_votes(panel: PanelFolder, task: Task) -> OutOfFoldVotes:
             for name, file in files.items()
         },
         costs={name: file.cost for name, file in files.items()},
+        evidence={name: found for name, file in files.items() if (found := _evidence(file, ids)) is not None},
     )
+
+
+def _evidence(file: _VotesFile, ids: Sequence[str]) -> Array | None:
+    """Each vote's evidence, (n,); None unless all of them have it."""
+    told = [value for key in ids if (value := file.votes[key].evidence) is not None]
+    return np.array(told) if len(told) == len(ids) else None
 
 
 def _read(path: Path, name: str, taxonomy: Taxonomy) -> _VotesFile:

@@ -1,5 +1,6 @@
 """The fitted vote of one task, as stored in the panel folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,17 @@ from mire.atomic_files import read_model, write_text
 
 
 class VoterWeight(BaseModel):
-    """One voter's temperature (> 0) and weight (>= 0)."""
+    """One voter's temperature (> 0) and weight (>= 0).
+
+    ``evidence`` holds quantiles, in equal steps from 0 to 1, of what the voter told of known samples that it had not
+    been trained on; empty where it tells nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = 1.0
     weight: float = 1.0
+    evidence: tuple[float, ...] = ()
 
 
 class Weights(BaseModel):
@@ -52,6 +58,15 @@ class Weights(BaseModel):
             weights = [1.0] * len(weights)
         pooled = sharpen(RULES[self.method](sharpened, weights), self.temperature)
         return np.asarray((1 - self.uniform_share) * pooled + self.uniform_share / pooled.shape[-1])
+
+    def familiarity(self, evidence: Mapping[str, float]) -> float | None:
+        """The share of known samples (0 to 1) that look no more known than one with this evidence, by voter.
+
+        Of several voters the one to whom it looks most known counts. None where none can tell.
+        """
+        told = {name: (value, self.voters[name].evidence) for name, value in evidence.items()}
+        shares = [np.interp(value, known, np.linspace(0, 1, len(known))) for value, known in told.values() if known]
+        return max(map(float, shares), default=None)
 
     def without_temperatures(self) -> "Weights":
         """The same weights on the votes as they are, with nothing of the uniform distribution."""

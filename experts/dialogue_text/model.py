@@ -30,6 +30,9 @@ _GRAM_PARTS = ("question", "exchange")
 _SIDES: dict[str, Side] = {"question": "user", "earlier": "user", "answer": "agent", "earlier_answers": "agent"}
 """Whose phrases are looked for in each part."""
 
+_SCORE_SHARE = 0.5
+"""Of the top label's score in the evidence; of 0.25, 0.5, 1 and 2 it finds most (docs/RESULTS-APPENDIX.md)."""
+
 _SKLEARN_FILE, _LEXICON_FILE, _META_FILE = "linear.skops", "lexicon.json", "meta.json"
 
 
@@ -72,15 +75,23 @@ class DialogueTextModel:
 
     def probabilities(self, samples: Sequence[Sample]) -> Array:
         """Shape (len(samples), len(labels)), rows sum to 1."""
+        return self.judge(samples)[0]
+
+    def judge(self, samples: Sequence[Sample]) -> tuple[Array, Array]:
+        """Probabilities as ``probabilities``, and evidence, (len(samples),).
+
+        The evidence is what the lexicon finds for any label, and a share of the top label's score before softmax.
+        """
         from scipy.special import softmax
 
-        model = self._parts["linear"]
-        scores = model.decision_function(self._input([take_apart(sample.turns) for sample in samples]))
+        model, inputs = self._parts["linear"], self._input([take_apart(sample.turns) for sample in samples])
+        scores = model.decision_function(inputs)
         if scores.ndim == 1:  # scikit-learn scores the second of two classes only
             scores = np.stack([-scores, scores], axis=1)
         rows = np.zeros((len(samples), len(self.labels)))
         rows[:, model.classes_] = softmax(self.settings.sharpness * scores, axis=1)
-        return rows
+        phrases = np.asarray(inputs[:, -len(_SIDES) * len(self.labels) :].sum(axis=1)).ravel()
+        return rows, phrases + _SCORE_SHARE * scores.max(axis=1)
 
     def explain(self, sample: Sample, *, n: int = 8) -> Attributions:
         """The words that contribute most to the top label, with their contribution to its score.

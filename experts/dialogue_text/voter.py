@@ -65,10 +65,9 @@ class DialogueTextVoter(VoterClass[DialogueText]):
         usable = [sample for sample in samples if any(clean(turn.text) for turn in sample.turns)]
         if not usable:
             return [None] * len(samples)
-        rows = self.model.probabilities(usable)
         votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)))
-            for sample, row in zip(usable, rows, strict=True)
+            sample.id: Vote(self.name, sample.id, tuple(map(float, row)), evidence=float(evidence))
+            for sample, row, evidence in zip(usable, *self.model.judge(usable), strict=True)
         }
         return [votes.get(sample.id) for sample in samples]
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _CLIP = 3.0
 """Standardised layout and group numbers are clipped at this many standard deviations."""
+_FAR_OUT = 10.0
+"""The same where a screen is compared with all training screens."""
 
 _SKLEARN_FILE, _TREES_FILE, _META_FILE = "linear.skops", "trees.txt", "meta.json"
 
@@ -63,6 +65,7 @@ class ScreenTextModel:
     def fit(self, readings: Sequence[Reading], labels: Sequence[str]) -> "ScreenTextModel":
         """Learn from labelled readings; every label must be one of the model's."""
         import lightgbm
+        from sklearn.covariance import LedoitWolf
         from sklearn.decomposition import TruncatedSVD
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
@@ -71,6 +74,7 @@ class ScreenTextModel:
         self._parts = {"vectorizers": fit_vectorizers(readings, self.settings)}
         features = self._features(readings)
         self._parts["scaler"] = StandardScaler().fit(features.numbers)
+        self._parts["known"] = LedoitWolf().fit(self._scaled_layout(features))
         n_topics = min(self.settings.topics, features.text.shape[1] - 1, len(readings))
         if n_topics > 0:
             with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
@@ -86,6 +90,13 @@ class ScreenTextModel:
 
     def probabilities(self, readings: Sequence[Reading]) -> Array:
         """Shape (len(readings), len(labels)), rows sum to 1."""
+        return self.judge(readings)[0]
+
+    def judge(self, readings: Sequence[Reading]) -> tuple[Array, Array | None]:
+        """Probabilities as ``probabilities``, and evidence, (len(readings),); a model of an earlier version has none.
+
+        The evidence falls with the Mahalanobis distance of layout and pixels from the training screens' mean.
+        """
         features = self._features(readings)
         linear = np.zeros((len(readings), len(self.labels)))
         model = self._parts["linear"]
@@ -95,7 +106,8 @@ class ScreenTextModel:
         trees = np.asarray(self._trees.predict(self._tree_input(features), num_threads=1))
         mixed: Array = self.settings.linear_share * linear + (1 - self.settings.linear_share) * trees
         mixed /= mixed.sum(axis=1, keepdims=True)
-        return mixed
+        known = self._parts.get("known")
+        return mixed, None if known is None else -np.asarray(known.mahalanobis(self._scaled_layout(features)))
 
     def explain(self, reading: Reading, *, n: int = 8) -> Attributions:
         """The words that contribute most to the top label, with their contribution to its logit.
@@ -150,6 +162,11 @@ class ScreenTextModel:
             groups=np.stack([group_features(phrase).ravel() for phrase in found]),
             phrases=np.stack([phrase.ravel() for phrase in found]),
         )
+
+    def _scaled_layout(self, features: _Features) -> Array:
+        """Standardised and clipped far out, (n, n_layout): one number alone must not decide."""
+        scaled = self._parts["scaler"].transform(features.numbers)[:, : features.layout.shape[1]]
+        return np.asarray(np.clip(scaled, -_FAR_OUT, _FAR_OUT))
 
     def _text_weight(self, zone: str) -> float:
         return self.settings.text_weight if zone == "all" else self.settings.zone_weight

@@ -95,10 +95,11 @@ class ScreenTextVoter(VoterClass[ScreenText]):
         usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
         if not usable:
             return [None] * len(samples)
-        rows = self.model.probabilities([readings[sample.images[0]] for sample in usable])
+        rows, evidence = self.model.judge([readings[sample.images[0]] for sample in usable])
+        told = [None] * len(usable) if evidence is None else evidence.tolist()
         votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)))
-            for sample, row in zip(usable, rows, strict=True)
+            sample.id: Vote(self.name, sample.id, tuple(map(float, row)), evidence=each)
+            for sample, row, each in zip(usable, rows, told, strict=True)
         }
         return [votes.get(sample.id) for sample in samples]
 

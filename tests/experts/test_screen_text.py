@@ -130,6 +130,19 @@ def test_screens_without_any_text_are_told_apart_by_their_looks() -> None:
     assert model.probabilities(readings[:2]).argmax(axis=1).tolist() == [0, 1]
 
 
+def test_a_blank_picture_looks_less_known_than_any_screen() -> None:
+    readings, _ = training_set()
+    _, evidence = trained().judge([*readings, reading(brightness=1.0)])
+    assert evidence is not None and evidence[-1] < 2 * evidence[:-1].min() < 0
+
+
+def test_a_model_of_an_earlier_version_tells_no_evidence() -> None:
+    model = trained()
+    del model._parts["known"]
+    rows, evidence = model.judge([reading()])
+    assert evidence is None and rows.shape == (1, 3)
+
+
 def test_explanations_are_words() -> None:
     words = dict(trained().explain(reading(line("购物车", 0.08), line("结算", 0.93))))
     assert any(word.startswith("about 购物车: 购物车") for word in words)
@@ -141,7 +154,8 @@ def test_save_and_load(tmp_path: Path) -> None:
     model, asked = trained(), [reading(line("购物车", 0.08)), reading()]
     model.save(tmp_path / "m")
     loaded = ScreenTextModel.load(tmp_path / "m", ScreenText())
-    assert np.allclose(loaded.probabilities(asked), model.probabilities(asked), atol=1e-12)
+    for found, kept in zip(loaded.judge(asked), model.judge(asked), strict=True):
+        assert found is not None and kept is not None and np.allclose(found, kept, atol=1e-12)
     assert {path.name for path in (tmp_path / "m").iterdir()} == {"linear.skops", "trees.txt", "meta.json"}
 
 

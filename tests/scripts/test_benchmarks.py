@@ -16,6 +16,18 @@ def result(capsys: pytest.CaptureFixture[str]) -> dict:
 
 
 @pytest.mark.slow
+def test_what_a_panel_recognises_is_counted(tiny_panel: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from scripts.benchmarks import unlike
+
+    assert run(unlike, ["--panel", str(tiny_panel)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "known samples" in line] == [
+        "image: 0.0% of 12 known samples are flagged", "dialogue: 16.7% of 12 known samples are flagged",
+    ]  # fmt: skip
+    assert "  all: 0 of 48 made-up inputs are recognised" in lines  # its one voter of pictures tells no evidence
+
+
+@pytest.mark.slow
 def test_the_gpu_benchmark_runs_at_nano_size(capsys: pytest.CaptureFixture[str]) -> None:
     from scripts.benchmarks import gpu
 

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +15,8 @@ from mire.errors import shortened
 logger = logging.getLogger(__name__)
 
 REQUEST_ID, PANEL = "x-request-id", "x-mire-panel"
+request_id_now: ContextVar[str] = ContextVar("request_id", default="-")
+"""The id of the request that is being answered."""
 _LOGGED = ("/v1/", "/admin/")
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 """What a client may choose as its request's id; any other gets one of ours."""
@@ -34,6 +37,7 @@ class RequestIds:
             return
         sent = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = sent if _PLAIN.fullmatch(sent) else uuid4().hex
+        request_id_now.set(request_id)
         started, status, panel = time.monotonic(), 0, self._fingerprint()
 
         async def named(message: Message) -> None:

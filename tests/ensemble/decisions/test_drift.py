@@ -14,7 +14,7 @@ from ensemble.decisions.thresholds import out_of_fold_answers
 from mire.cli import run
 from mire.panel_folder import PanelFolder
 
-COLUMNS = ("id", "instruction", "predict", "probability", "margin", "second", "decision", "review")
+COLUMNS = ("id", "instruction", "predict", "probability", "margin", "second", "decision", "review", "familiarity")
 
 
 def test_a_label_mix_by_hand() -> None:
@@ -60,9 +60,9 @@ def as_before(panel: PanelFolder) -> list[dict[str, object]]:
     """Ten times the answers of the training, out of fold, of both tasks."""
     rows: list[dict[str, object]] = []
     for task in panel.trained_tasks():
-        probability, answers, _ = out_of_fold_answers(panel, task)
+        found = out_of_fold_answers(panel, task)
         labels = panel.taxonomy(task).labels
-        pairs = [(labels[place], p) for place, p in zip(answers, probability, strict=True)] * 10
+        pairs = [(labels[place], p) for place, p in zip(found.answers, found.probability, strict=True)] * 10
         rows += [
             {"id": f"{task}{n}", "predict": name, "probability": p, "review": 0} for n, (name, p) in enumerate(pairs)
         ]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,18 @@ ANSWER = KeptAnswer("a", (), 1, 5, margin=0.625, probability=0.75, second="b")
     ("threshold", "decision", "review"), [(0.75, "a", 0), (0.7500001, "", 1), (None, "", 1), (0.1, "a", 0)]
 )
 def test_a_decision_by_hand(threshold: float | None, decision: str, review: int) -> None:
-    assert _scores(ANSWER, threshold) == (0.75, 0.625, "b", decision, review)
+    reasons = "unsure" if review else ""
+    assert _scores(ANSWER, threshold) == (0.75, 0.625, "b", decision, review, "", reasons)
+    unlike = replace(ANSWER, familiarity=0.01)
+    both = "unsure, unlike" if review else "unlike"
+    assert _scores(unlike, threshold) == (0.75, 0.625, "b", "", 1, 0.01, both)
 
 
 def test_scores_follow_predict_and_replace_columns_of_their_names(tmp_path: Path) -> None:
-    line = SubmissionLine("1", {"id": "1", "review": "old", "note": "n"}, "=a", (0.75, 0.625, "=b", "=a", 0))
-    for guard, row in ((False, "1,n,=a,0.75,0.625,=b,=a,0"), (True, "1,n,'=a,0.75,0.625,'=b,'=a,0")):
+    line = SubmissionLine("1", {"id": "1", "review": "old", "note": "n"}, "=a", (0.75, 0.625, "=b", "=a", 0, 0.5, ""))
+    for guard, row in ((False, "1,n,=a,0.75,0.625,=b,=a,0,0.5,"), (True, "1,n,'=a,0.75,0.625,'=b,'=a,0,0.5,")):
         write_lines(tmp_path / "s.csv", [line], line.record, encoding="utf-8", for_excel=guard, scores=True)
-        header = "id,note,predict,probability,margin,second,decision,review"
+        header = "id,note,predict,probability,margin,second,decision,review,familiarity,reasons"
         assert (tmp_path / "s.csv").read_text(encoding="utf-8").splitlines() == [header, row]
 
 
@@ -45,7 +50,7 @@ def test_a_run_with_scores_and_its_resumption_at_another_precision(
     threshold = fit_thresholds(PanelFolder(tiny_panel), "dialogue", precision=0.5).task.threshold
     assert threshold is not None and len(rows) == 12
     for row in rows:
-        sure = float(row["probability"]) >= threshold
+        sure = float(row["probability"]) >= threshold and float(row["familiarity"]) >= 0.05
         assert (row["decision"], row["review"]) == ((row["predict"], "0") if sure else ("", "1"))
         assert row["second"] not in ("", row["predict"]) and 0 <= float(row["margin"]) <= float(row["probability"])
     assert run(predict, command) == 0

@@ -88,7 +88,7 @@ def test_the_json_is_the_dump_of_the_result(body: dict[str, Any], result: Ablati
     assert list(json.loads(text)) == ["configuration", "router", "mean", "tasks"]
     task, system = json.loads(text)["tasks"]["image"], body["tasks"]["image"]["systems"][0]
     assert list(task) == ["n", "votes", "systems", "calibration", "weights", "labels", "confusion", "mistakes",
-                          "contributions", "thresholds"]  # fmt: skip
+                          "contributions", "thresholds", "unlike"]  # fmt: skip
     assert task["systems"][0] == system and list(task["systems"][0]) == list(system)
 
 
