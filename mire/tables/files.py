@@ -35,7 +35,7 @@ def is_table(path: Path) -> bool:
     if head.startswith(_OLD_WORKBOOK):
         raise DataError(f"{path} is an old Excel workbook (.xls); save it as .xlsx or .csv")
     suffix = path.suffix.casefold()
-    if is_workbook(head) or suffix in _TABLES:
+    if is_workbook(path) or suffix in _TABLES:
         return True
     begun = head.removeprefix(BOM_UTF8).lstrip()
     return suffix not in _OTHERS and bool(begun) and not begun.startswith((b"[", b"{"))
@@ -78,8 +78,7 @@ def table_rows(path: Path) -> Iterator[Row]:
     Raises:
         DataError: as ``table_records``; two columns share a name, or one with cells has none.
     """
-    with path.open("rb") as file:
-        rows = workbook_rows(path) if is_workbook(file.read(4)) else _csv_rows(path)
+    rows = workbook_rows(path) if is_workbook(path) else _csv_rows(path)
     names: list[str] = []
     for number, found in rows:
         cells = [_cell(cell) for cell in found]

@@ -15,9 +15,10 @@ _MAX_MEMBERS, _MAX_ROWS, _MAX_COLUMNS = 10_000, 2**20, 256
 _ZIP = b"PK\x03\x04"
 
 
-def is_workbook(head: bytes) -> bool:
-    """Whether a file that begins so can be XLSX, which is a zip."""
-    return head.startswith(_ZIP)
+def is_workbook(path: Path) -> bool:
+    """Whether a file can be XLSX, which is a zip, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(len(_ZIP)) == _ZIP
 
 
 def check_size(path: Path, max_bytes: int | None = None) -> None:
