@@ -139,10 +139,14 @@ def _prog(door: ModuleType) -> str:
     return os.environ.get(_TYPED) or f"python -m {name.removesuffix('.__main__')}"
 
 
-def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
+def add_data(target: argparse.ArgumentParser, *, images: bool = True, required: bool = True) -> None:
     """Add ``--data`` and, where pictures are needed, ``--images``."""
     target.add_argument(
-        "--data", type=Path, required=True, help="CSV or XLSX; or official JSON, JSONL, Parquet, ShareGPT"
+        "--data",
+        type=Path,
+        required=required,
+        help="CSV or XLSX; or official JSON, JSONL, Parquet, ShareGPT"
+        + ("" if required else "; left out: learn from the labels' descriptions"),
     )
     if images:
         target.add_argument("--images", type=Path, default=_BESIDE, help="folder of the pictures")
