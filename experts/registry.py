@@ -10,7 +10,7 @@ from experts.voter import SavedVoter, Voter, VoterClass
 from mire.budget import ParameterCount
 from mire.labels import TASKS, Task, Taxonomy
 from mire.samples import Sample
-from mire.settings import Clip, DialogueText, Qwen2VL, ScreenText, Settings, VoterStage
+from mire.settings import Clip, DialogueText, Qwen2VL, ScreenText, Settings, TextEmbedding, VoterStage
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,12 @@ VOTERS = {
             ("linear.skops", "lexicon.json", "meta.json"),
             explains=True,
             drafts=True,
+        ),
+        VoterRow(
+            TextEmbedding,
+            "experts.text_embedding.voter:TextEmbeddingVoter",
+            ("linear.skops", "meta.json"),
+            describes=True,
         ),
     )
 }

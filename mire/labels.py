@@ -30,8 +30,8 @@ class Draft(BaseModel):
 class Label(BaseModel):
     """One label: its name as in the challenge, an English gloss, a description, and whether it is live.
 
-    ``drafts`` are made-up turns to learn from. ``convention`` says where the label is used differently from what a reader would expect. A label that is not
-    live is listed in prompts but never predicted.
+    ``convention`` says where the label is used differently from what a reader would expect. A label that is not
+    live is listed in prompts but never predicted. ``drafts`` are made-up turns to learn from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -58,11 +58,9 @@ def make_configuration(source: Path, task: Task, out: Path, *, drafts: Path | No
     yield f"{len(labels)} labels in {out / f'{task}.json'}, the configuration in {config}"
     if bare := [label.name for label in labels if not label.description]:
         yield f"without a description: {some(bare)}; one sentence each makes answers without examples better"
-    yield from (
-        f"{left} and {right} read alike ({how:.2f}): describe what differs" for left, right, how in alike(labels)
-    )
-    for check in _missing_voters(config, task):
-        yield check
+    for left, right, cosine in alike(labels):
+        yield f"{left} and {right} read alike ({cosine:.2f}): describe what differs"
+    yield from _missing_voters(config, task)
     data = f" --data {out / 'examples.csv'}" if n_examples else ""
     yield f"{n_examples} examples; next: mire train {task} --config {config}{data} --panel runs/{out.name}"
 

@@ -21,9 +21,8 @@ _HEADER = ("label", "speaker", "text")
 _BETWEEN_CLAUSES = re.compile(r"[,;.!?:、，。；！？：\n]|\bor\b|\band\b|或者|以及")
 _OPENINGS = (
     re.compile(r"^(?:the |a )?(?:customer|user|shopper|buyer)\s+|^(?:用户|顾客|买家|客户)"),
-    re.compile(
-        r"^(?:asks?|wants?|needs?) (?:for |about |whether |if |to )?|^(?:想要|想|需要|要求|要|询问|咨询|问|希望)"
-    ),
+    re.compile(r"^(?:asks?|wants?|needs?) (?:for |about |whether |if |to )?"),
+    re.compile(r"^(?:想要|想|需要|要求|要|询问|咨询|问|希望)"),
 )
 _ZH_FRAMES = {
     "user": ("{}", "请问{}", "你好，{}", "我想{}"),

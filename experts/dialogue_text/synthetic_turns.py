@@ -58,7 +58,7 @@ def _answered(text: str) -> Parts:
 
 def known_turns(label: str) -> dict[Speaker, list[str]]:
     """The questions and answers that ``turns.json`` has for a label; none for one that the challenge has not."""
-    return {"user": [], "agent": []} | _turns().get(label, {})
+    return _turns().get(label) or {"user": [], "agent": []}
 
 
 @lru_cache
