@@ -14,7 +14,6 @@ from experts.dialogue_text.synthetic_turns import known_turns
 from mire.atomic_files import atomic_write
 from mire.errors import DataError, quoted, some
 from mire.labels import Draft, Label, Taxonomy
-from mire.prompts import Speaker
 from mire.tables.files import table_rows
 
 _HEADER = ("label", "speaker", "text")
@@ -24,14 +23,13 @@ _OPENINGS = (
     re.compile(r"^(?:asks?|wants?|needs?) (?:for |about |whether |if |to )?"),
     re.compile(r"^(?:想要|想|需要|要求|要|询问|咨询|问|希望)"),
 )
-_ZH_FRAMES = {
-    "user": ("{}", "请问{}", "你好，{}", "我想{}"),
-    "agent": ("您好，关于{}，马上为您处理", "{}的问题我帮您看一下"),
-}
-_EN_FRAMES = {
-    "user": ("{}", "hi, {}", "I have a question: {}", "can you help with {}"),
-    "agent": ("about {}: let me check", "I can help you with {}"),
-}
+_ZH_FRAMES = (
+    ("{}", "请问{}", "你好，{}"),
+    ("我想{}", "怎么{}"),
+    ("您好，关于{}，马上为您处理", "{}的问题我帮您看一下"),
+)
+_EN_FRAMES = (("{}", "hi, {}"), ("I have a question: {}", "can you help with {}"), ("about {}: let me check",))
+"""What a customer says of the name and of each clause, what of the name alone, and what an agent says of the name."""
 MAX_CLAUSES = 4
 
 
@@ -51,11 +49,12 @@ def drafts_for(label: Label) -> list[Draft]:
 
 
 def _framed(label: Label) -> Iterator[Draft]:
-    topics = list(dict.fromkeys([label.name, *_clauses(label.description)]))
     chinese = re.search("[\u4e00-\u9fff]", f"{label.name}{label.description}")
-    frames: dict[Speaker, tuple[str, ...]] = _ZH_FRAMES if chinese else _EN_FRAMES  # type: ignore[assignment]
-    yield from (Draft(speaker="user", text=frame.format(topic)) for topic in topics for frame in frames["user"])
-    yield from (Draft(speaker="agent", text=frame.format(label.name)) for frame in frames["agent"])
+    of_all, of_name, answers = _ZH_FRAMES if chinese else _EN_FRAMES
+    topics = [label.name, *_clauses(label.description)]
+    yield from (Draft(speaker="user", text=frame.format(topic)) for topic in topics for frame in of_all)
+    yield from (Draft(speaker="user", text=frame.format(label.name)) for frame in of_name)
+    yield from (Draft(speaker="agent", text=frame.format(label.name)) for frame in answers)
 
 
 def _clauses(description: str) -> list[str]:
