@@ -117,6 +117,11 @@ def known_sample(record: Mapping[str, Any], *, images: tuple[Path, ...], problem
     return Sample(id=_id(record), prompt=prompt, images=images, label=label or None, problems=problems)
 
 
+def named_pictures(sample: Sample) -> list[str]:
+    """The names of the sample's pictures as its file has them."""
+    return _parts(sample.row)[2]
+
+
 def twice(sample: Sample, number: int) -> str:
     """The fault of a sample whose id record ``number`` has too."""
     return f"record {sample.number}: ids must be unique, {quoted(sample.id)} is also record {number}"
@@ -177,8 +182,8 @@ def _is_chat(record: Mapping[str, Any]) -> bool:
 
 
 def _is_plain(record: Mapping[str, Any]) -> bool:
-    """Whether it has neither a prompt nor messages, but text or pictures under a name that people give them."""
-    if _is_chat(record) or "instruction" in record:
+    """Whether it has neither the official keys nor messages, but text or pictures under a name that people give them."""
+    if _is_chat(record) or record.keys() & {"instruction", "input"}:
         return False
     try:
         return bool(find_columns(tuple(record)))

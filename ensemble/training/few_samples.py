@@ -37,7 +37,7 @@ def fitting_settings(settings: Settings, task: Task, samples: Sequence[Sample]) 
     left_out = [name for name in voters if name not in describing]
     logger.info(
         f"{task}: {len(samples)} samples are too few to hold any out: no figure is measured"
-        + (f", {', '.join(left_out)} need more and are left out" if left_out else "")
+        + (f"; left out, as they need more: {', '.join(left_out)}" if left_out else "")
     )
     given = {other: shares for other, shares in settings.weights.items() if other != task}
     panel = settings.panel.model_copy(update={task: describing})
