@@ -13,6 +13,7 @@ from mire.cli import Parser, add_command, run_parser
 
 COMMANDS = {
     "quickstart": "ensemble.quickstart.__main__",
+    "labels": "ensemble.labels.__main__",
     "train": "ensemble.train",
     "predict": "ensemble.predict",
     "score": "ensemble.score",

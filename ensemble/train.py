@@ -15,7 +15,7 @@ from mire.launch_options import add_launch
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task", choices=(*TASKS, "all"))
-    add_data(parser)
+    add_data(parser, required=False)
     parser.add_argument("--panel", type=Path, required=True, help="folder that becomes, or is, the panel")
     add_config(parser)
     add_launch(parser)

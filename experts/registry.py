@@ -10,7 +10,7 @@ from experts.voter import SavedVoter, Voter, VoterClass
 from mire.budget import ParameterCount
 from mire.labels import TASKS, Task, Taxonomy
 from mire.samples import Sample
-from mire.settings import Clip, DialogueText, Qwen2VL, ScreenText, Settings, VoterStage
+from mire.settings import Clip, DialogueText, Qwen2VL, ScreenText, Settings, TextEmbedding, VoterStage
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class VoterRow:
     which loads, trains and counts it. ``files`` are those of its folder that it answers with: an export copies them
     and no others, so none may hold a training sample. ``explains``: its voters are ``Explainer``. ``gpu``: it computes
     on a GPU where there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
-    ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``.
+    ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``. ``describes``: it also learns
+    from the labels' names and descriptions, so that it needs no sample. ``drafts``: it learns from their made-up turns.
     """
 
     stage: type[VoterStage]
@@ -30,6 +31,8 @@ class VoterRow:
     explains: bool = False
     gpu: bool = False
     adapters: bool = False
+    describes: bool = False
+    drafts: bool = False
 
     @property
     def name(self) -> str:
@@ -66,6 +69,13 @@ VOTERS = {
             "experts.dialogue_text.voter:DialogueTextVoter",
             ("linear.skops", "lexicon.json", "meta.json"),
             explains=True,
+            drafts=True,
+        ),
+        VoterRow(
+            TextEmbedding,
+            "experts.text_embedding.voter:TextEmbeddingVoter",
+            ("linear.skops", "meta.json"),
+            describes=True,
         ),
     )
 }

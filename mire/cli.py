@@ -30,6 +30,7 @@ _TYPED = "MIRE_TYPED"
 """How the command was typed, where a script runs it for its user."""
 _INPUTS = ("data", "truth", "submission", "unlabelled", "config")
 """Options that name a file to read; commands may read it several times."""
+_BESIDE = Path("the folder of --data")
 _AGAIN = "run the same command again: what is finished is kept"
 
 
@@ -57,6 +58,7 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
     start_process()
     _print_anything()
     options = parser.parse_args(argv)
+    _find_pictures(options)
     try:
         with _sigterm_stops(), _pipes_kept(options):
             options.execute(options)
@@ -80,6 +82,12 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
             raise
         return _fail(text)
     return 0
+
+
+def _find_pictures(options: argparse.Namespace) -> None:
+    """Without ``--images`` the pictures lie beside the data."""
+    if getattr(options, "images", None) == _BESIDE:
+        options.images = (options.data or Path()).parent
 
 
 def declare(parser: argparse.ArgumentParser, door: ModuleType) -> None:
@@ -131,11 +139,17 @@ def _prog(door: ModuleType) -> str:
     return os.environ.get(_TYPED) or f"python -m {name.removesuffix('.__main__')}"
 
 
-def add_data(target: argparse.ArgumentParser, *, images: bool = True) -> None:
+def add_data(target: argparse.ArgumentParser, *, images: bool = True, required: bool = True) -> None:
     """Add ``--data`` and, where pictures are needed, ``--images``."""
-    target.add_argument("--data", type=Path, required=True, help="official JSON, JSONL, Parquet or ShareGPT file")
+    target.add_argument(
+        "--data",
+        type=Path,
+        required=required,
+        help="CSV or XLSX; or official JSON, JSONL, Parquet, ShareGPT"
+        + ("" if required else "; left out: learn from the labels' descriptions"),
+    )
     if images:
-        target.add_argument("--images", type=Path, required=True, help="folder of the pictures")
+        target.add_argument("--images", type=Path, default=_BESIDE, help="folder of the pictures")
 
 
 def add_show_private(target: argparse.ArgumentParser) -> None:

@@ -2,21 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from mire.errors import DataError, printable
+from mire.errors import DataError, printable, shortened
 from mire.folds import twins
 from mire.images import NO_PICTURE, load_or_fallback
 from mire.labels import TASKS
+from mire.privacy.masking import mask
 from mire.samples import Sample, scan
 from mire.settings import Settings
+from mire.tables.columns import find_columns
 
 MAX_TWINS_SHOWN = 20
+N_SHOWN = 3
+"""Samples whose reading is shown."""
 
 
 def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> None:
-    """Write every fault of a file, its twins, then how many samples each label has.
+    """Write how the first samples were read, every fault, the twins, then how many samples each label has.
 
     Raises:
         DataError: the file has a fault, or cannot be read at all.
@@ -24,7 +29,7 @@ def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> 
     samples, refused = scan(data, images, max_decoded_pixels=settings.max_decoded_pixels)
     found = [*refused, *sample_faults(samples, settings)]
     labels = Counter(sample.label or "(no label)" for sample in samples)
-    for line in found:
+    for line in (*_readings(samples), *found):
         out.write(f"{printable(line)}\n")
     pairs = list(twins(samples))
     for left, right, reason in pairs[:MAX_TWINS_SHOWN]:
@@ -35,6 +40,20 @@ def report_faults(data: Path, images: Path, settings: Settings, out: TextIO) -> 
     out.write(", ".join(f"{printable(name)} {count}" for name, count in labels.most_common()) + "\n")
     if found:
         raise DataError(f"{data}: {len(found)} faults, listed above; {len(refused)} of them stop a prediction")
+
+
+def _readings(samples: Sequence[Sample]) -> Iterator[str]:
+    """How the first samples were read, in one line each; private text is masked."""
+    if samples and "instruction" not in samples[0].row:
+        with suppress(DataError):  # ShareGPT has no such columns
+            yield f"note: {find_columns(tuple(samples[0].row))}"
+    for sample in samples[:N_SHOWN]:
+        said = " | ".join(f"{turn.speaker}: {shortened(mask(turn.text))}" for turn in sample.turns)
+        pictures = ", ".join(path.name for path in sample.images)
+        yield (
+            f"note: record {sample.number}, id {sample.id!r}, label {sample.label!r}: "
+            f"{said or 'no dialogue'}; pictures: {pictures or 'none'}"
+        )
 
 
 def sample_faults(samples: Sequence[Sample], settings: Settings) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-Extra = Literal["train", "serve", "audit", "ray"]
+Extra = Literal["train", "serve", "audit", "embedding", "ray"]
 """Optional dependencies of this project, as ``setup.cfg`` names them."""
 
 

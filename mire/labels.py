@@ -18,11 +18,20 @@ Task = Literal["image", "dialogue"]
 TASKS: tuple[Task, ...] = ("image", "dialogue")
 
 
+class Draft(BaseModel):
+    """A made-up turn of a label, as ``mire labels suggest`` drafts them; learned from at low weight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speaker: Literal["user", "agent"]
+    text: str
+
+
 class Label(BaseModel):
     """One label: its name as in the challenge, an English gloss, a description, and whether it is live.
 
     ``convention`` says where the label is used differently from what a reader would expect. A label that is not
-    live is listed in prompts but never predicted.
+    live is listed in prompts but never predicted. ``drafts`` are made-up turns to learn from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +41,7 @@ class Label(BaseModel):
     description: str = ""
     convention: str = ""
     live: bool = True
+    drafts: tuple[Draft, ...] = ()
 
 
 class _TaxonomyFile(BaseModel):
@@ -83,6 +93,10 @@ class Taxonomy:
     def descriptions(self) -> tuple[str, ...]:
         """One description for each live label."""
         return tuple(entry.description for entry in self.entries if entry.live)
+
+    def without_drafts(self) -> "Taxonomy":
+        """The same labels without made-up turns."""
+        return Taxonomy(self.task, tuple(entry.model_copy(update={"drafts": ()}) for entry in self.entries))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -24,7 +24,8 @@ class Card(BaseModel):
     """One task's training: the data, the folds, the out-of-fold figures, the versions.
 
     ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
-    is what a sample takes each voter, on the machine that trained; empty where it was not measured.
+    is what a sample takes each voter, on the machine that trained; empty where it was not measured. ``examples`` is the
+    number of samples of each live label. Too few samples to hold any out: no folds, no figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,10 +40,11 @@ class Card(BaseModel):
     n_guessed: int
     n_folds: int
     voters: dict[str, Figures]
-    panel: Figures
+    panel: Figures | None
     versions: dict[str, str]
     commit: str
     milliseconds: dict[str, float] = {}
+    examples: dict[str, int] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

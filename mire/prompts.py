@@ -5,6 +5,7 @@ dialogue, it never becomes part of the instruction, whatever it says.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,23 @@ _SPEAKER_LINE = re.compile(rf"^[ \t\u3000]*{_BULLET}{_TIME}{_CALL}", re.MULTILIN
 _SPEAKER_INLINE = re.compile(rf"(?<![\w\"'“”]){_CALL}")
 # The official frame names its speakers one way, so "商家:" inside an agent's message opens no turn there.
 _OFFICIAL_LINE = re.compile(rf"^({'|'.join(SPEAKER_NAMES.values())}): ?", re.MULTILINE)
+
+_AGENT_WORDS = (
+    "客服",
+    "旗舰店",
+    "专卖店",
+    "专营店",
+    "官方店",
+    "商家",
+    "卖家",
+    "店家",
+    "店主",
+    "机器人",
+    "小二",
+    "小蜜",
+)
+_USER_WORDS = ("用户", "顾客", "买家", "客户", "会员", "消费者")
+"""What a name holds that is more than a role: 客服小美, 某某旗舰店, 买家3."""
 
 
 def _mark(edge: str) -> str:
@@ -100,6 +118,23 @@ class Prompt:
     def n_images(self) -> int:
         """Number of ``<image>`` tags, in the instruction and in the dialogue."""
         return self.text.count(IMAGE_TAG)
+
+
+def framed_dialogue(turns: Sequence[Turn]) -> str:
+    """A prompt in the official frame that holds a dialogue, one turn after another."""
+    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
+    return f"{OFFICIAL_DIALOGUE_HEAD}{said}{DIALOGUE_END}"
+
+
+def speaker_of(name: str) -> Speaker | None:
+    """The side that a speaker's name tells, by a role or a word for one in it; None for a person's name."""
+    plain = name.casefold()
+    if plain in _SPEAKERS:
+        return _SPEAKERS[plain]
+    words = set(re.findall("[a-z]+", plain))
+    if words & set(_AGENTS) or any(word in plain for word in _AGENT_WORDS):
+        return "agent"
+    return "user" if words & set(_USERS) or any(word in plain for word in _USER_WORDS) else None
 
 
 def parse_prompt(text: str) -> Prompt:

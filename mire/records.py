@@ -1,4 +1,4 @@
-"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, or Parquet.
+"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, Parquet, CSV, XLSX.
 
 ``NaN``, which pandas writes for an empty cell, counts as null. An object with the same key twice is refused: readers
 differ in which of the two values they take.
@@ -11,6 +11,7 @@ from typing import Any
 
 from mire.errors import DataError, missing_package, quoted, shortened
 from mire.plain_files import check_plain_file
+from mire.tables.files import is_table, table_records
 
 _PARQUET = b"PAR1"
 _BATCH_ROWS = 256
@@ -19,17 +20,20 @@ _BATCH_ROWS = 256
 def read_records(path: Path) -> Iterator[Any]:
     """Yield the records in the file's order; for a broken line, yield its error as a value.
 
-    The format is detected from the content, not the name. Lines and Parquet are streamed: one line, or one row
-    group, is in memory at a time. An array is read whole.
+    The format is detected from the content; the name only tells CSV from broken lines of JSON. Lines, Parquet and
+    CSV are streamed: one line, or one row group, is in memory at a time. An array is read whole.
 
     Raises:
-        DataError: the file as a whole cannot be read: a device, no UTF-8, no JSON, no Parquet, pyarrow is missing.
+        DataError: the file as a whole cannot be read: a device, no UTF-8, no JSON, no Parquet, no table, pyarrow is
+            missing.
     """
     check_plain_file(path)
     with path.open("rb") as file:
         magic = file.read(len(_PARQUET))
     if magic == _PARQUET:
         yield from _parquet(path)
+    elif is_table(path):
+        yield from table_records(path)
     elif _opens_array(path):
         yield from _json(_text(path), str(path), line=None)
     else:

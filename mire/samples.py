@@ -1,4 +1,4 @@
-"""Read samples from the official JSON, from JSONL or Parquet with the same columns, and from ShareGPT."""
+"""Read samples: official JSON, JSONL or Parquet, ShareGPT, and tables with columns for text and pictures."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,10 @@ from typing import Any
 
 from mire.errors import DataError, quoted, shortened
 from mire.images import MAX_DECODED_PIXELS, NO_PICTURE, missing_problem, picture_problem, resolve_image
-from mire.prompts import IMAGE_TAG, Prompt, Turn, parse_prompt
+from mire.prompts import IMAGE_TAG, OFFICIAL_IMAGE_HEAD, Prompt, Turn, parse_prompt
 from mire.records import read_records
+from mire.tables.chats import as_prompt
+from mire.tables.columns import cell_text, find_columns, picture_names
 
 OFFICIAL_COLUMNS = ("id", "instruction", "input", "output", "image")
 _MAX_FAULTS_SHOWN = 20
@@ -115,6 +117,11 @@ def known_sample(record: Mapping[str, Any], *, images: tuple[Path, ...], problem
     return Sample(id=_id(record), prompt=prompt, images=images, label=label or None, problems=problems)
 
 
+def named_pictures(sample: Sample) -> list[str]:
+    """The names of the sample's pictures as its file has them."""
+    return _parts(sample.row)[2]
+
+
 def twice(sample: Sample, number: int) -> str:
     """The fault of a sample whose id record ``number`` has too."""
     return f"record {sample.number}: ids must be unique, {quoted(sample.id)} is also record {number}"
@@ -137,7 +144,7 @@ def fault_text(path: Path, faults: Sequence[str]) -> str:
 def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: int) -> Sample:
     if not isinstance(record, dict):
         raise DataError(f"a record must be an object, got {type(record).__name__}")
-    if _is_chat(record) and record.get("id") is None:
+    if (_is_chat(record) or _is_plain(record)) and record.get("id") is None:
         record = {**record, "id": f"row-{number}"}
     text, label, names = _parts(record)
     text, problems = _readable(text)
@@ -164,12 +171,32 @@ def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: i
 
 def _parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
     """Prompt, label and pictures, as the record's format holds them."""
+    if _is_plain(record):
+        return _plain_parts(record)
     return _sharegpt_parts(record) if _is_chat(record) else _official_parts(record)
 
 
 def _is_chat(record: Mapping[str, Any]) -> bool:
     """Whether it is ShareGPT's format, where an id is not usual: a record without one is ``row-`` and its place."""
     return "messages" in record or "conversations" in record
+
+
+def _is_plain(record: Mapping[str, Any]) -> bool:
+    """Whether it has neither the official keys nor messages, but text or pictures under a name that people give them."""
+    if _is_chat(record) or record.keys() & {"instruction", "input"}:
+        return False
+    try:
+        return bool(find_columns(tuple(record)))
+    except DataError:
+        return False
+
+
+def _plain_parts(record: Mapping[str, Any]) -> tuple[str, str, list[str]]:
+    """A text or a chat becomes a dialogue, with its pictures if it has any; one picture alone is a scene."""
+    columns = find_columns(tuple(record))
+    text, label = cell_text(record, columns.text), cell_text(record, columns.label)
+    names = picture_names(record.get(columns.image)) if columns.image else []
+    return OFFICIAL_IMAGE_HEAD if not text and len(names) == 1 else as_prompt(text, len(names)), label, names
 
 
 def _readable(text: str) -> tuple[str, list[str]]:

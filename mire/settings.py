@@ -293,6 +293,35 @@ class DialogueText(VoterStage):
         return _in_order(grams)
 
 
+class TextEmbedding(VoterStage):
+    """A text's meaning: ridge regression on a sentence encoder's vectors and on character n-grams.
+
+    ``encoder`` is ``multilingual-e5-small``, a folder, or a hub name; ``pooling`` and ``prefix`` are how its makers use
+    it. It encodes the first ``max_characters`` of a dialogue's last question, of question and answer together, and of
+    the text on a screen. A label's name, gloss and description count as ``description_weight`` examples each.
+    ``embedding_weight`` says how freely the model may use vectors beside n-grams; ``sharpness`` makes probabilities of
+    its scores.
+    """
+
+    voter = "text_embedding"
+    tasks = TASKS
+
+    encoder: str = "multilingual-e5-small"
+    pooling: Literal["mean", "cls"] = "mean"
+    prefix: str = "query: "
+    max_characters: Count = 120
+    grams: Grams = (1, 2)
+    embedding_weight: Positive = 1.5
+    description_weight: Positive = 1.0
+    penalty: Positive = 0.3
+    sharpness: Positive = 6.0
+
+    @field_validator("grams")
+    @classmethod
+    def _grams(cls, grams: Grams) -> Grams:
+        return _in_order(grams)
+
+
 def _in_order(grams: Grams) -> Grams:
     if grams[0] > grams[1]:
         raise ValueError(f"the shortest n-gram comes first, got {list(grams)}")
@@ -345,6 +374,7 @@ class Settings(Stage):
     clip: Clip = Clip()
     screen_text: ScreenText = ScreenText()
     dialogue_text: DialogueText = DialogueText()
+    text_embedding: TextEmbedding = TextEmbedding()
     vote: Rule = "log_linear"
     weights: dict[Task, dict[str, float]] = {}
     taxonomies: TaxonomyFiles = TaxonomyFiles()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ensemble.decisions.review_queue import CHOICE, SAMPLE
 from mire.atomic_files import write_text
 from mire.errors import DataError, quoted
-from mire.samples import Sample, read_samples
+from mire.samples import Sample, named_pictures, read_samples
 
 
 class _Annotation(BaseModel):
@@ -113,6 +113,5 @@ def _decided(sample: Sample, said: Mapping[str, str], replace: bool) -> str | No
 
 
 def _record(sample: Sample, label: str) -> dict[str, Any]:
-    names = sample.row.get("image") or sample.row.get("images") or []
     return {"id": sample.id, "instruction": sample.prompt.text, "input": "", "output": label,
-            "image": [names] if isinstance(names, str) else names}  # fmt: skip
+            "image": named_pictures(sample)}  # fmt: skip

@@ -105,7 +105,7 @@ def _write_rows(
     plain.writerow([*names, *ours])
     first, n_changed = "", 0
     for line in lines:
-        cells: list[str | float] = [*(_cell(line, name) for name in names), line.label, *line.scores]
+        cells: list[str | float] = [*(_cell(line, name) for name in names), line.label, *line.scores[: len(ours) - 1]]
         if guard:
             cells = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
         elif guarded(line.id) != line.id:

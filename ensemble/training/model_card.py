@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,7 +30,7 @@ from mire.settings import Qwen2VL, Settings
 
 N_TIMED = 32
 LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
-_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed"}
+_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed", "examples"}
 """What a card says of the training itself."""
 _HOW_JUDGED = (
     "Figures are weighted F1 with 95 % bootstrap intervals, on samples that the voter was not trained on; the panel's "
@@ -42,29 +43,40 @@ def write_cards(known: TrainingSet, *, trained: Card | None = None) -> None:
 
     ``trained`` is the card of the training where this one only added a voter: what was trained on stays as it was.
     """
-    (held_out,) = collect_held_out_votes({known.task: known.samples}, known.panel.root)
-    names = tuple(held_out.votes)
+    scored = _scores(known)
+    names = known.settings.panel.voters(known.task)
+    counts = Counter(sample.label for sample in known.samples)
     card = Card(
         task=known.task,
         configuration=known.settings.name,
         trained=datetime.now(UTC).date().isoformat(),
-        data=known.data.name,
-        data_digest=hashlib.sha256(known.data.read_bytes()).hexdigest()[:12],
+        data=known.data.name if known.data else "",
+        data_digest=hashlib.sha256(known.data.read_bytes()).hexdigest()[:12] if known.data else "",
         n_samples=len(known.samples),
         n_labels=len({sample.label for sample in known.samples}),
         n_guessed=len(known.inside(None)) - len(known.samples),
-        n_folds=known.settings.folds,
-        voters={name: _figures(score_subset(held_out, (name,))) for name in names},
-        panel=_figures(score_subset(held_out, names)),
+        n_folds=known.settings.folds if known.divided else 0,
+        voters={name: scored[name,] for name in names if (name,) in scored},
+        panel=scored.get(names),
         versions={"mire": mire.__version__, **{name: version(name) for name in LIBRARIES}},
         commit=_commit(),
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
+        examples={label: counts[label] for label in known.settings.taxonomy(known.task).labels},
     )
     if trained:
         card = card.model_copy(update=trained.model_dump(include=_TRAINING))
     write_text(known.panel.card(known.task), card.model_dump_json(indent=2) + "\n")
     for name in (name for name in names if VOTERS[name].adapters):
         write_text(known.panel.voter(known.task, name) / "README.md", adapter_card(known.panel, known.task) + "\n")
+
+
+def _scores(known: TrainingSet) -> dict[tuple[str, ...], Figures]:
+    """The figures of each voter, and of all together, by their names; none where no sample was held out."""
+    if not known.divided:
+        return {}
+    (held_out,) = collect_held_out_votes({known.task: known.samples}, known.panel.root)
+    names = tuple(held_out.votes)
+    return {subset: _figures(score_subset(held_out, subset)) for subset in (*((name,) for name in names), names)}
 
 
 def panel_card(panel: PanelFolder) -> str:
@@ -74,7 +86,7 @@ def panel_card(panel: PanelFolder) -> str:
     parts = [
         f"# MIRE panel `{settings.name}`",
         f"Fingerprint `{fingerprint(panel)}`. {_HOW_JUDGED}",
-        *(f"## {card.task.capitalize()} task\n\n{_training(card)}\n\n{_table(card)}" for card in cards),
+        *(f"## {card.task.capitalize()} task\n\n{_training(card)}\n\n{_rests_on(card)}" for card in cards),
         f"## Settings\n\n```yaml\n{_yaml(_used(settings))}```",
     ]
     return "\n\n".join(parts)
@@ -130,6 +142,8 @@ def base_name(base: str) -> str:
 
 
 def _training(card: Card) -> str:
+    if not card.data:
+        return f"Trained {card.trained} on the labels' names and descriptions alone, without any sample."
     guessed = f", and {card.n_guessed:,} with guessed labels" if card.n_guessed else ""
     versions = ", ".join(f"{name} {number}" for name, number in card.versions.items())
     return (
@@ -139,7 +153,18 @@ def _training(card: Card) -> str:
     )
 
 
+def _rests_on(card: Card) -> str:
+    """The labels by what they were learned from, where some have no example; then the figures."""
+    if all(card.examples.values()):
+        return _table(card)
+    alone = "description only" if not card.voters or any(VOTERS[name].describes for name in card.voters) else "nothing"
+    said = [f"{label} ({f'examples: {n}' if n else alone})" for label, n in card.examples.items()]
+    return f"Each label rests on: {', '.join(said)}.\n\n{_table(card)}"
+
+
 def _table(card: Card) -> str:
+    if card.panel is None:
+        return "No sample could be held out, so no figure was measured."
     spent = card.milliseconds
     rows = [
         *((name, f, spent.get(name)) for name, f in card.voters.items()),
@@ -180,6 +205,8 @@ def measure_latency_ms(panel: TaskPanel, samples: Sequence[Sample]) -> dict[str,
 
     The first sample triggers lazy loading and is not timed, unless it is the only one.
     """
+    if not samples:
+        return {}
     first, timed = samples[:1], samples[1 : N_TIMED + 1] or samples[:1]
     taken: dict[str, float] = {}
     with empty_cache():

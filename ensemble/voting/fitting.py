@@ -121,6 +121,16 @@ def fit_panel(panel: PanelFolder, task: Task) -> Weights:
     return weights
 
 
+def keep_equal_weights(panel: PanelFolder, task: Task) -> Weights:
+    """Give every voter of a task the same weight, where no sample was held out to fit on."""
+    weights = Weights(
+        method=panel.settings().vote, voters={name: VoterWeight() for name in panel.settings().panel.voters(task)}
+    )
+    panel.thresholds(task).unlink(missing_ok=True)
+    write_weights(weights, panel.weights(task))
+    return weights
+
+
 def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs of rows: those to score, and all others, to learn from."""
     parts = np.random.default_rng(SEED).permutation(n) % N_PARTS

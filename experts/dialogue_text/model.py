@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from experts.dialogue_text.lexicon import Lexicon, Side
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.linear import Attributions, deciding_words, typical_words
 from mire.atomic_files import write_text
+from mire.labels import Draft
 from mire.samples import Sample
 from mire.settings import DialogueText
 
@@ -38,19 +39,23 @@ _SKLEARN_FILE, _LEXICON_FILE, _META_FILE = "linear.skops", "lexicon.json", "meta
 
 @dataclass
 class DialogueTextModel:
-    """Classifies dialogues. ``labels`` are the live labels; probabilities are in their order."""
+    """Classifies dialogues. ``labels`` are the live labels; probabilities are in their order.
+
+    ``drafts`` are made-up turns by label, to learn from beside those that are known for the challenge's labels.
+    """
 
     labels: tuple[str, ...]
     seed: int = 7
     settings: DialogueText = DialogueText()
     lexicon: Lexicon = field(default_factory=Lexicon.read, repr=False)
+    drafts: Mapping[str, Sequence[Draft]] = field(default_factory=dict, repr=False, kw_only=True)
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def fit(self, samples: Sequence[Sample], labels: Sequence[str]) -> "DialogueTextModel":
         """Fit on labelled dialogues and on synthetic turns; every label must be one of the model's."""
         from sklearn.linear_model import RidgeClassifier
 
-        made = made_up(self.labels, self.lexicon, settings=self.settings, seed=self.seed)
+        made = made_up(self.labels, self.lexicon, settings=self.settings, seed=self.seed, drafts=self.drafts)
         own, public = [take_apart(sample.turns) for sample in samples], [each.parts for each in made]
         parts = own + public
         self._parts = {"vectorizers": _fit_vectorizers(parts, self.settings.grams)}

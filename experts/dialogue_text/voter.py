@@ -37,7 +37,8 @@ class DialogueTextVoter(VoterClass[DialogueText]):
         labels = [str(sample.label) for sample in samples]
         if len(set(labels)) < 2:
             raise PanelError(f"{cls.name} needs samples of two labels to train on, got {len(set(labels))}")
-        model = DialogueTextModel(taxonomy.labels, seed=seed, settings=settings)
+        drafts = {label.name: label.drafts for label in taxonomy.live}
+        model = DialogueTextModel(taxonomy.labels, seed=seed, settings=settings, drafts=drafts)
         return cls(model.fit(samples, labels), taxonomy)
 
     @classmethod

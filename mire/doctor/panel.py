@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mire.doctor.check import Check
 from mire.labels import TASKS
-from mire.panel_card import fingerprint, read_card
+from mire.panel_card import Card, fingerprint, read_card
 from mire.panel_folder import PanelFolder
 
 
@@ -23,15 +23,21 @@ def panel_lines(panel: PanelFolder) -> Iterator[Check]:
             )
             continue
         card = read_card(panel, task)
-        known = (
-            f" on {card.data} ({card.data_digest}): {card.n_samples:,} samples, {card.n_labels} labels; out of fold "
-            f"F1 {card.panel.f1:.3f} ({card.panel.low:.3f} to {card.panel.high:.3f}, n {card.panel.n})"
-            if card
-            else ", with a version that wrote no model card"
-        )
-        yield Check(f"{task:<13} {voters}: trained{known}")
+        yield Check(f"{task:<13} {voters}: trained{_training(card)}")
         for name in settings.panel.voters(task):
             yield from _adapter(panel, panel.voter(task, name) / "adapter_model.safetensors")
+
+
+def _training(card: Card | None) -> str:
+    """What a task was trained on, and its out-of-fold figure."""
+    if card is None:
+        return ", with a version that wrote no model card"
+    if card.panel is None:
+        return f" on the labels' descriptions and {card.n_samples:,} samples, too few to hold any out"
+    return (
+        f" on {card.data} ({card.data_digest}): {card.n_samples:,} samples, {card.n_labels} labels; out of fold "
+        f"F1 {card.panel.f1:.3f} ({card.panel.low:.3f} to {card.panel.high:.3f}, n {card.panel.n})"
+    )
 
 
 def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Check]:

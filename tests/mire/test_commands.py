@@ -51,14 +51,34 @@ def test_labels_and_limits_of_ones_own(
     ]
     usual = ["--data", str(write_json(records)), "--images", str(tmp_path)]
     assert run(validate, [*usual, "--config", str(tmp_path / "c.yaml")]) == 1
-    listed = capsys.readouterr().out.splitlines()[:-1]
+    notes, listed = _notes_and_faults(capsys.readouterr().out)
+    assert notes[0] == "note: record 1, id '1', label '开发票': user: 发票; pictures: none"
     assert listed == [
         "record 2, id '2': '是否会生锈' is not a live label; name labels of your own with --config",
         "record 3, id '3': picture 'a.png': 10x10 pixels exceed the limit of 99",
     ]
     assert run(validate, usual) == 1
-    assert capsys.readouterr().out.splitlines()[:-1] == [
+    assert _notes_and_faults(capsys.readouterr().out)[1] == [
         "record 1, id '1': '开发票' is not a live label; name labels of your own with --config"
+    ]
+
+
+def _notes_and_faults(said: str) -> tuple[list[str], list[str]]:
+    lines = said.splitlines()[:-1]
+    notes = [line for line in lines if line.startswith("note: ")]
+    return notes, [line for line in lines if line not in notes]
+
+
+def test_a_tables_first_rows_are_shown_as_they_were_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text(
+        '聊天记录,意图,渠道\n"张三: 我的电话13812345678\n客服: 您好",开发票,app\n改地址,改地址,\n', encoding="gbk"
+    )
+    assert run(validate, ["--data", str(data)]) == 1  # neither is a label of the challenge
+    assert _notes_and_faults(capsys.readouterr().out)[0] == [
+        "note: text from column '聊天记录', no image column, label from column '意图'",
+        "note: record 1, id 'row-2', label '开发票': user: 我的电话[phone] | agent: 您好; pictures: none",
+        "note: record 2, id 'row-3', label '改地址': user: 改地址; pictures: none",
     ]
 
 

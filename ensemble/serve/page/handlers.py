@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
@@ -27,7 +28,11 @@ from mire.panel_folder import PanelFolder
 from mire.prompts import DIALOGUE_END, IMAGE_TAG, OFFICIAL_DIALOGUE_HEAD, Turn, parse_prompt
 from mire.records import read_records
 from mire.samples import Sample, read_samples
+from mire.tables.files import is_table
+from mire.tables.workbook import check_size, is_workbook
 
+_N_REASONS = 8
+"""Reasons of degradation that are shown after a batch, the most frequent first."""
 _LEAST_PRECISION, _MOST_PRECISION = 0.5, 0.999
 
 
@@ -72,19 +77,19 @@ class Handlers:
     async def batch(self, data: str | None, archive: str | None, request: gr.Request) -> AsyncIterator[tuple[str, Any]]:
         """Progress as HTML, and at last the CSV."""
         words = words_for(request.headers.get("accept-language"))
-        if not data or not archive:
-            yield render_refusal(words["need_both"], words), gr.update(visible=False)
+        if not data:
+            yield render_refusal(words["need_data"], words), gr.update(visible=False)
             return
         client = _client(request)
         try:
             with _taken(self._jobs, client, 1):
-                async for said in self._predict(Path(data), Path(archive), client, words):
+                async for said in self._predict(Path(data), Path(archive) if archive else None, client, words):
                     yield said
         except (RefusedError, MireError) as error:
-            yield render_refusal(_without_folders(str(error), data, archive), words), gr.update(visible=False)
+            yield render_refusal(_without_folders(str(error), data, archive or data), words), gr.update(visible=False)
 
     async def _predict(
-        self, data: Path, archive: Path, client: str, words: dict[str, str]
+        self, data: Path, archive: Path | None, client: str, words: dict[str, str]
     ) -> AsyncIterator[tuple[str, Any]]:
         limits, service = self._service.limits, self._service
         n_bytes = data.stat().st_size
@@ -93,22 +98,25 @@ class Handlers:
         with ExitStack() as held:
             held.enter_context(_taken(service.memory, client, n_bytes))
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="mire-")))
-            async with self._unpacking:
-                n_unpacked = await run_in_threadpool(unpacked_bytes, archive, max_bytes=limits.max_upload_bytes)
-                held.enter_context(_taken(service.disk, client, n_unpacked))
-                await run_in_threadpool(unpack_pictures, archive, folder, max_bytes=limits.max_upload_bytes)
+            if archive:
+                async with self._unpacking:
+                    n_unpacked = await run_in_threadpool(unpacked_bytes, archive, max_bytes=limits.max_upload_bytes)
+                    held.enter_context(_taken(service.disk, client, n_unpacked))
+                    await run_in_threadpool(unpack_pictures, archive, folder, max_bytes=limits.max_upload_bytes)
             samples = await service.at_desk(partial(_samples, data, folder, limits), client, cost=n_bytes)
             yield render_progress(0, len(samples), 0, words), gr.update(visible=False)
             labels: dict[str, str] = {}
-            n_degraded = 0
+            n_degraded, reasons = 0, Counter[str]()
             async for name, found in service.classify_many(samples, client):
                 labels[name] = found.label
                 n_degraded += bool(found.problems)
+                reasons.update(set(found.problems))
                 if len(labels) % limits.max_batch == 0:
                     yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(visible=False)
         out = Path(tempfile.mkdtemp(prefix="mire-csv-")) / "submit.csv"
         write_submission(out, samples, labels)
-        yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(value=str(out), visible=True)
+        done = render_progress(len(labels), len(samples), n_degraded, words, reasons.most_common(_N_REASONS))
+        yield done, gr.update(value=str(out), visible=True)
 
     async def _answer(self, body: QuestionIn, paths: Sequence[str], request: gr.Request) -> str:
         words, client = words_for(request.headers.get("accept-language")), _client(request)
@@ -168,13 +176,16 @@ def _samples(data: Path, folder: Path, limits: Limits) -> list[Sample]:
     """The samples of a file, which is refused before it costs many times its size.
 
     Raises:
-        RefusedError: not JSON or JSON lines, very many values or records, or a long one (422).
+        RefusedError: neither a table nor JSON or JSON lines, very many values or records, or a long one (422).
         DataError: as ``read_samples``.
     """
-    content = data.read_bytes()
-    if not content.lstrip().startswith((b"[", b"{", BOM_UTF8)):
-        raise RefusedError(422, "the samples must be JSON, or JSON lines")
-    check_json(content, limits.max_batch_nodes)
+    if not is_table(data):
+        content = data.read_bytes()
+        if not content.lstrip().startswith((b"[", b"{", BOM_UTF8)):
+            raise RefusedError(422, "the samples must be CSV, XLSX, JSON, or JSON lines")
+        check_json(content, limits.max_batch_nodes)
+    elif is_workbook(data):
+        check_size(data, limits.max_request_bytes)
     for number, record in enumerate(read_records(data), start=1):
         if number > limits.max_batch_samples:
             raise RefusedError(422, f"a batch may have {limits.max_batch_samples} samples")

@@ -30,6 +30,8 @@ _DROP_HEIGHT = 150
 _PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请稍等"
 _TURN = "这个会生锈吗"
 
+_TABLES = [".csv", ".xlsx", ".json", ".jsonl"]
+
 
 def _as_sent(payload: Any) -> str | None:
     """A picture's file as it was sent: gradio's own opening fails on a broken one before we can say why."""
@@ -143,7 +145,12 @@ def _dialogue_tab(handlers: Handlers, spoken: Any, dialogues: list[tuple[str, li
 def _batch_tab(handlers: Handlers, spoken: Any) -> None:
     with gr.Row():
         with gr.Column():
-            data = gr.File(file_types=[".json", ".jsonl"], label=spoken("data"), height=_DROP_HEIGHT, elem_id="data")
+            data = gr.File(
+                file_types=[".csv", ".xlsx", ".json", ".jsonl"],
+                label=spoken("data"),
+                height=_DROP_HEIGHT,
+                elem_id="data",
+            )
             archive = gr.File(file_types=[".zip"], label=spoken("zip"), height=_DROP_HEIGHT, elem_id="zip")
             button = gr.Button(spoken("start"), variant="primary", elem_id="start")
         with gr.Column():

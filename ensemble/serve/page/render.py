@@ -49,9 +49,14 @@ def render_refusal(reason: str, words: dict[str, str]) -> str:
     return _template("result.html").render(words=words, refusal=told(reason, words))
 
 
-def render_progress(n_done: int, n_all: int, n_degraded: int, words: dict[str, str]) -> str:
-    """How far a batch is."""
-    return _template("progress.html").render(n_done=n_done, n_all=n_all, n_degraded=n_degraded, words=words)
+def render_progress(
+    n_done: int, n_all: int, n_degraded: int, words: dict[str, str], reasons: Sequence[tuple[str, int]] = ()
+) -> str:
+    """How far a batch is; at its end the reasons of degraded answers, with the number of answers for each."""
+    shown = [(told(reason, words), n) for reason, n in reasons]
+    return _template("progress.html").render(
+        n_done=n_done, n_all=n_all, n_degraded=n_degraded, words=words, reasons=shown
+    )
 
 
 def _talk(turns: Sequence[Turn], pictures: Sequence[Path]) -> list[dict[str, Any]]:

@@ -56,6 +56,16 @@ def test_agreement_is_taken_and_everything_else_is_listed(tmp_path: Path) -> Non
     ]
 
 
+def test_a_tables_pictures_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("截图,内容\na.png;b.png,看\n", encoding="utf-8")
+    (tmp_path / "export.json").write_text(json.dumps([task("row-2", "new")]), "utf-8")
+    files = ["--tasks", str(tmp_path / "export.json"), "--data", str(tmp_path / "new.csv")]
+    assert run(review, [*files, "--out", str(tmp_path / "train.json")]) == 0
+    (record,) = json.loads((tmp_path / "train.json").read_text("utf-8"))
+    assert (record["id"], record["output"], record["image"]) == ("row-2", "new", ["a.png", "b.png"])
+    assert "用户: <image><image>看" in record["instruction"]
+
+
 def test_a_label_is_replaced_where_that_is_asked_for_and_listed(tmp_path: Path) -> None:
     _, written, listed = merged(tmp_path, TASKS, "--replace")
     assert written == {"a": "new", "c": "new", "d": "old", "e": "old"}

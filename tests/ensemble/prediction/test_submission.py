@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.prediction.submission import read_submission, write_submission
+from ensemble.prediction.submission import SubmissionLine, read_submission, write_lines, write_submission
 from mire.errors import DataError
 from mire.prompts import parse_prompt
 from mire.samples import Sample
@@ -59,3 +59,9 @@ def test_broken_submissions(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         read_submission(path)
+
+
+def test_scores_that_only_the_review_needs_are_not_written(tmp_path: Path) -> None:
+    line = SubmissionLine("a", {"id": "a"}, "x", (0.5, 0.1, "y", "", 1))
+    write_lines(tmp_path / "s.csv", [line], ["id"])
+    assert (tmp_path / "s.csv").read_text(encoding="utf-8-sig") == "id,predict\na,x\n"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tracemalloc
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from ensemble.serve.api import read_question, unless_gone
 from ensemble.serve.body_limit import BodyLimit
 from ensemble.serve.limits import FairShares, Limits, RefusedError
 from ensemble.serve.page.handlers import _samples
+from ensemble.serve.page.render import render_progress
+from ensemble.serve.page.words import WORDS
 from ensemble.serve.questions import check_lengths
 from ensemble.serve.service import Service, _Asked
 from mire.cache import cache_root
-from mire.errors import UsageError
+from mire.errors import DataError, UsageError
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.votes import Vote
@@ -244,7 +247,7 @@ RECORD = {"id": "a", "instruction": "用户: 会生锈吗"}
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"PAR1", "the samples must be JSON, or JSON lines"),
+        (b"PAR1", "the samples must be CSV, XLSX, JSON, or JSON lines"),
         (b"[" + b"{}," * 9 + b"{}]", "a batch may have 3 samples"),
         (b'{"a": "b"}\n' * 4, "a batch may have 3 samples"),
         (b"[" * 60, "a body may hold 50 values and marks, got 60"),
@@ -256,6 +259,38 @@ def test_a_batch_jobs_samples_are_bounded_before_they_are_parsed(tmp_path: Path,
     limits = Limits(max_batch_nodes=50, max_batch_samples=3, max_characters=99)
     with pytest.raises(RefusedError, match=reason):
         _samples(tmp_path / "a.json", tmp_path, limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.csv", b"text\n" + b"a\n" * 4, "a batch may have 3 samples"),
+        ("a.csv", b"text\n" + b"a" * 100, "a text may have 99 characters"),
+    ],
+)
+def test_a_batch_jobs_tables_are_bounded(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(RefusedError, match=reason):
+        _samples(tmp_path / name, tmp_path, Limits(max_batch_samples=3, max_characters=99))
+
+
+def test_a_batch_jobs_workbook_is_not_unpacked_beyond_a_request(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("xl/workbook.xml", bytes(2**20))
+    with pytest.raises(DataError, match="unpacks to 1048576 bytes, at most 99 are read"):
+        _samples(tmp_path / "a.xlsx", tmp_path, Limits(max_request_bytes=99))
+
+
+def test_a_batch_jobs_table_is_read_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\n会生锈吗\n", encoding="utf-8")
+    (sample,) = _samples(tmp_path / "a.csv", tmp_path, Limits())
+    assert (sample.id, sample.turns[0].text, sample.problems) == ("row-2", "会生锈吗", ())
+
+
+def test_a_batch_ends_with_the_reasons_of_degraded_answers() -> None:
+    said = render_progress(3, 3, 2, WORDS["zh"], [("neither a picture nor any <dialogue> text", 2)])
+    assert "<li>2 × neither a picture nor any &lt;dialogue&gt; text</li>" in said
+    assert "<ul>" not in render_progress(3, 3, 0, WORDS["zh"])
 
 
 def test_a_batch_jobs_samples_are_read(tmp_path: Path) -> None:

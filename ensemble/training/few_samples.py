@@ -1,0 +1,61 @@
+"""Train on fewer samples than folds need, or on none: on what the labels say of themselves."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from experts.registry import VOTERS
+from mire.errors import DataError
+from mire.folds import make_folds
+from mire.labels import Task
+from mire.samples import Sample
+from mire.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def fitting_settings(settings: Settings, task: Task, samples: Sequence[Sample]) -> Settings:
+    """The settings for so few samples: as they are, with fewer folds, or with those voters only that need no sample.
+
+    Nothing changes where no voter of the task learns from descriptions.
+
+    Raises:
+        DataError: there is no sample, and no voter of the task learns from descriptions.
+    """
+    voters = settings.panel.voters(task)
+    describing = tuple(name for name in voters if VOTERS[name].describes)
+    if not samples and not describing:
+        able = ", ".join(name for name, row in VOTERS.items() if row.describes and task in row.tasks)
+        raise DataError(f"training {task} without samples needs a voter that learns from descriptions: {able}")
+    most = _commonest(samples)
+    if not describing or most >= settings.folds:
+        return settings
+    fewer = settings.model_copy(update={"folds": max(most, settings.qwen2vl.vote_folds, 2)})
+    if most >= fewer.folds and _every_fold_leaves_two_labels(samples, fewer):
+        logger.info(f"{task}: {fewer.folds} folds, the commonest label has {most} samples")
+        return fewer
+    left_out = [name for name in voters if name not in describing]
+    logger.info(
+        f"{task}: {len(samples)} samples are too few to hold any out: no figure is measured"
+        + (f"; left out, as they need more: {', '.join(left_out)}" if left_out else "")
+    )
+    given = {other: shares for other, shares in settings.weights.items() if other != task}
+    panel = settings.panel.model_copy(update={task: describing})
+    return settings.model_copy(update={"panel": panel, "weights": given})
+
+
+def too_few(samples: Sequence[Sample], settings: Settings, task: Task) -> bool:
+    """Whether none can be held out; then every voter of the task learns from descriptions."""
+    alone = all(VOTERS[name].describes for name in settings.panel.voters(task))
+    return alone and _commonest(samples) < settings.folds
+
+
+def _commonest(samples: Sequence[Sample]) -> int:
+    return max(Counter(sample.label for sample in samples).values(), default=0)
+
+
+def _every_fold_leaves_two_labels(samples: Sequence[Sample], settings: Settings) -> bool:
+    folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
+    return all(
+        len({sample.label for sample in samples if folds[sample.id] != fold}) > 1 for fold in range(settings.folds)
+    )

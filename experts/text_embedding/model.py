@@ -1,0 +1,132 @@
+"""Ridge regression on embeddings and character n-grams, learned from labelled texts and from the labels' own."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experts.text_embedding.embed import Embedder
+from experts.text_embedding.texts import PARTS, Texts, label_texts
+from mire.atomic_files import write_text
+from mire.errors import PanelError
+from mire.labels import Label, Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+_SKLEARN_FILE, _META_FILE = "linear.skops", "meta.json"
+
+
+@dataclass
+class TextEmbeddingModel:
+    """Classifies texts. ``labels`` are the names of the live labels; probabilities are in their order."""
+
+    task: Task
+    labels: tuple[str, ...]
+    embedder: Embedder
+    _parts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def fit(self, texts: Sequence[Texts], labels: Sequence[str], live: Sequence[Label]) -> "TextEmbeddingModel":
+        """Fit on labelled texts, which may be none, and on what ``live``, the labels in order, say of themselves."""
+        from sklearn.linear_model import Ridge
+
+        chosen = self.embedder.settings
+        described = [(own, index) for index, label in enumerate(live) for own in label_texts(label, self.task)]
+        known = [*texts, *(own for own, _ in described)]
+        indices = [*(self.labels.index(label) for label in labels), *(index for _, index in described)]
+        self._parts = {"vectorizers": _fit_vectorizers(known, PARTS[self.task], chosen.grams)}
+        targets = np.where(np.eye(len(self.labels), dtype=bool)[indices], 1.0, -1.0)
+        weights = [1.0] * len(texts) + [chosen.description_weight] * len(described)
+        # An exact solution: its cost follows the number of texts, not of columns.
+        linear = Ridge(alpha=chosen.penalty, solver="cholesky")
+        self._parts["linear"] = linear.fit(self._input(known).toarray(), targets, sample_weight=weights)
+        self._forget_single_samples(texts, [own for own, _ in described])
+        return self
+
+    def _forget_single_samples(self, own: Sequence[Texts], public: Sequence[Texts]) -> None:
+        """Drop the n-grams, but for single characters, that one sample and no label's text holds: they are private."""
+        linear, fitted = self._parts["linear"], self._parts["vectorizers"]
+        stays = {name: _shared(fitted[name], name, own, public) for name in fitted}
+        self._parts["vectorizers"] = {name: _reduced(fitted[name], stays[name]) for name in fitted}
+        n_vectors = linear.coef_.shape[1] - sum(map(len, stays.values()))
+        kept = np.concatenate([*stays.values(), np.full(n_vectors, True)])
+        linear.coef_, linear.n_features_in_ = linear.coef_[:, kept], int(kept.sum())
+
+    def probabilities(self, texts: Sequence[Texts]) -> NDArray[np.float64]:
+        """Shape (len(texts), len(labels)), rows sum to 1."""
+        from scipy.special import softmax
+
+        scores = self._parts["linear"].predict(self._input(texts))
+        return np.asarray(softmax(self.embedder.settings.sharpness * scores, axis=1))
+
+    def save(self, folder: Path) -> None:
+        """scikit-learn parts as skops, the labels and the encoder's identity as JSON."""
+        import skops.io
+
+        folder.mkdir(parents=True, exist_ok=True)
+        skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
+        meta = {"task": self.task, "labels": self.labels, **self.embedder.identity}
+        write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, embedder: Embedder) -> "TextEmbeddingModel":
+        """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless.
+
+        Raises:
+            PanelError: trained with another encoder.
+        """
+        import skops.io
+
+        meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
+        before = {name: meta[name] for name in embedder.identity}
+        # The same weights may lie elsewhere.
+        if any(before[name] != value for name, value in embedder.identity.items() if name != "encoder"):
+            raise PanelError(
+                f"{folder} was trained with {before}, but {embedder.identity} is asked for; train it again, or bring "
+                "the encoder that it was trained with"
+            )
+        parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
+        return cls(meta["task"], tuple(meta["labels"]), embedder, parts)
+
+    def _input(self, texts: Sequence[Texts]) -> "csr_matrix":
+        """Shape (len(texts), n_grams + n_parts * dimension)."""
+        from scipy.sparse import csr_matrix, hstack
+
+        names = PARTS[self.task]
+        vectors = self.embedder.embed([own[name] for own in texts for name in names])
+        grams = [each.transform([own[name] for own in texts]) for name, each in self._parts["vectorizers"].items()]
+        weighted = self.embedder.settings.embedding_weight * vectors.reshape(len(texts), -1)
+        return hstack([*grams, csr_matrix(weighted)]).tocsr()
+
+
+def _fit_vectorizers(known: Sequence[Texts], names: Sequence[str], grams: tuple[int, int]) -> dict[str, Any]:
+    """Character n-grams of each part."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    made = {name: TfidfVectorizer(analyzer="char", ngram_range=grams, sublinear_tf=True) for name in names}
+    # A part without text would count as a document in the weights of the n-grams.
+    return {name: each.fit([own[name] for own in known if own[name]]) for name, each in made.items()}
+
+
+def _shared(vectorizer: Any, name: str, own: Sequence[Texts], public: Sequence[Texts]) -> NDArray[np.bool_]:
+    """Which n-grams are one character, of two samples, or of a label's text; shape (n_grams,)."""
+    pieces = vectorizer.build_analyzer()
+    n_samples = Counter(piece for texts in own for piece in set(pieces(texts[name])))
+    known = {piece for texts in public for piece in pieces(texts[name])}
+    names = vectorizer.get_feature_names_out()
+    return np.array([len(piece) == 1 or n_samples[piece] > 1 or piece in known for piece in names])
+
+
+def _reduced(vectorizer: Any, stays: NDArray[np.bool_]) -> Any:
+    """The vectorizer with some of its n-grams, which keep their weights."""
+    from sklearn.base import clone
+
+    made = clone(vectorizer).set_params(vocabulary=vectorizer.get_feature_names_out()[stays].tolist())
+    made.idf_ = vectorizer.idf_[stays]
+    return made

