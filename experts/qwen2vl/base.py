@@ -23,24 +23,21 @@ SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_en
 class Base:
     """A loaded base.
 
-    ``name`` is that of the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``); ``apart``:
-    adapters stay beside the weights. ``most_tokens`` bounds a row, once a longer one did not fit into memory.
+    ``name`` is that of the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``), of which there
+    are ``n_parameters``, before they are quantised; ``apart``: adapters stay beside the weights. ``most_tokens`` bounds
+    a row, once a longer one did not fit into memory.
     """
 
     name: str
     model: Any
     tokenizer: Any
     fingerprint: str
+    n_parameters: int
     apart: bool = False
     most_tokens: int = sys.maxsize
     _adapted: Any = field(default=None, repr=False)
     _adapters: Any = field(default=None, repr=False)
     _compiled: bool = field(default=False, repr=False)
-
-    @property
-    def n_parameters(self) -> int:
-        """Parameters of the base alone, counted from the module."""
-        return sum(parameter.numel() for name, parameter in self.model.named_parameters() if "lora_" not in name)
 
     def n_adapter_parameters(self, task: Task) -> int:
         """Parameters of one task's adapter."""
@@ -107,10 +104,11 @@ class Base:
 def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     """Load the base that the settings name: ``nano``, a folder, or a hub name.
 
-    By default it is loaded on the first GPU, or without a GPU on the CPU. Weights go from the file to the device.
+    By default it is loaded on the first GPU, or without a GPU on the CPU. Weights go from the file to the device, those
+    that are quantised one by one.
 
     Raises:
-        SettingsError: the GPU cannot compute in the format that the settings name.
+        SettingsError: the GPU cannot compute in the format that the settings name; bitsandbytes is missing.
         PanelError: no such folder, or the hub cannot be reached; a file is not whole, is quantised or of another
             model; weights are missing, too many or of other shapes; the tokenizer is missing or another's.
     """
@@ -121,6 +119,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
 
     from experts.qwen2vl.model.device import choose_attention_kernels, default_device, number_format
     from experts.qwen2vl.model.fast_modules import install_fast_modules
+    from experts.qwen2vl.model.quantised import quantise_layers
 
     logging.disable_progress_bar()
     source = base_source(settings.base)
@@ -135,7 +134,8 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
             source,
             # The fingerprint is that of bfloat16 weights, of which float16 would round the smallest to zero.
             dtype=torch.bfloat16 if dtype == torch.float16 else dtype,
-            device_map={"": device},
+            # The fingerprint, too, is that of the weights before they are quantised.
+            device_map={"": "cpu" if settings.quantize != "none" else device},
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
@@ -152,9 +152,13 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     _check_loaded(settings.base, found, model, tokenizer)
     install_fast_modules(model)
     choose_attention_kernels()
-    fingerprint = weights_fingerprint(model)
-    apart = settings.adapters == "apart" or (settings.adapters == "auto" and dtype != torch.float32)
-    return Base(settings.base, model.requires_grad_(False).to(dtype).eval(), tokenizer, fingerprint, apart)
+    fingerprint, n_parameters = weights_fingerprint(model), model.num_parameters()
+    model.requires_grad_(False).to(dtype).eval()
+    if settings.quantize != "none":
+        quantise_layers(model, settings.quantize, device)
+    rounds = dtype != torch.float32 or settings.quantize != "none"
+    apart = settings.adapters == "apart" or (settings.adapters == "auto" and rounds)
+    return Base(settings.base, model, tokenizer, fingerprint, n_parameters, apart)
 
 
 def _check_files(source: str) -> None:

@@ -11,6 +11,7 @@ from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.pictures import MERGE, PATCH
 from experts.qwen2vl.model.device import default_device, number_format
+from mire.errors import SettingsError
 from mire.settings import Qwen2VL
 
 
@@ -27,9 +28,17 @@ def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
 
     On the CPU the weights are pages of the file, which all processes of a machine share and the system may drop:
     what is read of them is what is copied to the device, one layer at a time.
+
+    Raises:
+        SettingsError: the base is to be both quantised and sharded.
     """
     device, _ = init_process()
     if sharded:
+        if settings.quantize != "none":
+            raise SettingsError(
+                f"qwen2vl.quantize={settings.quantize} cannot be sharded; train with --launch ddp: the quantised base "
+                "fits whole on each GPU"
+            )
         # In the GPU's format, which the settings leave open on a CPU.
         dtype = str(number_format(settings.dtype, str(device))).removeprefix("torch.")
         return load_base(settings.model_copy(update={"dtype": dtype}), device="cpu")
