@@ -50,8 +50,8 @@ def check_base_folder(folder: Path, *, partial: bool = False) -> None:
     if quantised := config.get("quantization_config"):
         method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
         raise PanelError(
-            f"{folder / 'config.json'} says that the weights are quantised ({str(method)[:40]}), which adapters are "
-            "not trained on here; name the base in bfloat16 as qwen2vl.base"
+            f"{folder / 'config.json'} says that the weights are quantised ({str(method)[:40]}), which is not read here; "
+            "name the base in bfloat16 as qwen2vl.base, and set qwen2vl.quantize: int8 or nf4 for a small GPU"
         )
     for path in _shards(folder, partial=partial):
         check_safetensors(path)

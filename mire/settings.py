@@ -21,6 +21,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Quantize = Literal["none", "int8", "nf4"]
 HOW_TO_COMPUTE = ("dtype", "quantize", "adapters", "token_budget", "compile")
 """Entries of ``qwen2vl`` that change nothing of what was trained: an answer in its last bits, or as far as the
 quantised base differs."""
@@ -139,7 +140,7 @@ class Qwen2VL(VoterStage):
     resize: Literal["qwen2vl", "llamafactory"] = "qwen2vl"
     token_budget: int = Field(16_384, ge=64)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    quantize: Literal["none", "int8", "nf4"] = "none"
+    quantize: Quantize = "none"
     adapters: Literal["auto", "apart", "merged"] = "auto"
     compile: bool = False
     input_workers: int | None = Field(None, ge=0, le=64)

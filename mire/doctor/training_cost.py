@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mire.launch_options import Kind
-from mire.settings import Lora, Training
+from mire.settings import Lora, Quantize, Training
 
 CELL_PIXELS = 28 * 28
 """Pixels behind one visual token, which is four patches."""
@@ -19,6 +19,9 @@ FRAME_VALUES = PATCH_VALUES // 2
 
 BytesPerNumber = Literal[2, 4]
 """Bytes per number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
+
+QUANTISED_BYTES: dict[Quantize, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}
+"""Bytes per quantised weight with its share of the scales: nf4 has one byte per 64, and a float per 256 of these."""
 
 KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (36, 16, 28), 2: (28, 8, 21)}
 """Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
@@ -91,6 +94,10 @@ class Shape:
         tower = PATCH_VALUES * self.vision + self.depth * block + merger
         return 2 * self.embedding + self.layers * layer + self.hidden + tower
 
+    def saved(self, quantize: Quantize, width: BytesPerNumber) -> int:
+        """Bytes that the base takes less if its decoder layers' matrices are quantised."""
+        return int(self.layers * self.layer_weights * (width - QUANTISED_BYTES.get(quantize, width)))
+
     def adapter(self, lora: Lora) -> int:
         """Parameters of one adapter: rank times (in + out) of every adapted matrix."""
         layer = 2 * (2 * self.hidden) + 2 * (self.hidden + self.kv) + 3 * (self.hidden + self.mlp)
@@ -160,6 +167,7 @@ class TrainingCost:
     kind: Kind
     n_devices: int
     width: BytesPerNumber
+    quantize: Quantize = "none"
 
     @property
     def memory(self) -> dict[str, int]:
@@ -170,6 +178,7 @@ class TrainingCost:
             "adapter and its gradients": self.n_adapter * (4 + 4 + averaging),
             "optimiser": self.n_adapter * 8,
             "kept activations": self._kept(),
+            **self._restored(),
             "working memory": max(self.transient_bytes.values()),
         }
 
@@ -193,11 +202,18 @@ class TrainingCost:
 
     def _base(self) -> int:
         """The whole base; with ``fsdp`` a shard, plus the gathered layer and the prefetched next one."""
-        whole = self.shape.parameters * self.width
+        whole = self.shape.parameters * self.width - self.shape.saved(self.quantize, self.width)
         if self.kind != "fsdp" or self.n_devices == 1:
             return whole
         largest = max(self.shape.embedding, self.shape.layer_weights) * self.width
         return whole // self.n_devices + 2 * largest
+
+    def _restored(self) -> dict[str, int]:
+        """The largest matrix of a quantised layer, restored while it is multiplied; int8's first in float32, twice."""
+        if self.quantize == "none":
+            return {}
+        each = self.width + (8 if self.quantize == "int8" else 0)
+        return {"restored matrix": self.shape.hidden * self.shape.mlp * each}
 
     def _places(self) -> tuple[int, int]:
         """Tokens and patches of a step on one device."""
