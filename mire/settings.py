@@ -32,7 +32,8 @@ Grams = tuple[Count, Count]
 """Characters of the shortest and of the longest n-gram."""
 
 _LANGUAGE = r"language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-_VISION = r"visual\..*\.(?:qkv|proj|fc1|fc2|mlp\.0|mlp\.2)"
+# Of all families: Qwen2-VL's fc1, Qwen2.5-VL's gate_proj, Qwen3-VL's linear_fc1; mlp.0 is in the first two's merger.
+_VISION = r"visual\..*\.(?:qkv|proj|(?:linear_)?fc[12]|mlp\.[02]|(?:gate|up|down)_proj)"
 
 
 class Stage(BaseModel):

@@ -1,4 +1,4 @@
-"""The Qwen2-VL base that the experts of both tasks share, and its two adapters."""
+"""The vision-language base that the experts of both tasks share, and its two adapters."""
 
 import hashlib
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from experts.qwen2vl.adapters.lora import check_shapes, read_lora
+from experts.qwen2vl.families import FAMILIES, Family
 from experts.weight_files import check_base_folder
 from mire.compat import patch_torchvision
 from mire.errors import PanelError
@@ -42,6 +43,11 @@ class Base:
     def n_adapter_parameters(self, task: Task) -> int:
         """Parameters of one task's adapter."""
         return sum(parameter.numel() for name, parameter in self.model.named_parameters() if f".{task}." in name)
+
+    @property
+    def family(self) -> Family:
+        """What differs from other families of bases."""
+        return FAMILIES[self.model.config.model_type]
 
     @property
     def image_pad(self) -> int:
@@ -114,7 +120,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     """
     patch_torchvision()
     import torch
-    from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
     from transformers.utils import logging
 
     from experts.qwen2vl.model.device import choose_attention_kernels, default_device, number_format
@@ -130,7 +136,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         # Weights of other shapes are listed with the missing ones, and refused below.
-        model, found = Qwen2VLForConditionalGeneration.from_pretrained(
+        model, found = AutoModelForImageTextToText.from_pretrained(
             source,
             # The fingerprint is that of bfloat16 weights, of which float16 would round the smallest to zero.
             dtype=torch.bfloat16 if dtype == torch.float16 else dtype,
@@ -202,7 +208,7 @@ def _one_line(error: Exception) -> str:
 
 
 def compile_layers(model: Any) -> None:
-    """Have every layer of a Qwen2-VL's language model and vision tower compiled at its next call.
+    """Have every layer of a base's language model and vision tower compiled at its next call.
 
     The layers of a tower are alike, so one graph serves all; its lengths are symbolic, so it serves all batches.
     """
