@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from mire.doctor.check import Check
-from mire.doctor.training_cost import CELL_PIXELS, BytesPerNumber, LongestSample, Shape, TrainingCost, count_nodes
+from mire.doctor.training_cost import BytesPerNumber, LongestSample, Shape, TrainingCost, count_nodes
 from mire.doctor.weights import GIB
 from mire.labels import TASKS, Task
 from mire.launch_options import Kind
@@ -61,14 +61,14 @@ def forecast(settings: Settings, machine: Machine, tflops: float) -> Iterator[Ch
         yield _proposal(settings, adapted, shape, machine)
 
 
-def longest_sample(settings: Settings, task: Task) -> LongestSample:
+def longest_sample(settings: Settings, task: Task, shape: Shape) -> LongestSample:
     """The longest possible sample: a picture at the pixel limit, or a dialogue of ``max_tokens`` including pictures."""
     qwen2vl = settings.qwen2vl
     n_nodes = count_nodes(settings.taxonomy(task).labels)
     n_text = min(N_TEXT, qwen2vl.max_tokens // 2)
     n_visual = qwen2vl.max_tokens - n_text
     if task == "image":
-        n_visual = min(n_visual, qwen2vl.max_pixels // CELL_PIXELS)
+        n_visual = min(n_visual, qwen2vl.max_pixels // shape.cell_pixels)
     return LongestSample(n_text, n_visual, n_nodes)
 
 
@@ -76,7 +76,7 @@ def training_plan(settings: Settings, task: Task, shape: Shape, machine: Machine
     """The training of the task's adapter on these devices; ``gradient_checkpointing: auto`` is decided."""
     plan = TrainingCost(
         shape=shape,
-        row=longest_sample(settings, task),
+        row=longest_sample(settings, task, shape),
         lora=settings.qwen2vl.lora,
         training=settings.qwen2vl.training(task),
         kind=machine.kind,

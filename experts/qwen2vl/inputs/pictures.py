@@ -38,7 +38,8 @@ _LF_MIN_PIXELS, _PROCESSOR_MAX_PIXELS = 32 * 32, 12_845_056
 class Patches:
     """One picture of ``rows`` x ``columns`` patches.
 
-    ``pixels`` (rows * columns, 3 * patch * patch) uint8, ``patch`` being a patch's side: the four patches of a visual token follow one another.
+    ``pixels`` (rows * columns, 3 * patch * patch) uint8, ``patch`` being a patch's side: the four patches of a visual
+    token follow one another.
     """
 
     pixels: NDArray[np.uint8]

@@ -22,9 +22,10 @@ def lines(n_devices: int, gib: float, kind: Kind = "ddp") -> list[Check]:
 
 def test_a_row_is_as_long_as_the_settings_allow() -> None:
     settings = load_settings("qwen2-vl-7b")
-    image = longest_sample(settings, "image")
+    shape = Shape.read(base_config(settings.qwen2vl.base))
+    image = longest_sample(settings, "image", shape)
     assert (image.n_text, image.n_visual) == (350, 900_000 // 784)
-    dialogue = longest_sample(settings, "dialogue")
+    dialogue = longest_sample(settings, "dialogue", shape)
     assert dialogue.n_text + dialogue.n_visual == 4096
     assert isinstance(image, LongestSample) and image.n_nodes > 100
 
