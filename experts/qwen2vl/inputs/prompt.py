@@ -85,8 +85,13 @@ class PromptEncoder:
     @property
     def load(self) -> Callable[[Path], Loaded]:
         """A function that reads one picture. It does not hold the tokenizer, so that processes can exchange it."""
-        limits = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
-        return partial(load_patches, **limits, resize=self.resize, patch=self.patch)
+        return partial(
+            load_patches,
+            min_pixels=self.min_pixels,
+            max_pixels=self.max_pixels,
+            resize=self.resize,
+            patch=self.patch,
+        )
 
     def label_trie(self, taxonomy: Taxonomy) -> LabelTrie:
         """The trie of the labels that are not disabled, each label's tokens followed by the end-of-turn token."""

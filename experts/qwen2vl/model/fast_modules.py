@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.models.qwen2_vl.modeling_qwen2_vl import rotate_half
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, rotate_half
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.model.attention import attend_text, use_own_attention
@@ -33,8 +34,8 @@ def install_fast_modules(model: Any) -> None:
     use_own_attention(model)
 
 
-class FrameEmbed(torch.nn.Module):
-    """A patch embedding that takes both frames of the kernel, or one frame, which stands for both."""
+class FrameEmbed(PatchEmbed):  # type: ignore[misc]
+    """Any family's patch embedding; it takes both frames of the kernel, or one frame, which stands for both."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(n, channels * frames * rows * columns), with two frames or one, to (n, width)."""
@@ -72,7 +73,7 @@ class FloatHead(torch.nn.Linear):
         return found.view(*states.shape[:-1], -1)
 
 
-class LastLayer(torch.nn.Module):
+class LastLayer(GradientCheckpointingLayer):  # type: ignore[misc]
     """Put before a decoder layer's own class: it returns a packed row's ``read_positions`` only.
 
     Without a ``layout`` it returns all positions.

@@ -65,7 +65,7 @@ class QuantisedLinear(torch.nn.Linear):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
-        product: Tensor = _FrozenProduct.apply(x, self)
+        product: Tensor = _FrozenProduct.apply(x, self)  # type: ignore[no-untyped-call]
         return product if self.bias is None else product + self.bias
 
 
