@@ -110,11 +110,11 @@ class Training(Stage):
 
 
 class Qwen2VL(VoterStage):
-    """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
+    """The vision-language experts. ``base`` is ``nano``, a folder, or a hub name: a Qwen2-VL, Qwen2.5-VL or Qwen3-VL.
 
-    ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained with;
-    one that is loaded brings its own. ``token_budget`` bounds a packed row, label trie included.
+    ``max_pixels`` bounds a picture after resizing; 28x28 pixels (Qwen3-VL: 32x32) become one token. ``max_tokens``
+    bounds a prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained
+    with; one that is loaded brings its own. ``token_budget`` bounds a packed row, label trie included.
 
     ``dtype`` is the weights' number format; ``auto`` is bfloat16 on a GPU and float32 on a CPU. ``adapters`` says
     whether an adapter is merged into the base's weights for prediction or stays apart; ``auto`` merges in float32,
