@@ -10,7 +10,7 @@ from mire.doctor.weights import GIB
 from mire.labels import TASKS, Task
 from mire.launch_options import Kind
 from mire.model_sizes import base_config
-from mire.settings import Quantize, Settings
+from mire.settings import Quantize, Qwen2VL, Settings
 
 N_TEXT = 350
 """Approximate tokens of an official prompt with its label list, without pictures: counted on real prompts. A compact
@@ -137,7 +137,7 @@ def _proposal(settings: Settings, tasks: Sequence[Task], shape: Shape, machine: 
 def _smaller(settings: Settings, share: float, quantize: Quantize) -> Settings:
     qwen2vl = settings.qwen2vl
     lower = {key: max(least, int(getattr(qwen2vl, key) * share)) for key, least in LEAST.items()}
-    return settings.model_copy(update={"qwen2vl": qwen2vl.model_copy(update={**lower, "quantize": quantize})})
+    return settings.model_copy(update={Qwen2VL.voter: qwen2vl.model_copy(update={**lower, "quantize": quantize})})
 
 
 def _changes(before: Settings, after: Settings) -> list[str]:
