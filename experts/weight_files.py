@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from experts.qwen2vl.families import FAMILIES
 from mire.errors import PanelError
 
 _POINTER = b"version https://git-lfs"
@@ -36,22 +37,22 @@ def check_safetensors(path: Path) -> None:
 
 
 def check_base_folder(folder: Path, *, partial: bool = False) -> None:
-    """Refuse a folder that is no whole Qwen2-VL; ``partial`` asks only that what is there is sound.
+    """Refuse a folder that is no whole base of a known family; ``partial`` asks only that what is there is sound.
 
     Raises:
         PanelError: names the file, and the next step.
     """
     config = read_json(folder / "config.json")
-    if config.get("model_type") != "qwen2_vl":
+    if config.get("model_type") not in FAMILIES:
         raise PanelError(
-            f"{folder / 'config.json'} is of model type {str(config.get('model_type'))[:80]!r}, but the experts need "
-            "'qwen2_vl'; name a Qwen2-VL as qwen2vl.base"
+            f"{folder / 'config.json'} is of model type {str(config.get('model_type'))[:80]!r}, but supported are "
+            f"{', '.join(family.bases for family in FAMILIES.values())}; name one of them as qwen2vl.base"
         )
     if quantised := config.get("quantization_config"):
         method = quantised.get("quant_method", "unknown") if isinstance(quantised, dict) else "unknown"
         raise PanelError(
-            f"{folder / 'config.json'} says that the weights are quantised ({str(method)[:40]}), which adapters are "
-            "not trained on here; name the base in bfloat16 as qwen2vl.base"
+            f"{folder / 'config.json'} says that the weights are quantised ({str(method)[:40]}), which is not read "
+            "here; name the base in bfloat16 as qwen2vl.base, and set qwen2vl.quantize: int8 or nf4 for a small GPU"
         )
     for path in _shards(folder, partial=partial):
         check_safetensors(path)

@@ -44,10 +44,10 @@ def base_config(base: str) -> Any:
         SettingsError: the base's shape is not known here.
     """
     patch_torchvision()
-    from transformers import AutoConfig, Qwen2VLConfig
+    from transformers import AutoConfig
 
     if base in _known_bases():
-        return Qwen2VLConfig(**base_shape(base))
+        return AutoConfig.for_model(**{"model_type": "qwen2_vl"} | base_shape(base))
     if Path(base).is_dir():
         return AutoConfig.from_pretrained(base, trust_remote_code=False)
     raise SettingsError(
@@ -61,10 +61,10 @@ def count_base(settings: Qwen2VL) -> tuple[int, int]:
     config = base_config(settings.base)
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2VLForConditionalGeneration
+    from transformers import AutoModelForImageTextToText
 
     with torch.device("meta"):
-        model = Qwen2VLForConditionalGeneration(config)
+        model = AutoModelForImageTextToText.from_config(config)
         n_base = model.num_parameters()
         # A merged adapter stacks those of the folds.
         rank = settings.lora.rank * (settings.vote_folds if settings.final == "merge" else 1)

@@ -21,8 +21,10 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
-HOW_TO_COMPUTE = ("dtype", "adapters", "token_budget", "compile")
-"""Entries of ``qwen2vl`` that change nothing of what was trained, and an answer in its last bits only."""
+Quantize = Literal["none", "int8", "nf4"]
+HOW_TO_COMPUTE = ("dtype", "quantize", "adapters", "token_budget", "compile")
+"""Entries of ``qwen2vl`` that change nothing of what was trained: an answer in its last bits, or as far as the
+quantised base differs."""
 AT_PREDICTION = tuple(f"qwen2vl.{key}" for key in (*HOW_TO_COMPUTE, "input_workers"))
 """Entries that a prediction may override."""
 
@@ -30,7 +32,8 @@ Grams = tuple[Count, Count]
 """Characters of the shortest and of the longest n-gram."""
 
 _LANGUAGE = r"language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-_VISION = r"visual\..*\.(?:qkv|proj|fc1|fc2|mlp\.0|mlp\.2)"
+# Of all families: Qwen2-VL's fc1, Qwen2.5-VL's gate_proj, Qwen3-VL's linear_fc1; mlp.0 is in the first two's merger.
+_VISION = r"visual\..*\.(?:qkv|proj|(?:linear_)?fc[12]|mlp\.[02]|(?:gate|up|down)_proj)"
 
 
 class Stage(BaseModel):
@@ -107,15 +110,16 @@ class Training(Stage):
 
 
 class Qwen2VL(VoterStage):
-    """The Qwen2-VL experts. ``base`` is ``nano``, a folder, or a hub name.
+    """The vision-language experts. ``base`` is ``nano``, a folder, or a hub name: a Qwen2-VL, Qwen2.5-VL or Qwen3-VL.
 
-    ``max_pixels`` bounds a picture after resizing; 28x28 pixels become one token. ``max_tokens`` bounds a
-    prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained with;
-    one that is loaded brings its own. ``token_budget`` bounds a packed row, label trie included.
+    ``max_pixels`` bounds a picture after resizing; 28x28 pixels (Qwen3-VL: 32x32) become one token. ``max_tokens``
+    bounds a prompt; a longer dialogue loses its oldest turns. ``resize`` says whose picture sizes an adapter is trained
+    with; one that is loaded brings its own. ``token_budget`` bounds a packed row, label trie included.
 
     ``dtype`` is the weights' number format; ``auto`` is bfloat16 on a GPU and float32 on a CPU. ``adapters`` says
     whether an adapter is merged into the base's weights for prediction or stays apart; ``auto`` merges in float32,
-    where rounding takes nothing from it.
+    where rounding takes nothing from it. ``quantize`` stores the language model's matrices in 8 or 4 bits, for
+    prediction and for training (QLoRA); adapters stay apart then.
 
     Two entries change the speed and no answer: ``compile`` compiles the layers for prediction; ``input_workers``
     processes decode pictures ahead of the model (0: none; left out: beside a GPU one per CPU core, at most 16, else
@@ -137,6 +141,7 @@ class Qwen2VL(VoterStage):
     resize: Literal["qwen2vl", "llamafactory"] = "qwen2vl"
     token_budget: int = Field(16_384, ge=64)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    quantize: Quantize = "none"
     adapters: Literal["auto", "apart", "merged"] = "auto"
     compile: bool = False
     input_workers: int | None = Field(None, ge=0, le=64)
@@ -163,6 +168,12 @@ class Qwen2VL(VoterStage):
     def _pixels_in_order(self) -> "Qwen2VL":
         if self.min_pixels > self.max_pixels:
             raise ValueError(f"min_pixels ({self.min_pixels}) must not exceed max_pixels ({self.max_pixels})")
+        return self
+
+    @model_validator(mode="after")
+    def _quantised_apart(self) -> "Qwen2VL":
+        if self.quantize != "none" and self.adapters == "merged":
+            raise ValueError(f"quantize {self.quantize} keeps adapters apart; remove adapters: merged")
         return self
 
     def training(self, task: Task) -> Training:

@@ -110,8 +110,8 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         f"Made for the base `{base}` (weights `{made.base_fingerprint}`). It reads the `{made.layout}` prompt with "
         f"pictures of {made.min_pixels:,} to {made.max_pixels:,} pixels, and its answer is one of the labels in "
         "`taxonomy.json`.",
-        "```python\nfrom peft import PeftModel\nfrom transformers import Qwen2VLForConditionalGeneration\n\n"
-        f'base = Qwen2VLForConditionalGeneration.from_pretrained("{base}")\n'
+        "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForImageTextToText\n\n"
+        f'base = AutoModelForImageTextToText.from_pretrained("{base}")\n'
         'model = PeftModel.from_pretrained(base, "path of this folder")\n```',
         *([f"## Training\n\n{_training(card)} {_HOW_JUDGED}\n\n{_table(card)}"] if card else []),
         f"Out-of-fold votes on {settings.vote_folds} of {panel.settings().folds} folds. {_final(settings, folder)}",

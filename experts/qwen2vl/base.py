@@ -1,4 +1,4 @@
-"""The Qwen2-VL base that the experts of both tasks share, and its two adapters."""
+"""The vision-language base that the experts of both tasks share, and its two adapters."""
 
 import hashlib
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 
 from experts.qwen2vl.adapter import check_adapter, read_manifest
 from experts.qwen2vl.adapters.lora import check_shapes, read_lora
+from experts.qwen2vl.families import FAMILIES, Family
 from experts.weight_files import check_base_folder
 from mire.compat import patch_torchvision
 from mire.errors import PanelError
@@ -23,28 +24,30 @@ SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_en
 class Base:
     """A loaded base.
 
-    ``name`` is that of the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``); ``apart``:
-    adapters stay beside the weights. ``most_tokens`` bounds a row, once a longer one did not fit into memory.
+    ``name`` is that of the settings; ``fingerprint`` identifies its weights (``weights_fingerprint``), of which there
+    are ``n_parameters``, before they are quantised; ``apart``: adapters stay beside the weights. ``most_tokens`` bounds
+    a row, once a longer one did not fit into memory.
     """
 
     name: str
     model: Any
     tokenizer: Any
     fingerprint: str
+    n_parameters: int
     apart: bool = False
     most_tokens: int = sys.maxsize
     _adapted: Any = field(default=None, repr=False)
     _adapters: Any = field(default=None, repr=False)
     _compiled: bool = field(default=False, repr=False)
 
-    @property
-    def n_parameters(self) -> int:
-        """Parameters of the base alone, counted from the module."""
-        return sum(parameter.numel() for name, parameter in self.model.named_parameters() if "lora_" not in name)
-
     def n_adapter_parameters(self, task: Task) -> int:
         """Parameters of one task's adapter."""
         return sum(parameter.numel() for name, parameter in self.model.named_parameters() if f".{task}." in name)
+
+    @property
+    def family(self) -> Family:
+        """What differs from other families of bases."""
+        return FAMILIES[self.model.config.model_type]
 
     @property
     def image_pad(self) -> int:
@@ -107,20 +110,22 @@ class Base:
 def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     """Load the base that the settings name: ``nano``, a folder, or a hub name.
 
-    By default it is loaded on the first GPU, or without a GPU on the CPU. Weights go from the file to the device.
+    By default it is loaded on the first GPU, or without a GPU on the CPU. Weights go from the file to the device, those
+    that are quantised one by one.
 
     Raises:
-        SettingsError: the GPU cannot compute in the format that the settings name.
+        SettingsError: the GPU cannot compute in the format that the settings name; bitsandbytes is missing.
         PanelError: no such folder, or the hub cannot be reached; a file is not whole, is quantised or of another
             model; weights are missing, too many or of other shapes; the tokenizer is missing or another's.
     """
     patch_torchvision()
     import torch
-    from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
     from transformers.utils import logging
 
     from experts.qwen2vl.model.device import choose_attention_kernels, default_device, number_format
     from experts.qwen2vl.model.fast_modules import install_fast_modules
+    from experts.qwen2vl.model.quantised import quantise_layers
 
     logging.disable_progress_bar()
     source = base_source(settings.base)
@@ -131,11 +136,12 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         # Weights of other shapes are listed with the missing ones, and refused below.
-        model, found = Qwen2VLForConditionalGeneration.from_pretrained(
+        model, found = AutoModelForImageTextToText.from_pretrained(
             source,
             # The fingerprint is that of bfloat16 weights, of which float16 would round the smallest to zero.
             dtype=torch.bfloat16 if dtype == torch.float16 else dtype,
-            device_map={"": device},
+            # The fingerprint, too, is that of the weights before they are quantised.
+            device_map={"": "cpu" if settings.quantize != "none" else device},
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
@@ -152,9 +158,13 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     _check_loaded(settings.base, found, model, tokenizer)
     install_fast_modules(model)
     choose_attention_kernels()
-    fingerprint = weights_fingerprint(model)
-    apart = settings.adapters == "apart" or (settings.adapters == "auto" and dtype != torch.float32)
-    return Base(settings.base, model.requires_grad_(False).to(dtype).eval(), tokenizer, fingerprint, apart)
+    fingerprint, n_parameters = weights_fingerprint(model), model.num_parameters()
+    model.requires_grad_(False).to(dtype).eval()
+    if settings.quantize != "none":
+        quantise_layers(model, settings.quantize, device)
+    rounds = dtype != torch.float32 or settings.quantize != "none"
+    apart = settings.adapters == "apart" or (settings.adapters == "auto" and rounds)
+    return Base(settings.base, model, tokenizer, fingerprint, n_parameters, apart)
 
 
 def _check_files(source: str) -> None:
@@ -198,7 +208,7 @@ def _one_line(error: Exception) -> str:
 
 
 def compile_layers(model: Any) -> None:
-    """Have every layer of a Qwen2-VL's language model and vision tower compiled at its next call.
+    """Have every layer of a base's language model and vision tower compiled at its next call.
 
     The layers of a tower are alike, so one graph serves all; its lengths are symbolic, so it serves all batches.
     """

@@ -254,6 +254,8 @@ def prompt_encoder(base: Base, taxonomy: Taxonomy, settings: Qwen2VL) -> PromptE
         max_pixels=settings.max_pixels,
         max_tokens=settings.max_tokens,
         resize=settings.resize,
+        patch=base.family.patch,
+        system=base.family.system,
     )
 
 

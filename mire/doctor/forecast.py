@@ -1,15 +1,16 @@
 """Compute, before a training starts, how much memory and time it needs on given devices, and whether it fits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from mire.doctor.check import Check
-from mire.doctor.training_cost import CELL_PIXELS, BytesPerNumber, LongestSample, Shape, TrainingCost, count_nodes
+from mire.doctor.training_cost import BytesPerNumber, LongestSample, Shape, TrainingCost, count_nodes
 from mire.doctor.weights import GIB
 from mire.labels import TASKS, Task
 from mire.launch_options import Kind
 from mire.model_sizes import base_config
-from mire.settings import Settings
+from mire.settings import Quantize, Qwen2VL, Settings
 
 N_TEXT = 350
 """Approximate tokens of an official prompt with its label list, without pictures: counted on real prompts. A compact
@@ -20,7 +21,13 @@ SHARE = 0.37
 RESERVE = 1.5 * GIB
 """Bytes of a GPU that CUDA itself and fragmentation are assumed to take."""
 ROOM = 1.1
-"""Training without gradient checkpoints is chosen where so many times its computed memory is there."""
+"""Training without gradient checkpoints is chosen, and settings are proposed, where so many times their computed memory
+is there."""
+
+FORMATS: tuple[Quantize, ...] = ("none", "int8", "nf4")
+SHARES_OF_INPUT = (1, 0.75, 0.5, 0.25)
+"""What a proposal leaves of the largest pictures and of the longest prompts."""
+LEAST = {"max_pixels": 100_000, "max_tokens": 1024}
 
 
 @dataclass(frozen=True)
@@ -42,23 +49,26 @@ def forecast(settings: Settings, machine: Machine, tflops: float) -> Iterator[Ch
     from experts.registry import VOTERS
 
     shape = Shape.read(base_config(settings.qwen2vl.base))
+    adapted = [task for task in TASKS if any(VOTERS[name].adapters for name in settings.panel.voters(task))]
     for task in TASKS:
-        if not any(VOTERS[name].adapters for name in settings.panel.voters(task)):
+        if task not in adapted:
             yield Check(f"{task:<9} no adapters in the panel: trained on the CPU, in minutes")
             continue
         plan = training_plan(settings, task, shape, machine)
         yield from _memory(task, plan, machine)
         yield from _time(settings, task, plan, tflops)
+    if not all(_fits(training_plan(settings, task, shape, machine), machine) for task in adapted):
+        yield _proposal(settings, adapted, shape, machine)
 
 
-def longest_sample(settings: Settings, task: Task) -> LongestSample:
+def longest_sample(settings: Settings, task: Task, shape: Shape) -> LongestSample:
     """The longest possible sample: a picture at the pixel limit, or a dialogue of ``max_tokens`` including pictures."""
     qwen2vl = settings.qwen2vl
     n_nodes = count_nodes(settings.taxonomy(task).labels)
     n_text = min(N_TEXT, qwen2vl.max_tokens // 2)
     n_visual = qwen2vl.max_tokens - n_text
     if task == "image":
-        n_visual = min(n_visual, qwen2vl.max_pixels // CELL_PIXELS)
+        n_visual = min(n_visual, qwen2vl.max_pixels // shape.cell_pixels)
     return LongestSample(n_text, n_visual, n_nodes)
 
 
@@ -66,12 +76,13 @@ def training_plan(settings: Settings, task: Task, shape: Shape, machine: Machine
     """The training of the task's adapter on these devices; ``gradient_checkpointing: auto`` is decided."""
     plan = TrainingCost(
         shape=shape,
-        row=longest_sample(settings, task),
+        row=longest_sample(settings, task, shape),
         lora=settings.qwen2vl.lora,
         training=settings.qwen2vl.training(task),
         kind=machine.kind,
         n_devices=machine.n_devices,
         width=_width(settings.qwen2vl.dtype, machine),
+        quantize=settings.qwen2vl.quantize,
     )
     if plan.training.gradient_checkpointing != "auto":
         return plan
@@ -101,23 +112,63 @@ def _memory(task: Task, plan: TrainingCost, machine: Machine) -> Iterator[Check]
     )
     parts = plan.memory
     yield Check(f"{task:<9} {_sizes(parts)} GiB; the last is the largest of {_sizes(plan.transient_bytes)}")
-    reserve = RESERVE if machine.gpu else 0
-    need, name = sum(parts.values()) + reserve, "GPU" if machine.gpu else "process"
-    text = f"{task:<9} in all {need / GIB:.1f} GiB of {machine.memory / GIB:.1f} per {name}"
-    text += f", {reserve / GIB:.1f} of it for CUDA (assumed)" if machine.gpu else ""
-    if need <= machine.memory:
+    name = "GPU" if machine.gpu else "process"
+    text = f"{task:<9} in all {_need(plan, machine) / GIB:.1f} GiB of {machine.memory / GIB:.1f} per {name}"
+    text += f", {RESERVE / GIB:.1f} of it for CUDA (assumed)" if machine.gpu else ""
+    if _fits(plan, machine):
         yield Check(f"{text}: fits; computed, not measured")
-        return
-    yield Check(f"{text}: does not fit; computed, not measured", _ways_out(task, plan))
+    else:
+        yield Check(f"{text}: does not fit; computed, not measured", "settings that fit are below")
 
 
-def _ways_out(task: Task, plan: TrainingCost) -> str:
-    """What could be changed to make it fit, the cheapest first."""
-    ways = [f"qwen2vl.{task}.micro_batch_size: 1"] if plan.micro_batch_size > 1 else []
-    ways += [] if plan.training.gradient_checkpointing else [f"qwen2vl.{task}.gradient_checkpointing: true"]
-    ways += ["--launch fsdp on several GPUs"] if plan.kind != "fsdp" or plan.n_devices == 1 else []
-    limit = "max_pixels" if task == "image" else "max_tokens"
-    return ", or ".join([*ways, f"a lower qwen2vl.{limit}", "larger GPUs"])
+def _proposal(settings: Settings, tasks: Sequence[Task], shape: Shape, machine: Machine) -> Check:
+    """The first settings that fit: what changes answers least comes first, what costs time only is tried within it."""
+    # A quantised base is not sharded.
+    formats = FORMATS[FORMATS.index(settings.qwen2vl.quantize) :] if machine.kind == "ddp" else FORMATS[:1]
+    for share, quantize in product(SHARES_OF_INPUT, formats):
+        changed = _smaller(settings, share, quantize)
+        found = [_fitting(changed, task, shape, machine) for task in tasks]
+        if all(found):
+            options = [*_changes(settings, changed), *(option for part in found if part for option in part)]
+            return Check(f"fits with {' '.join(f'--set {option}' for option in options)}; computed, not measured")
+    return Check("no settings that were tried fit", "--launch fsdp on several GPUs, larger GPUs, or a smaller base")
+
+
+def _smaller(settings: Settings, share: float, quantize: Quantize) -> Settings:
+    qwen2vl = settings.qwen2vl
+    lower = {key: max(least, int(getattr(qwen2vl, key) * share)) for key, least in LEAST.items()}
+    return settings.model_copy(update={Qwen2VL.voter: qwen2vl.model_copy(update={**lower, "quantize": quantize})})
+
+
+def _changes(before: Settings, after: Settings) -> list[str]:
+    pairs = ((key, getattr(after.qwen2vl, key)) for key in ("quantize", *LEAST))
+    return [f"qwen2vl.{key}={value}" for key, value in pairs if value != getattr(before.qwen2vl, key)]
+
+
+def _fitting(settings: Settings, task: Task, shape: Shape, machine: Machine) -> list[str] | None:
+    """The task's fastest settings that fit: without checkpoints if possible, then as many samples at a time."""
+    training = settings.qwen2vl.training(task)
+    plain = training_plan(settings, task, shape, machine)
+    wanted = training.gradient_checkpointing
+    for checkpoints in [wanted] if wanted is True else [False, True]:
+        for micro in range(training.micro_batch_size, 0, -1):
+            options = {"micro_batch_size": micro, "gradient_checkpointing": checkpoints}
+            tried = replace(plain, training=training.model_copy(update=options))
+            if _fits(tried, machine, ROOM) and tried.micro_batch_size == min(
+                micro, training.share(machine.n_devices)[0]
+            ):
+                changed = {key: value for key, value in options.items() if value != getattr(training, key)}
+                return [f"qwen2vl.{task}.{key}={str(value).lower()}" for key, value in changed.items()]
+    return None
+
+
+def _need(plan: TrainingCost, machine: Machine, room: float = 1.0) -> float:
+    """Bytes of a device that a training needs, if what is computed of them is ``room`` times as much."""
+    return room * sum(plan.memory.values()) + (RESERVE if machine.gpu else 0)
+
+
+def _fits(plan: TrainingCost, machine: Machine, room: float = 1.0) -> bool:
+    return _need(plan, machine, room) <= machine.memory
 
 
 def _sizes(parts: Mapping[str, int]) -> str:

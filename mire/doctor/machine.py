@@ -15,6 +15,8 @@ from mire.cache import cache_root
 from mire.compat import usable_cores
 from mire.doctor.check import Check
 from mire.doctor.weights import GIB
+from mire.model_sizes import base_config
+from mire.settings import Settings
 
 LOADERS_NEED = GIB
 """Bytes of shared memory below which a training starts no data loaders: they would end in a bus error."""
@@ -102,12 +104,16 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory(count: ParameterCount) -> Check:
+def memory(count: ParameterCount, settings: Settings) -> Check:
     """Whether the configuration's weights fit the first GPU, or main memory if there is none."""
     import torch
 
+    from mire.doctor.training_cost import Shape
     from mire.doctor.weights import fit
 
-    if torch.cuda.is_available():
-        return fit(count, torch.cuda.mem_get_info(0)[0], "bfloat16")
-    return fit(count, free_memory(), "float32")
+    gpu, saved = torch.cuda.is_available(), 0
+    if settings.qwen2vl.quantize != "none" and settings.qwen2vl.voter in settings.panel.names:
+        saved = Shape.read(base_config(settings.qwen2vl.base)).saved(settings.qwen2vl.quantize, 2 if gpu else 4)
+    if gpu:
+        return fit(count, torch.cuda.mem_get_info(0)[0], "bfloat16", saved)
+    return fit(count, free_memory(), "float32", saved)

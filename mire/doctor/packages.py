@@ -8,8 +8,8 @@ from pathlib import Path
 from mire.compat import operators_load
 from mire.doctor.check import Check
 
-OPTIONAL = ("accelerate", "cleanlab", "gradio", "pyarrow", "ray")
-"""Packages of the extras train, audit, serve and ray: listed if installed."""
+OPTIONAL = ("accelerate", "bitsandbytes", "cleanlab", "gradio", "pyarrow", "ray")
+"""Packages of the extras train, quantized, audit, serve and ray: listed if installed."""
 OVERWRITING = (("onnxruntime", "onnxruntime-gpu"), ("opencv-python", "opencv-python-headless"))
 """Pairs that overwrite each other's files: removing one breaks the other."""
 TORCHVISION_AHEAD = 15

@@ -67,7 +67,7 @@ def sections(panel: PanelFolder | None, settings: Settings | None, plan: Plan) -
 
         count = count_parameters(settings)
         yield f"weights of {settings.name}", weights(settings)
-        yield f"memory for {settings.name}", [memory(count)]
+        yield f"memory for {settings.name}", [memory(count, settings)]
         yield f"parameters of {settings.name}", budget(count)
         if plan.asked:
             yield f"training {settings.name}", forecast(settings, plan.machine(), plan.tflops)

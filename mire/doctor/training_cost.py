@@ -1,4 +1,4 @@
-"""The cost of training LoRA adapters of a Qwen2-VL, computed from its shape: parameters, operations, memory, time.
+"""The cost of training LoRA adapters, computed from the base's shape: parameters, operations, memory, time.
 
 Nothing is loaded or measured. A matrix product with an (a, b) weight takes 2 a b operations per token; attention over
 all S positions of a row takes 4 S^2 times the width (scores and values; the mask saves none).
@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mire.launch_options import Kind
-from mire.settings import Lora, Training
-
-CELL_PIXELS = 28 * 28
-"""Pixels behind one visual token, which is four patches."""
-PATCH_VALUES = 3 * 2 * 14 * 14
-FRAME_VALUES = PATCH_VALUES // 2
-"""Values per patch of a still picture, which is embedded as one frame."""
+from mire.settings import Lora, Quantize, Training
 
 BytesPerNumber = Literal[2, 4]
 """Bytes per number: 2 for bfloat16 on a GPU, 4 for float32 on a CPU."""
+
+QUANTISED_BYTES: dict[Quantize, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}
+"""Bytes per quantised weight with its share of the scales: nf4 has one byte per 64, and a float per 256 of these."""
 
 KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (36, 16, 28), 2: (28, 8, 21)}
 """Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
@@ -35,37 +32,62 @@ LOGIT_BYTES = 12
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a Qwen2-VL: language model, then vision tower."""
+    """The sizes of a base: language model, then vision tower.
+
+    ``query`` and ``kv`` are the widths of all heads together. ``vision_mlp`` is that of an MLP of two matrices with as
+    many weights, where a gate makes them three. ``mergers``: one, and Qwen3-VL's for deepstack. ``tied``: the head is
+    the embedding.
+    """
 
     hidden: int
     mlp: int
     layers: int
+    query: int
     kv: int
     vocabulary: int
     vision: int
     vision_mlp: int
     depth: int
+    patch: int = 14
+    mergers: int = 1
+    tied: bool = False
 
     @classmethod
     def read(cls, config: Any) -> "Shape":
-        """From transformers' Qwen2VLConfig."""
+        """From transformers' configuration of a base of any family, whose entries have other names in each."""
         text, vision = config.text_config, config.vision_config
-        kv = text.hidden_size // text.num_attention_heads * text.num_key_value_heads
+        head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        width = getattr(vision, "embed_dim", None) or vision.hidden_size
+        mlp = getattr(vision, "intermediate_size", None) or int(width * vision.mlp_ratio)
         return cls(
             hidden=text.hidden_size,
             mlp=text.intermediate_size,
             layers=text.num_hidden_layers,
-            kv=kv,
+            query=head * text.num_attention_heads,
+            kv=head * text.num_key_value_heads,
             vocabulary=text.vocab_size,
-            vision=vision.embed_dim,
-            vision_mlp=int(vision.embed_dim * vision.mlp_ratio),
+            vision=width,
+            vision_mlp=mlp * 3 // 2 if config.model_type == "qwen2_5_vl" else mlp,
             depth=vision.depth,
+            patch=vision.patch_size,
+            mergers=1 + len(getattr(vision, "deepstack_visual_indexes", ())),
+            tied=bool(config.tie_word_embeddings),
         )
+
+    @property
+    def cell_pixels(self) -> int:
+        """Pixels behind one visual token, which is two by two patches."""
+        return 4 * self.patch**2
+
+    @property
+    def frame_values(self) -> int:
+        """Values per patch of a still picture, which is embedded as one frame; the weights are there for two."""
+        return 3 * self.patch**2
 
     @property
     def layer_weights(self) -> int:
         """Weights of the matrices of one decoder layer."""
-        return self.hidden * (2 * self.hidden + 2 * self.kv + 3 * self.mlp)
+        return self.hidden * (2 * self.query + 2 * self.kv + 3 * self.mlp)
 
     @property
     def block_weights(self) -> int:
@@ -74,8 +96,8 @@ class Shape:
 
     @property
     def merger_weights(self) -> int:
-        """Weights of the two matrices that merge four patches into one token."""
-        return 16 * self.vision**2 + 4 * self.vision * self.hidden
+        """Weights of the matrices that merge four patches into one token, two per merger."""
+        return self.mergers * (16 * self.vision**2 + 4 * self.vision * self.hidden)
 
     @property
     def embedding(self) -> int:
@@ -84,18 +106,22 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """Parameters of the whole base, including biases and norms; embedding and head are separate matrices."""
-        layer = self.layer_weights + self.hidden + 2 * self.kv + 2 * self.hidden
+        """Parameters of the whole base, including Qwen2-VL's biases and norms: of other families within 0.2 %."""
+        layer = self.layer_weights + self.query + 2 * self.kv + 2 * self.hidden
         block = self.block_weights + 4 * self.vision + self.vision_mlp + self.vision + 4 * self.vision
         merger = self.merger_weights + 2 * self.vision + 4 * self.vision + self.hidden
-        tower = PATCH_VALUES * self.vision + self.depth * block + merger
-        return 2 * self.embedding + self.layers * layer + self.hidden + tower
+        tower = 2 * self.frame_values * self.vision + self.depth * block + merger
+        return (1 if self.tied else 2) * self.embedding + self.layers * layer + self.hidden + tower
+
+    def saved(self, quantize: Quantize, width: BytesPerNumber) -> int:
+        """Bytes that the base takes less if its decoder layers' matrices are quantised."""
+        return int(self.layers * self.layer_weights * (width - QUANTISED_BYTES.get(quantize, width)))
 
     def adapter(self, lora: Lora) -> int:
         """Parameters of one adapter: rank times (in + out) of every adapted matrix."""
-        layer = 2 * (2 * self.hidden) + 2 * (self.hidden + self.kv) + 3 * (self.hidden + self.mlp)
+        layer = 2 * (self.hidden + self.query) + 2 * (self.hidden + self.kv) + 3 * (self.hidden + self.mlp)
         block = (self.vision + 3 * self.vision) + 2 * self.vision + 2 * (self.vision + self.vision_mlp)
-        ends = (PATCH_VALUES + self.vision) + 8 * self.vision + (4 * self.vision + self.hidden)
+        ends = 2 * self.frame_values + self.vision + self.mergers * (12 * self.vision + self.hidden)
         return lora.rank * (self.layers * layer + (self.depth * block + ends if lora.vision else 0))
 
 
@@ -129,11 +155,11 @@ def count_nodes(labels: Iterable[str]) -> int:
 def forward_operations(shape: Shape, row: LongestSample) -> tuple[int, int]:
     """Operations of one forward pass over a sample: of the language model, and of the vision tower."""
     # The last layer computes keys and values at every position, the rest only where logits are read.
-    flops_per_token = 2 * shape.layer_weights + 4 * row.length * shape.hidden
+    flops_per_token = 2 * shape.layer_weights + 4 * row.length * shape.query
     of_key = 2 * 2 * shape.hidden * shape.kv
     last = of_key * row.length + (flops_per_token - of_key) * row.n_read_positions
     language = flops_per_token * row.length * (shape.layers - 1) + last + 2 * shape.embedding * row.n_read_positions
-    of_patch = 2 * (shape.block_weights * shape.depth + FRAME_VALUES * shape.vision)
+    of_patch = 2 * (shape.block_weights * shape.depth + shape.frame_values * shape.vision)
     # Counted for one picture: several smaller ones, whose patches do not attend to each other, take less.
     attention = 4 * row.n_patches**2 * shape.vision * shape.depth
     return language, of_patch * row.n_patches + attention + 2 * shape.merger_weights * row.n_visual
@@ -160,6 +186,7 @@ class TrainingCost:
     kind: Kind
     n_devices: int
     width: BytesPerNumber
+    quantize: Quantize = "none"
 
     @property
     def memory(self) -> dict[str, int]:
@@ -170,6 +197,7 @@ class TrainingCost:
             "adapter and its gradients": self.n_adapter * (4 + 4 + averaging),
             "optimiser": self.n_adapter * 8,
             "kept activations": self._kept(),
+            **self._restored(),
             "working memory": max(self.transient_bytes.values()),
         }
 
@@ -193,11 +221,18 @@ class TrainingCost:
 
     def _base(self) -> int:
         """The whole base; with ``fsdp`` a shard, plus the gathered layer and the prefetched next one."""
-        whole = self.shape.parameters * self.width
+        whole = self.shape.parameters * self.width - self.shape.saved(self.quantize, self.width)
         if self.kind != "fsdp" or self.n_devices == 1:
             return whole
         largest = max(self.shape.embedding, self.shape.layer_weights) * self.width
         return whole // self.n_devices + 2 * largest
+
+    def _restored(self) -> dict[str, int]:
+        """The largest matrix of a quantised layer, restored while it is multiplied; int8's first in float32, twice."""
+        if self.quantize == "none":
+            return {}
+        each = self.width + (8 if self.quantize == "int8" else 0)
+        return {"restored matrix": self.shape.hidden * self.shape.mlp * each}
 
     def _places(self) -> tuple[int, int]:
         """Tokens and patches of a step on one device."""
@@ -218,7 +253,7 @@ class TrainingCost:
         )
         block = shape.vision * self.width if checkpoints else self._of_block()
         blocks = shape.depth * block if self.lora.vision else 0
-        return layers + patches * (blocks + FRAME_VALUES * self.width)
+        return layers + patches * (blocks + shape.frame_values * self.width)
 
     def _of_frozen_block(self) -> int:
         """Temporary bytes per patch of a vision block without adapters: eight times its width, twice its MLP's."""

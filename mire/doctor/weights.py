@@ -87,12 +87,12 @@ def ocr_check() -> Check:
     return Check(f"ocr: {n_models} models in the package rapidocr", fix)
 
 
-def fit(count: ParameterCount, memory_bytes: int, kind: str) -> Check:
+def fit(count: ParameterCount, memory_bytes: int, kind: str, saved: int = 0) -> Check:
     """Whether the weights fit into ``memory_bytes``; ``kind`` is the number format in which they are loaded.
 
-    A batch needs more; ``qwen2vl.token_budget`` bounds it.
+    Quantising saves ``saved`` bytes of them. A batch needs more; ``qwen2vl.token_budget`` bounds it.
     """
-    need = count.total * _BYTES[kind]
+    need = count.total * _BYTES[kind] - saved
     text = f"weights take {need / GIB:.1f} GiB as {kind}, of {memory_bytes / GIB:.1f} GiB free"
     if need < memory_bytes:
         return Check(f"{text}: {(memory_bytes - need) / GIB:.1f} GiB are left for batches and training")

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from experts.qwen2vl.families import FAMILIES
 from experts.qwen2vl.inputs.batch import normalise, pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.pictures import TEMPORAL
@@ -35,7 +36,8 @@ def generation_inputs(model: Any, prompts: Sequence[EncodedPrompt], *, image_pad
     mask = torch.stack([torch.nn.functional.pad(torch.ones_like(row), (width - len(row), 0)) for row in rows])
     inputs = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": (ids == image_pad).int()}
     if batch.pixels is not None:
-        inputs["pixel_values"] = normalise(batch.pixels, next(model.parameters()).dtype, n_frames=TEMPORAL)
+        family = FAMILIES[model.config.model_type]
+        inputs["pixel_values"] = normalise(batch.pixels, family, next(model.parameters()).dtype, n_frames=TEMPORAL)
         inputs["image_grid_thw"] = batch.grids
     return inputs
 

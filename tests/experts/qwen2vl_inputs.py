@@ -10,6 +10,7 @@ from torch import Tensor
 
 from experts.qwen2vl.adapter import write_manifest
 from experts.qwen2vl.base import Base, load_base
+from experts.qwen2vl.families import FAMILIES
 from experts.qwen2vl.inputs.batch import normalise
 from experts.qwen2vl.inputs.pictures import Patches
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
@@ -38,18 +39,18 @@ def made_up_prompt(base: Base, rng: np.random.Generator, n_words: int, grids: li
     ids = rng.integers(100, 3000, n_words).tolist()
     pictures = []
     for rows, columns in grids:
-        pixels = rng.integers(0, 256, (rows * columns * 4, 588), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (rows * columns * 4, 3 * base.family.patch**2), dtype=np.uint8)
         pictures.append(Patches(pixels, rows * 2, columns * 2))
         ids += [base.image_pad] * (rows * columns) + rng.integers(100, 3000, 2).tolist()
     return EncodedPrompt("s", tuple(ids), tuple(pictures), ())
 
 
 def plain_model(settings: Qwen2VL) -> Any:
-    """transformers' own Qwen2-VL with the base's weights; none of our modules, masks or positions."""
+    """transformers' own model with the base's weights; none of our modules, masks or positions."""
     patch_torchvision()
-    from transformers import Qwen2VLForConditionalGeneration
+    from transformers import AutoModelForImageTextToText
 
-    return Qwen2VLForConditionalGeneration.from_pretrained(
+    return AutoModelForImageTextToText.from_pretrained(
         settings.base, attn_implementation="sdpa", dtype=torch.float32
     ).eval()
 
@@ -58,10 +59,11 @@ def plain_logits(model: Any, prompt: EncodedPrompt, answer: Sequence[int]) -> Te
     """Logits (answer tokens, vocabulary) of the answer after a prompt, by an ordinary pass over both."""
     ids = torch.tensor([[*prompt.ids, *answer]])
     pixels = [torch.from_numpy(picture.pixels) for picture in prompt.pictures]
+    family = FAMILIES[model.config.model_type]
     logits = model(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        pixel_values=normalise(torch.cat(pixels), torch.float32, n_frames=2) if pixels else None,
+        pixel_values=normalise(torch.cat(pixels), family, torch.float32, n_frames=2) if pixels else None,
         image_grid_thw=torch.tensor([[1, p.rows, p.columns] for p in prompt.pictures]) if pixels else None,
         mm_token_type_ids=(ids == model.config.image_token_id).int(),
     ).logits

@@ -90,7 +90,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "awq": (config(quantization_config={"quant_method": "awq"}), r"quantised \(awq\)"),
     "gptq": (config(quantization_config={"quant_method": "gptq"}), r"quantised \(gptq\)"),
     "another model": (config(model_type="llama"), "is of model type 'llama'"),
-    "its successor": (config(model_type="qwen2_5_vl"), "is of model type 'qwen2_5_vl'"),
+    "its successor": (config(model_type="qwen3_5"), "is of model type 'qwen3_5'"),
     "no model": (content("config.json", b"{}"), "is of model type 'None'"),
     "half a configuration": (cut("config.json", 0.5), "config.json is no whole JSON"),
     "a list of settings": (content("config.json", b"[]"), "config.json is no object of settings"),

@@ -162,12 +162,20 @@ def check_shapes(model: Any, lora: LoraAdapter, folder: Path) -> None:
             f"{first}); one that was trained elsewhere is converted by python -m experts.qwen2vl.convert"
         )
     for module, part in lora.factors.items():
-        shape = tuple(known[module].weight.shape[:2]) if module in known else (len(part.b), part.a.shape[1])
+        # Of a quantised layer too, whose weight would have to be restored.
+        shape = _shape(known[module]) if module in known else (len(part.b), part.a.shape[1])
         if shape != (len(part.b), part.a.shape[1]):
             raise PanelError(
                 f"{folder}: {module} is {shape[0]} x {shape[1]} in the base, but {len(part.b)} x {part.a.shape[1]} in "
                 "the adapter; name the base that it was trained on as qwen2vl.base"
             )
+
+
+def _shape(module: Any) -> tuple[int, int]:
+    """Outputs and inputs of a linear layer, or channels of a convolution."""
+    if hasattr(module, "in_features"):
+        return module.out_features, module.in_features
+    return module.out_channels, module.in_channels
 
 
 def current_name(module: str) -> str:

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experts.qwen2vl.families import Family
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
-from experts.qwen2vl.inputs.pictures import MEAN, STD
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
 
 
@@ -24,7 +24,7 @@ class Batch:
     - ``positions`` (3, 1, S) int64: M-RoPE positions, one per axis (temporal, row, column).
     - ``layout``: which tokens belong together, and whose logits are read.
     - ``mm_token_type_ids`` (1, S) int32: 1 for a picture's token, else 0.
-    - ``pixels`` (patches, 3 * 14 * 14) uint8: the patches of all pictures, in the order of their tokens.
+    - ``pixels`` (patches, 3 * patch * patch) uint8: the patches of all pictures, in the order of their tokens.
     - ``grids`` (pictures, 3) int64: frames (always 1), rows and columns of each picture, counted in patches.
 
     ``pixels`` and ``grids`` are None in a row without pictures.
@@ -107,13 +107,13 @@ def mrope_positions(prompt: EncodedPrompt, image_pad: int) -> NDArray[np.int64]:
     return np.concatenate(parts, axis=1)
 
 
-def normalise(pixels: Tensor, dtype: torch.dtype, *, n_frames: int = 1) -> Tensor:
-    """Patches (n, 3 * 14 * 14) uint8 to the vision tower's input (n, 3 * n_frames * 14 * 14) in ``dtype``.
+def normalise(pixels: Tensor, family: Family, dtype: torch.dtype, *, n_frames: int = 1) -> Tensor:
+    """Patches (n, 3 * patch * patch) uint8 to the tower's input (n, 3 * n_frames * patch * patch) in ``dtype``.
 
-    Qwen2-VL's own processor repeats a still picture as two frames; our patch embedding needs one.
+    The families' own processor repeats a still picture as two frames; our patch embedding needs one.
     """
-    mean = torch.tensor(MEAN * 255, device=pixels.device).view(1, 3, 1)
-    std = torch.tensor(STD * 255, device=pixels.device).view(1, 3, 1)
+    mean = torch.tensor(family.mean, device=pixels.device).mul_(255).view(1, 3, 1)
+    std = torch.tensor(family.std, device=pixels.device).mul_(255).view(1, 3, 1)
     channels = pixels.view(len(pixels), 3, -1).float().sub_(mean).div_(std)
     return channels[:, :, None].expand(-1, -1, n_frames, -1).reshape(len(pixels), -1).to(dtype)
 

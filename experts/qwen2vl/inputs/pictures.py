@@ -1,4 +1,4 @@
-"""Pictures as Qwen2-VL's vision tower takes them: resized to whole 28-pixel cells, cut into patches.
+"""Pictures as the bases' vision towers take them: resized to whole cells of two by two patches, cut into patches.
 
 The same arithmetic as transformers' Qwen2VLImageProcessor (a test compares them), but each picture is one uint8
 array, and its frame is not duplicated. torch resizes, as it does there: four times as fast as Pillow, and at most one
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PATCH = 14
-"""Side of a patch in pixels."""
+"""Side of a patch in pixels, in the families that do not say otherwise."""
 MERGE = 2
-"""Side of the square of patches that become one visual token."""
+"""Side of the square of patches that become one visual token: a cell."""
 CELL = PATCH * MERGE
-"""Side of that square in pixels."""
+"""Side of a cell in pixels, with patches of that size."""
 TEMPORAL = 2
 """Frames that the patch embedding's kernel spans."""
 MAX_ASPECT = 200
@@ -32,16 +32,14 @@ MAX_ASPECT = 200
 Resize = Literal["qwen2vl", "llamafactory"]
 """Whose sizes: the processor's alone, or LLaMA-Factory's, which shrinks a large picture to the pixel limit first."""
 _LF_MIN_PIXELS, _PROCESSOR_MAX_PIXELS = 32 * 32, 12_845_056
-MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
-STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
-"""CLIP's normalisation, which Qwen2-VL uses: of the red, green and blue values in 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Patches:
     """One picture of ``rows`` x ``columns`` patches.
 
-    ``pixels`` (rows * columns, 3 * 14 * 14) uint8: the four patches of a visual token follow one another.
+    ``pixels`` (rows * columns, 3 * patch * patch) uint8, ``patch`` being a patch's side: the four patches of a visual
+    token follow one another.
     """
 
     pixels: NDArray[np.uint8]
@@ -72,7 +70,9 @@ def llamafactory_size(height: int, width: int, *, max_pixels: int) -> tuple[int,
     return height, width
 
 
-def grid_size(height: int, width: int, *, min_pixels: int, max_pixels: int, resize: Resize) -> tuple[int, int]:
+def grid_size(
+    height: int, width: int, *, min_pixels: int, max_pixels: int, resize: Resize, patch: int = PATCH
+) -> tuple[int, int]:
     """Height and width of a picture in whole cells.
 
     After LLaMA-Factory's own step the processor rounds to the nearest cells under its own, far larger limit, so that
@@ -81,59 +81,62 @@ def grid_size(height: int, width: int, *, min_pixels: int, max_pixels: int, resi
     if resize == "llamafactory":
         height, width = llamafactory_size(height, width, max_pixels=max_pixels)
         max_pixels = _PROCESSOR_MAX_PIXELS
-    return fit_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels)
+    return fit_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels, patch=patch)
 
 
-def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+def fit_size(height: int, width: int, *, min_pixels: int, max_pixels: int, patch: int = PATCH) -> tuple[int, int]:
     """The size in pixels, height and width, to which a picture is resized.
 
-    Both are multiples of ``CELL``, their product is within the limits, and the aspect ratio is kept as far as that
+    Both are whole cells, their product is within the limits, and the aspect ratio is kept as far as that
     allows: Qwen2-VL's ``smart_resize``. The original raises an error for a side ratio beyond ``MAX_ASPECT``; here the
     shorter side is first lengthened to that ratio.
     """
+    cell = patch * MERGE
     height, width = max(height, math.ceil(width / MAX_ASPECT)), max(width, math.ceil(height / MAX_ASPECT))
-    tall, wide = round(height / CELL) * CELL, round(width / CELL) * CELL
+    tall, wide = round(height / cell) * cell, round(width / cell) * cell
     if tall * wide > max_pixels:
         shrink = math.sqrt(height * width / max_pixels)
-        tall = max(CELL, math.floor(height / shrink / CELL) * CELL)
-        wide = max(CELL, math.floor(width / shrink / CELL) * CELL)
+        tall = max(cell, math.floor(height / shrink / cell) * cell)
+        wide = max(cell, math.floor(width / shrink / cell) * cell)
     elif tall * wide < min_pixels:
         grow = math.sqrt(min_pixels / (height * width))
-        tall = math.ceil(height * grow / CELL) * CELL
-        wide = math.ceil(width * grow / CELL) * CELL
-    return max(tall, CELL), max(wide, CELL)
+        tall = math.ceil(height * grow / cell) * cell
+        wide = math.ceil(width * grow / cell) * cell
+    return max(tall, cell), max(wide, cell)
 
 
 def load_patches(
-    path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl"
+    path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl", patch: int = PATCH
 ) -> tuple[Patches, str | None]:
     """A picture's patches and None; for an unreadable file a grey picture's patches and the reason."""
     picture, problem = load_or_fallback(path)
-    return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize), problem
+    return to_patches(picture, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize, patch=patch), problem
 
 
-def outline(path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl") -> Patches:
+def outline(path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl", patch: int = PATCH) -> Patches:
     """A picture's shape in patches, without pixels; only the file's header is read."""
     try:
         width, height = picture_size(path)
     except DataError:
         width, height = FALLBACK_SIZE_PIXELS
-    tall, wide = grid_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize)
-    return Patches(np.empty((0, 3 * PATCH * PATCH), dtype=np.uint8), tall // PATCH, wide // PATCH)
+    tall, wide = grid_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize, patch=patch)
+    return Patches(np.empty((0, 3 * patch * patch), dtype=np.uint8), tall // patch, wide // patch)
 
 
-def to_patches(picture: "Image", *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl") -> Patches:
+def to_patches(
+    picture: "Image", *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl", patch: int = PATCH
+) -> Patches:
     """Resize an RGB picture (bicubic) and cut it into patches; the four of a visual token follow one another."""
     import torch
 
     limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-    tall, wide = grid_size(picture.height, picture.width, **limits, resize=resize)
+    tall, wide = grid_size(picture.height, picture.width, **limits, resize=resize, patch=patch)
     if resize == "llamafactory":
         height, width = llamafactory_size(picture.height, picture.width, max_pixels=max_pixels)
         picture = picture.resize((width, height))
     whole = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
     (fitted,) = torch.nn.functional.interpolate(whole, (tall, wide), mode="bicubic", antialias=True)
-    rows, columns = tall // PATCH, wide // PATCH
-    grid = fitted.reshape(3, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH)
+    rows, columns = tall // patch, wide // patch
+    grid = fitted.reshape(3, rows // MERGE, MERGE, patch, columns // MERGE, MERGE, patch)
     ordered = grid.permute(1, 4, 2, 5, 0, 3, 6)
-    return Patches(ordered.reshape(rows * columns, 3 * PATCH * PATCH).numpy(), rows, columns)
+    return Patches(ordered.reshape(rows * columns, 3 * patch * patch).numpy(), rows, columns)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experts.qwen2vl.inputs.label_trie import LabelTrie
-from experts.qwen2vl.inputs.pictures import Patches, Resize, load_patches, outline
+from experts.qwen2vl.inputs.pictures import PATCH, Patches, Resize, load_patches, outline
 from experts.qwen2vl.inputs.truncation import Pieces, PromptParts, cut_text, fill_slots
 from mire.labels import Task, Taxonomy
 from mire.prompts import IMAGE_TAG, Prompt
@@ -42,7 +42,8 @@ class PromptEncoder:
     Text between the frame's own tokens is tokenised with special tokens split, so ``<|im_end|>`` or
     ``<|image_pad|>`` in a user's words is ordinary text. The layout ``official`` is the challenge's wording, token for
     token what LLaMA-Factory's ``qwen2_vl`` template makes of it; ``compact`` omits the instruction and the label list,
-    since only labels can be predicted anyway. ``max_tokens`` bounds a prompt without the label trie.
+    since only labels can be predicted anyway. ``max_tokens`` bounds a prompt without the label trie. ``patch`` and
+    ``system`` are those of the base's family.
     """
 
     tokenizer: Any
@@ -52,6 +53,8 @@ class PromptEncoder:
     max_pixels: int
     max_tokens: int
     resize: Resize = "qwen2vl"
+    patch: int = PATCH
+    system: str | None = SYSTEM
 
     def encode(self, sample: Sample, loaded: Sequence[Loaded] | None = None) -> EncodedPrompt:
         """Token ids and patches of one sample; its pictures are read here unless ``loaded`` holds ``load``'s results.
@@ -76,13 +79,19 @@ class PromptEncoder:
     def length(self, sample: Sample) -> int:
         """Tokens of a sample's prompt. Only pictures' sizes are read, so a broken picture may be counted wrongly."""
         limits = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
-        shapes = [outline(path, **limits, resize=self.resize) for path in sample.images]
+        shapes = [outline(path, **limits, resize=self.resize, patch=self.patch) for path in sample.images]
         return len(self.encode(sample, [(shape, None) for shape in shapes]))
 
     @property
     def load(self) -> Callable[[Path], Loaded]:
         """A function that reads one picture. It does not hold the tokenizer, so that processes can exchange it."""
-        return partial(load_patches, min_pixels=self.min_pixels, max_pixels=self.max_pixels, resize=self.resize)
+        return partial(
+            load_patches,
+            min_pixels=self.min_pixels,
+            max_pixels=self.max_pixels,
+            resize=self.resize,
+            patch=self.patch,
+        )
 
     def label_trie(self, taxonomy: Taxonomy) -> LabelTrie:
         """The trie of the labels that are not disabled, each label's tokens followed by the end-of-turn token."""
@@ -95,10 +104,9 @@ class PromptEncoder:
 
     def frame(self, pieces: Pieces) -> list[int]:
         """Token ids of the whole chat around a user message: system, user, and the opening of the answer."""
+        system = [] if self.system is None else self._plain(self.system)
         return [
-            *self._turn_start("system"),
-            *self._plain(SYSTEM),
-            *self._turn_end(),
+            *([*self._turn_start("system"), *system, *self._turn_end()] if system else []),
             *self._turn_start("user"),
             *self._content(pieces),
             *self._turn_end(),

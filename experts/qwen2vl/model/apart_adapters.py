@@ -12,6 +12,7 @@ import torch
 from peft.tuners import lora
 from torch import Tensor
 
+from experts.qwen2vl.model.quantised import QuantisedLinear
 from mire.labels import Task
 
 
@@ -25,7 +26,8 @@ class ApartAdapters:
         """The model with the adapter of ``task`` active."""
         for module in self._model.modules():
             if type(module) is lora.Linear:
-                module.__class__ = ApartLinear
+                quantised = isinstance(module.base_layer, QuantisedLinear)
+                module.__class__ = QuantisedApartLinear if quantised else ApartLinear
             if isinstance(module, ApartLinear):
                 module.join()
         self._model.set_adapter(task)
@@ -47,8 +49,12 @@ class ApartLinear(lora.Linear):
         """Put W and the adapters that are loaded side by side."""
         if self.names == tuple(self.lora_A):
             return
-        self.names, weight = tuple(self.lora_A), self.base_layer.weight
-        highs = [self.lora_B[name].weight * self.scaling[name] for name in self.names]
+        self.names = tuple(self.lora_A)
+        self._join([self.lora_B[name].weight * self.scaling[name] for name in self.names])
+
+    def _join(self, highs: list[Tensor]) -> None:
+        """``highs``: per adapter (out, rank)."""
+        weight = self.base_layer.weight
         self.joined = torch.cat([weight, *highs], dim=1)
         weight.data = self.joined[:, : weight.shape[1]]
 
@@ -59,3 +65,16 @@ class ApartLinear(lora.Linear):
             low = self.lora_A[name].weight
             parts.append(x @ low.T if name in self.active_adapters else x.new_zeros(*x.shape[:-1], len(low)))
         return torch.nn.functional.linear(torch.cat(parts, dim=-1), self.joined, self.base_layer.bias)
+
+
+class QuantisedApartLinear(ApartLinear):
+    """The same over a quantised weight, which is restored and joined at each use."""
+
+    _highs: list[Tensor]
+
+    def _join(self, highs: list[Tensor]) -> None:
+        self._highs = highs
+
+    @property
+    def joined(self) -> Tensor:  # type: ignore[override]
+        return torch.cat([self.base_layer.weight, *self._highs], dim=1)

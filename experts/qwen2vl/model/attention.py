@@ -15,27 +15,35 @@ PICTURES = "mire_flash_pictures"
 
 
 def use_own_attention(model: Any) -> None:
-    """Let a Qwen2-VL take a ``PackedLayout`` as its attention mask, besides the masks that it takes anyway."""
+    """Let a base's forward pass take a ``layout``, which replaces its attention mask."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(TEXT, attend_text)
     AttentionInterface.register(PICTURES, attend_pictures)
-    # Where no mask is given, as in generate, the mask and the attention are those of sdpa.
+    # Where no layout is given, as in generate, the mask and the attention are those of sdpa.
     AttentionMaskInterface.register(TEXT, AttentionMaskInterface()["sdpa"])
     model.set_attn_implementation({"text_config": TEXT, "vision_config": PICTURES})
 
 
 def attend_text(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, *, scaling: float, **options: Any
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    layout: PackedLayout | None = None,
+    **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention of the language model.
 
     ``query`` is (batch, heads, queries, size), ``key`` and ``value`` (batch, key heads, tokens, size), the result
-    (batch, queries, heads, size). ``attention_mask`` is a ``PackedLayout`` (batch is 1 then), or whatever
-    transformers' sdpa function takes.
+    (batch, queries, heads, size). With a ``layout`` batch is 1, and ``attention_mask`` is not looked at; without one it
+    is what transformers' sdpa function takes.
     """
-    if isinstance(attention_mask, PackedLayout):
-        return attention_mask.attend(query, key, value, scaling), None
+    if layout is not None:
+        return layout.attend(query, key, value, scaling), None
     from transformers import AttentionInterface
 
     plain = AttentionInterface()["sdpa"]

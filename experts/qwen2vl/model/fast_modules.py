@@ -1,4 +1,4 @@
-"""Modules that save work in Qwen2-VL's forward pass without changing its results; the weights stay as they are.
+"""Modules that save work in a base's forward pass without changing its results; the weights stay as they are.
 
 - The patch embedding becomes a matrix product: as a convolution it is slow, on GPUs above all. A still picture is one
   frame, and the kernel's two frames are added up (in bfloat16 that sum is rounded once).
@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, Qwen2VLDecoderLayer, rotate_half
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, rotate_half
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.model.attention import attend_text, use_own_attention
@@ -23,16 +24,18 @@ VOCABULARY_SLICE = 16_384
 
 
 def install_fast_modules(model: Any) -> None:
-    """Change a Qwen2-VL as described above: it then takes pictures of one frame, and packed rows."""
-    embed = model.model.visual.patch_embed
+    """Change a base as described above: it then takes pictures of one frame, and packed rows."""
+    embed, layers = model.model.visual.patch_embed, model.model.language_model.layers
     embed.__class__, embed.proj.__class__ = FrameEmbed, PatchProjection
-    model.model.language_model.layers[-1].__class__ = LastLayer
+    # Qwen3-VL adds pictures' features after its first layers, at positions that a shortened last layer has not.
+    if len(getattr(model.config.vision_config, "deepstack_visual_indexes", ())) < len(layers):
+        layers[-1].__class__ = type("LastLayer", (LastLayer, type(layers[-1])), {})
     model.lm_head.__class__ = FloatHead
     use_own_attention(model)
 
 
 class FrameEmbed(PatchEmbed):  # type: ignore[misc]
-    """A patch embedding that takes both frames of the kernel, or one frame, which stands for both."""
+    """Any family's patch embedding; it takes both frames of the kernel, or one frame, which stands for both."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(n, channels * frames * rows * columns), with two frames or one, to (n, width)."""
@@ -70,27 +73,28 @@ class FloatHead(torch.nn.Linear):
         return found.view(*states.shape[:-1], -1)
 
 
-class LastLayer(Qwen2VLDecoderLayer):
-    """A decoder layer that returns a packed row's ``read_positions`` only; with any other mask, all positions."""
+class LastLayer(GradientCheckpointingLayer):  # type: ignore[misc]
+    """Put before a decoder layer's own class: it returns a packed row's ``read_positions`` only.
+
+    Without a ``layout`` it returns all positions.
+    """
 
     def forward(
         self,
         hidden_states: Tensor,
-        attention_mask: Tensor | PackedLayout | None = None,
         position_embeddings: Any = None,
+        layout: PackedLayout | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """A packed row (1, S, width) to (1, read positions, width); without a ``PackedLayout`` (B, S, width) to itself.
+        """A packed row (1, S, width) to (1, read positions, width); without a ``layout`` (B, S, width) to itself.
 
         ``position_embeddings`` are the rotary cosines and sines, each (B, S, size).
         """
-        if not isinstance(attention_mask, PackedLayout):
-            whole: Tensor = super().forward(
-                hidden_states, attention_mask, position_embeddings=position_embeddings, **kwargs
-            )
+        if layout is None:
+            whole: Tensor = super().forward(hidden_states, position_embeddings=position_embeddings, **kwargs)
             return whole
-        attended = self._attend(self.input_layernorm(hidden_states), attention_mask, position_embeddings)
-        read: Tensor = hidden_states[:, attention_mask.read_positions] + attended
+        attended = self._attend(self.input_layernorm(hidden_states), layout, position_embeddings)
+        read: Tensor = hidden_states[:, layout.read_positions] + attended
         return read + self.mlp(self.post_attention_layernorm(read))  # type: ignore[no-any-return]
 
     def _attend(self, states: Tensor, layout: PackedLayout, rotary: tuple[Tensor, Tensor]) -> Tensor:
@@ -101,17 +105,19 @@ class LastLayer(Qwen2VLDecoderLayer):
         attention, read = self.self_attn, layout.read_positions
         cos, sin = (self._by_section(part)[:, None] for part in rotary)
 
-        def heads(projected: Tensor) -> Tensor:
-            return projected.view(*projected.shape[:2], -1, attention.head_dim).transpose(1, 2)
+        def heads(projected: Tensor, norm: str = "") -> Tensor:
+            split = projected.view(*projected.shape[:2], -1, attention.head_dim)
+            return (getattr(attention, norm)(split) if hasattr(attention, norm) else split).transpose(1, 2)
 
-        query, key = heads(attention.q_proj(states[:, read])), heads(attention.k_proj(states))
+        query, key = heads(attention.q_proj(states[:, read]), "q_norm"), heads(attention.k_proj(states), "k_norm")
         attended, _ = attend_text(
             attention,
             query * cos[:, :, read] + rotate_half(query) * sin[:, :, read],
             key * cos + rotate_half(key) * sin,
             heads(attention.v_proj(states)),
-            layout,
+            None,
             scaling=attention.scaling,
+            layout=layout,
         )
         projected: Tensor = attention.o_proj(attended.flatten(2))
         return projected

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from experts.qwen2vl.families import FAMILIES
 from experts.qwen2vl.inputs.batch import Batch, normalise
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 
@@ -15,7 +16,7 @@ SLICE_BYTES = 256 << 20
 def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """log p(label's tokens and end of turn | prompt) for every prompt and label; shape (prompts, n_labels), float32.
 
-    ``model`` is a Qwen2VLForConditionalGeneration, with or without a PEFT adapter around it. The chain rule is
+    ``model`` is a base of one of the families, with or without a PEFT adapter around it. The chain rule is
     summed over each label's path through the trie; only the positions that are read produce logits.
     """
     logits = prompt_logits(model, batch)
@@ -31,17 +32,20 @@ def prompt_logits(model: Any, batch: Batch) -> Tensor:
 
     Position 0 of a prompt is its last token; the others are the trie's inner nodes, in their order.
     """
-    # Not model.dtype: a DistributedDataParallel wrapper has none.
+    # A DistributedDataParallel wrapper has neither a configuration nor a number format.
+    family = FAMILIES[getattr(model, "module", model).config.model_type]
     dtype = next(model.parameters()).dtype
     logits: Tensor = model(
         input_ids=batch.ids,
-        attention_mask={"full_attention": batch.layout},
+        layout=batch.layout,
         position_ids=batch.positions,
-        pixel_values=None if batch.pixels is None else normalise(batch.pixels, dtype),
+        pixel_values=None if batch.pixels is None else normalise(batch.pixels, family, dtype),
         image_grid_thw=batch.grids,
         mm_token_type_ids=batch.mm_token_type_ids,
         use_cache=False,
     ).logits
+    if logits.shape[1] == batch.ids.shape[1]:  # a base whose last layer is left whole
+        logits = logits[:, batch.layout.read_positions]
     return logits.view(-1, batch.layout.n_read_positions, logits.shape[-1])
 
 

@@ -50,12 +50,14 @@ class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
 class Collator:
     """Turns (prompt, label index) pairs into the inputs of a training step.
 
-    ``image_pad`` and ``pad`` are token ids. If ``distributed``, every batch holds a picture, if only a blank one.
+    ``image_pad`` and ``pad`` are token ids, ``patch`` is the side of a patch in pixels. If ``distributed``, every batch
+    holds a picture, if only a blank one.
     """
 
     trie: LabelTrie
     image_pad: int
     pad: int
+    patch: int
     distributed: bool = False
 
     def __call__(self, items: Sequence[tuple[EncodedPrompt, int]]) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class Collator:
         batch = pack([prompt for prompt, _ in items], self.trie, image_pad=self.image_pad, pad=self.pad)
         return {
             "label_indices": torch.tensor([label for _, label in items]),
-            "batch": with_blank_picture(batch, self.image_pad) if self.distributed else batch,
+            "batch": with_blank_picture(batch, self.image_pad, self.patch) if self.distributed else batch,
         }
 
 

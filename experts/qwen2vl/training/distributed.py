@@ -9,8 +9,9 @@ import torch
 
 from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
-from experts.qwen2vl.inputs.pictures import MERGE, PATCH
+from experts.qwen2vl.inputs.pictures import MERGE
 from experts.qwen2vl.model.device import default_device, number_format
+from mire.errors import SettingsError
 from mire.settings import Qwen2VL
 
 
@@ -27,9 +28,17 @@ def load_rank_base(settings: Qwen2VL, *, sharded: bool) -> Base:
 
     On the CPU the weights are pages of the file, which all processes of a machine share and the system may drop:
     what is read of them is what is copied to the device, one layer at a time.
+
+    Raises:
+        SettingsError: the base is to be both quantised and sharded.
     """
     device, _ = init_process()
     if sharded:
+        if settings.quantize != "none":
+            raise SettingsError(
+                f"qwen2vl.quantize={settings.quantize} cannot be sharded; train with --launch ddp: the quantised base "
+                "fits whole on each GPU"
+            )
         # In the GPU's format, which the settings leave open on a CPU.
         dtype = str(number_format(settings.dtype, str(device))).removeprefix("torch.")
         return load_base(settings.model_copy(update={"dtype": dtype}), device="cpu")
@@ -63,7 +72,10 @@ def shard_frozen_base(model: Any) -> None:
     layers = set(model.get_base_model()._no_split_modules)
     # By the names of base classes, too: fast_modules.py derives the last layer's class.
     units = [module for module in model.modules() if layers & {kind.__name__ for kind in type(module).__mro__}]
-    for unit in (*units, model.get_input_embeddings(), model.get_output_embeddings(), model):
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    # What is tied is one parameter, which the outermost module then shards.
+    ends = () if embedding.weight is head.weight else (embedding, head)
+    for unit in (*units, *ends, model):
         # By default the outermost module keeps its weights gathered, and the process that saves would reshard alone.
         fully_shard(unit, mesh=mesh, ignored_params=learned, reshard_after_forward=True)
     # DDP, which averages the adapters' gradients, must not overwrite one process's shards with another's.
@@ -79,7 +91,7 @@ def _mesh() -> Any:
     return init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (get_world_size(),))
 
 
-def with_blank_picture(batch: Batch, image_pad: int) -> Batch:
+def with_blank_picture(batch: Batch, image_pad: int, patch: int) -> Batch:
     """Append a one-token grey picture, masked from every token, to a batch without pictures.
 
     The processes of a training must exchange the same tensors in the same order, so every batch must pass the vision
@@ -94,6 +106,6 @@ def with_blank_picture(batch: Batch, image_pad: int) -> Batch:
         # As padding: nothing attends to it, and it is never read.
         layout=replace(batch.layout, n_padding=batch.layout.n_padding + 1),
         mm_token_type_ids=torch.cat([batch.mm_token_type_ids, batch.mm_token_type_ids.new_ones(1, 1)], dim=1),
-        pixels=torch.full((MERGE * MERGE, 3 * PATCH * PATCH), 127, dtype=torch.uint8),
+        pixels=torch.full((MERGE * MERGE, 3 * patch * patch), 127, dtype=torch.uint8),
         grids=torch.tensor([[1, MERGE, MERGE]]),
     )

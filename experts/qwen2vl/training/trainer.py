@@ -105,7 +105,7 @@ def train_adapter(
         ),
         train=PromptDataset(samples, encoder, taxonomy),
         valid=PromptDataset(held_out, encoder, taxonomy) if held_out else None,
-        collator=Collator(trie, base.image_pad, base.pad, distributed=n_devices > 1),
+        collator=Collator(trie, base.image_pad, base.pad, base.family.patch, distributed=n_devices > 1),
         trie=trie,
         options=options,
         title=title or taxonomy.task,

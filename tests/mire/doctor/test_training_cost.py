@@ -20,10 +20,10 @@ from mire.doctor.training_cost import (
 )
 from mire.labels import builtin_taxonomy
 from mire.model_sizes import base_config, count_base
-from mire.settings import Lora, Training, load_settings
+from mire.settings import Lora, Qwen2VL, Training, load_settings
 
-SEVEN_B = Shape(3584, 18944, 28, 512, 152064, 1280, 5120, 32)
-TINY = Shape(hidden=4, mlp=8, layers=2, kv=2, vocabulary=10, vision=2, vision_mlp=4, depth=3)
+SEVEN_B = Shape(3584, 18944, 28, 3584, 512, 152064, 1280, 5120, 32)
+TINY = Shape(hidden=4, mlp=8, layers=2, query=4, kv=2, vocabulary=10, vision=2, vision_mlp=4, depth=3)
 
 
 def test_qwen2_vl_7b_by_its_shape() -> None:
@@ -38,6 +38,37 @@ def test_nano_agrees_with_its_modules(vision: bool) -> None:
     settings = settings.model_copy(update={"lora": settings.lora.model_copy(update={"vision": vision})})
     shape = Shape.read(base_config("nano"))
     assert (shape.parameters, shape.adapter(settings.lora)) == count_base(settings)
+
+
+# As the hub gives them, and as the model classes count them.
+SIZES = {
+    "Qwen2-VL-2B": 2_208_985_600,
+    "Qwen2.5-VL-3B": 3_754_622_976,
+    "Qwen2.5-VL-7B": 8_292_166_656,
+    "Qwen3-VL-2B": 2_127_532_032,
+    "Qwen3-VL-4B": 4_437_815_808,
+    "Qwen3-VL-8B": 8_767_123_696,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIZES)
+def test_other_bases_are_counted_exactly_and_forecast_from_their_shape(name: str) -> None:
+    base = f"Qwen/{name}-Instruct"
+    n_base, n_adapter = count_base(Qwen2VL(base=base))
+    assert n_base == SIZES[name]
+    shape = Shape.read(base_config(base))
+    assert shape.parameters == pytest.approx(n_base, rel=2e-3)
+    assert shape.adapter(Lora()) == n_adapter
+
+
+def test_nf4_by_hand() -> None:
+    # Two layers of 144 weights: half a byte each, a byte per 64 and four per 16,384; instead of four bytes.
+    assert TINY.saved("nf4", 4) == int(288 * (4 - 0.5 - 1 / 64 - 4 / 16384))
+    assert TINY.saved("none", 4) == 0
+    plan = TrainingCost(TINY, LongestSample(3, 1, 1), Lora(), Training(), "ddp", 1, width=4, quantize="int8")
+    assert plan.memory["base"] == 4 * TINY.parameters - 288 * 3
+    assert plan.memory["restored matrix"] == 4 * 8 * (4 + 8)
 
 
 def test_nodes_are_the_distinct_heads_of_the_labels() -> None:

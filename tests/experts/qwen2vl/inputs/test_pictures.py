@@ -6,8 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from experts.qwen2vl.families.qwen2_vl import QWEN2_VL
 from experts.qwen2vl.inputs.batch import normalise
-from experts.qwen2vl.inputs.pictures import CELL, STD, fit_size, grid_size, outline, to_patches
+from experts.qwen2vl.inputs.pictures import CELL, fit_size, grid_size, outline, to_patches
 from mire.compat import patch_torchvision
 
 LIMITS = {"min_pixels": 3136, "max_pixels": 50176}
@@ -27,8 +28,8 @@ def processors() -> list[Any]:
 def test_sizes_and_pixels_are_those_of_transformers(width: int, height: int) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
     ours = to_patches(picture, **LIMITS)
-    pixels = normalise(torch.from_numpy(ours.pixels), torch.float32, n_frames=2)
-    level = 1 / 255 / STD.min()
+    pixels = normalise(torch.from_numpy(ours.pixels), QWEN2_VL, torch.float32, n_frames=2)
+    level = 1 / 255 / min(QWEN2_VL.std)
     for processor, tolerance in zip(processors(), (1e-5, 1.01 * level), strict=True):
         theirs = processor(images=[picture], return_tensors="pt")
         assert theirs["image_grid_thw"].tolist() == [[1, ours.rows, ours.columns]]

@@ -39,7 +39,7 @@ def both_last_layers(base: Base) -> tuple[Tensor, Tensor]:
     base.model.model.language_model.layers[-1].__class__ = Qwen2VLDecoderLayer
     whole = base.model(
         input_ids=batch.ids,
-        attention_mask={"full_attention": batch.layout},
+        layout=batch.layout,
         position_ids=batch.positions,
         use_cache=False,
     ).logits

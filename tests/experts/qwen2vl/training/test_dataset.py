@@ -57,11 +57,13 @@ def test_the_collator_packs_and_adds_a_blank_picture_on_several_devices(
     encoder = prompt_encoder(base, taxonomy, nano_settings)
     items = [PromptDataset(samples, encoder, taxonomy)[index] for index in range(3)]
     trie = encoder.label_trie(taxonomy)
-    inputs = Collator(trie, base.image_pad, base.pad)(items)
+    inputs = Collator(trie, base.image_pad, base.pad, 14)(items)
     assert inputs["batch"].layout.run_lengths == ((2, len(items[0][0])), (1, len(items[2][0])))
     assert inputs["label_indices"].tolist() == [taxonomy.index("购物车页面")] * 3
     text = [(EncodedPrompt("t", (7, 8), (), ()), 0)]
-    alone, distributed = (Collator(trie, base.image_pad, base.pad, several)(text)["batch"] for several in (False, True))
+    alone, distributed = (
+        Collator(trie, base.image_pad, base.pad, 14, several)(text)["batch"] for several in (False, True)
+    )
     assert alone.pixels is None and distributed.grids.tolist() == [[1, 2, 2]]
 
 

@@ -50,7 +50,7 @@ PROMPTS = [EncodedPrompt(str(n), tuple(range(200, 200 + n)), (), ()) for n in (7
 
 def test_a_blank_picture_changes_no_score(base: Base) -> None:
     plain = pack(PROMPTS, TRIE, image_pad=base.image_pad, pad=base.pad)
-    blank = with_blank_picture(plain, base.image_pad)
+    blank = with_blank_picture(plain, base.image_pad, 14)
     assert blank.ids.tolist() == [[*plain.ids[0].tolist(), base.image_pad]]
     assert blank.mm_token_type_ids.tolist() == [[0] * plain.ids.shape[1] + [1]]
     assert blank.pixels is not None and blank.pixels.shape == (4, 588) and blank.pixels.unique().tolist() == [127]
@@ -59,12 +59,12 @@ def test_a_blank_picture_changes_no_score(base: Base) -> None:
     assert torch.equal(before, after)
     patches = Patches(np.zeros((4, 588), dtype=np.uint8), 2, 2)
     shown = pack([EncodedPrompt("p", (9, base.image_pad), (patches,), ())], TRIE, image_pad=base.image_pad, pad=0)
-    assert with_blank_picture(shown, base.image_pad) is shown
+    assert with_blank_picture(shown, base.image_pad, 14) is shown
 
 
 def test_through_a_blank_picture_the_vision_tower_takes_part_with_gradients_of_zero(base: Base) -> None:
     """Without gradients, even of zero, the processes of a training would wait for each other forever."""
-    blank = with_blank_picture(pack(PROMPTS, TRIE, image_pad=base.image_pad, pad=base.pad), base.image_pad)
+    blank = with_blank_picture(pack(PROMPTS, TRIE, image_pad=base.image_pad, pad=base.pad), base.image_pad, 14)
     weights = base.model.model.visual.blocks[0].attn.qkv.weight.requires_grad_()
     (gradient,) = torch.autograd.grad(label_log_likelihoods(base.model, blank, TRIE).sum(), weights)
     assert torch.equal(gradient, torch.zeros_like(weights))
