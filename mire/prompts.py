@@ -68,7 +68,7 @@ def _mark(edge: str) -> str:
     some = r"[^<>\[\]【】\n]{0,16}?"
     edge = f"(?<![A-Za-z]){edge}"
     words = f"(?:{some}{talk}{some}{edge}|{some}{edge}{some}{talk}){some}"
-    return rf"<{words}>|\[{words}\]|【{words}】|^[-=#*~]{{2,}}{words}$"
+    return rf"<{words}>|\[{words}\]|【{words}】|^[-=#*~]{{2,}}+{words}$"
 
 
 _START_MARK = re.compile(rf"{_mark('(?:START|BEGIN|开始)')}|<(?:dialogue|dialog|conversation|chat)>", re.I | re.M)

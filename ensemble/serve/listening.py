@@ -1,6 +1,7 @@
 """The address that the service listens on, taken before a panel is loaded, and listened on until the process ends."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,8 @@ _STALLED_SECONDS = 60.0
 """For a client that reads nothing of an answer."""
 _STEP_BYTES = 16 * 2**10
 """What is parsed at once of what a client sent; a head may take twice as much."""
+_BODY_STEP_BYTES = 4 * _STEP_BYTES
+"""The same of a body in one piece, of which each step takes as long, however large it is."""
 _MAX_LINES, _BYTES_PER_LINE = 2000, 256
 """Of a head, and of a body in chunks, each of which takes as long to parse as kilobytes of plain body."""
 _SWITCH_SECONDS = 0.001
@@ -79,6 +82,8 @@ def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:
     """
     server = server_of(app, max_connections=max_connections)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # the panel and the page stay: each search through them for garbage would keep everybody waiting
     with suppress(KeyboardInterrupt):
         server.run(sockets=[taken])
     if not server.started:
@@ -134,19 +139,26 @@ class Punctual(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        for start in range(0, len(data), _STEP_BYTES):
-            part = data[start : start + _STEP_BYTES]
+        place = 0
+        while place < len(data):
+            part = data[place : place + (_BODY_STEP_BYTES if self._in_plain_body else _STEP_BYTES)]
+            place += len(part)
             if self._is_crumbs(part):
                 self.transport.abort()
             if self.transport.is_closing():
                 return
             super().data_received(part)
 
+    @property
+    def _in_plain_body(self) -> bool:
+        """Whether a body arrives that comes in one piece."""
+        return self.conn.their_state is h11.SEND_BODY and b"transfer-encoding" not in dict(self.headers)
+
     def _is_crumbs(self, part: bytes) -> bool:
         """Whether a request has very many lines, its body not counted where it comes in one piece."""
         if self.cycle is not self._counted:
             self._counted, self._n_lines, self._n_bytes = self.cycle, 0, 0
-        if self.conn.their_state is h11.SEND_BODY and b"transfer-encoding" not in dict(self.headers):
+        if self._in_plain_body:
             return False
         self._n_lines += part.count(b"\r\n")
         self._n_bytes += len(part)

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 _PIXELS_PER_SECOND = 24_000_000
 """What a second of work costs beside what is known before: a body's bytes, a picture's pixels."""
 _RETRY_SECONDS = 0.05
+_LARGE_PIXELS = 4_000_000
+"""Pictures of more are decoded one at a time: one of ``Limits.max_pixels`` takes some 250 MiB."""
 
 Result = TypeVar("Result")
 
@@ -94,6 +96,7 @@ class Service:
         self.metrics = Metrics(fingerprint=panel.fingerprint)
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
         self._cache = nullcontext if keep_cache else empty_cache
+        self._large = threading.Lock()
         self._desk: Batcher[Callable[[], Any], Any] = Batcher(
             _run_each, max_batch=1, max_waiting=limits.max_waiting, cost_per_second=_PIXELS_PER_SECOND
         )
@@ -101,7 +104,7 @@ class Service:
             self._pass,
             max_batch=limits.max_batch,
             max_waiting=limits.max_waiting,
-            max_cost=limits.max_pixels_together,
+            max_cost=limits.max_pixels,
             cost_per_second=_PIXELS_PER_SECOND,
         )
         self.metrics.waiting.set_function(lambda: self._passes.n_waiting)
@@ -126,7 +129,7 @@ class Service:
         asking = partial(self._asked, panel=panel or self.panel)
         async with _folder() as folder:
             asked = await self.at_desk(lambda: asking(read(), folder.path), client, cost=cost)
-            await self.at_desk(partial(check_pictures, asked.sample.images), client, cost=asked.n_pixels)
+            await self.at_desk(partial(self._check_pictures, asked), client, cost=asked.n_pixels)
             outcome = await self._outcome(asked, client)
             folder.release = self._compare(asked.sample, outcome)
             yield asked.sample, outcome
@@ -189,6 +192,13 @@ class Service:
             raise RefusedError(422, f"this panel has no {asked.task} experts")
         return asked
 
+    def _check_pictures(self, asked: "_Asked") -> None:
+        with self._decoding(asked.n_pixels):
+            check_pictures(asked.sample.images)
+
+    def _decoding(self, n_pixels: int) -> AbstractContextManager[Any]:
+        return self._large if n_pixels > _LARGE_PIXELS else nullcontext()
+
     async def _outcomes(self, asked: "Sequence[_Asked]", client: str) -> list[Outcome]:
         tasks = [asyncio.ensure_future(self._outcome(one, client, patient=True)) for one in asked]
         try:
@@ -228,7 +238,8 @@ class Service:
         self.metrics.batch_size.observe(len(asked))
         panel = asked[0].panel
         samples = [replace(each.sample, id=str(number)) for number, each in enumerate(asked)]
-        with self._cache():  # of this pass alone: else the time of an answer tells who has sent a picture before
+        # The cache is of this pass alone: else the time of an answer tells who has sent a picture before.
+        with self._decoding(sum(each.n_pixels for each in asked)), self._cache():
             answers = panel.classify_many(samples)
             pictures = [sample for sample, found in zip(samples, answers, strict=True) if found.task == "image"]
             readings = _readings(pictures, panel)

@@ -8,6 +8,8 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 # After every call it goes through the last ten thousand, otherwise.
 os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
+# Else the first call asks matplotlib for a backend, which takes a second of everybody's and 40 MiB.
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import gradio as gr
 from fastapi import FastAPI
