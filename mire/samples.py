@@ -182,7 +182,7 @@ def _is_chat(record: Mapping[str, Any]) -> bool:
 
 
 def _is_plain(record: Mapping[str, Any]) -> bool:
-    """Whether it has neither the official keys nor messages, but text or pictures under a name that people use."""
+    """Whether it has neither the official keys nor messages, but text or pictures under one of their usual names."""
     if _is_chat(record) or record.keys() & {"instruction", "input"}:
         return False
     try:

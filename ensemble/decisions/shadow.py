@@ -61,6 +61,7 @@ class Shadow:
         ``count`` takes ``same``, ``different``, ``failed`` or ``dropped``. Gives None where nobody is asked; else the
         sample's pictures must stay until the future is done.
         """
+        # A share of the traffic is drawn, no secret.
         if random.random() >= self._share:  # noqa: S311
             return None
         if not self._room.acquire(blocking=False):

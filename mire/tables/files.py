@@ -21,7 +21,8 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _EMPTY = ("nan", "#n/a", "null")
 """What programs write for an empty cell."""
 _DELIMITERS = ",\t;"
-_BLOCK = 2**20
+_BLOCK, _MAX_CELL = 2**20, 2**17
+"""Bytes that are decoded at once; characters of a cell."""
 
 
 def is_table(path: Path) -> bool:
@@ -107,6 +108,7 @@ def _check_header(names: Sequence[str], path: Path) -> None:
 def _csv_rows(path: Path) -> Iterator[Row]:
     number = 0
     encoding = _encoding(path)
+    csv.field_size_limit(_MAX_CELL)  # other libraries raise it for the whole process: an open quote would end nowhere
     with path.open(encoding=encoding, newline="") as file:
         first = file.readline()
         file.seek(0)

@@ -6,6 +6,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from ensemble.serve.__main__ import execute
 from ensemble.serve.api import read_question, unless_gone
 from ensemble.serve.body_limit import BodyLimit
 from ensemble.serve.limits import FairShares, Limits, RefusedError
-from ensemble.serve.page.handlers import _samples
+from ensemble.serve.page.handlers import Handlers, _samples
 from ensemble.serve.page.render import render_progress
 from ensemble.serve.page.words import WORDS
 from ensemble.serve.questions import check_lengths
@@ -285,6 +286,21 @@ def test_a_batch_jobs_table_is_read_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\n会生锈吗\n", encoding="utf-8")
     (sample,) = _samples(tmp_path / "a.csv", tmp_path, Limits())
     assert (sample.id, sample.turns[0].text, sample.problems) == ("row-2", "会生锈吗", ())
+
+
+def test_a_batch_of_a_table_needs_no_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "a.csv").write_text("图片\na.png\n", encoding="utf-8")
+    service = service_of(FakeVoter("a", {}), Limits())
+    request: Any = SimpleNamespace(headers={}, client=None)
+
+    async def said() -> list[tuple[str, Any]]:
+        return [each async for each in Handlers(service).batch(str(tmp_path / "a.csv"), None, request)]
+
+    *_, (html, csv) = asyncio.run(said())
+    service.close()
+    assert "<li>1 × picture &#39;a.png&#39; is missing</li>" in html
+    assert Path(csv["value"]).read_text("utf-8-sig").startswith("id,图片,predict\nrow-2,a.png,")
 
 
 def test_a_batch_ends_with_the_reasons_of_degraded_answers() -> None:
