@@ -1,6 +1,7 @@
 """The address that the service listens on, taken before a panel is loaded, and listened on until the process ends."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -36,6 +37,8 @@ _MAX_LINES, _BYTES_PER_LINE = 2000, 256
 """Of a head, and of a body in chunks, each of which takes as long to parse as kilobytes of plain body."""
 _SWITCH_SECONDS = 0.001
 """After which the thread that answers connections gets its turn beside those that read pictures and texts."""
+_MMAP_THRESHOLD, _MMAP_BYTES = -3, 8 * 2**20
+"""glibc's option, and the blocks from which on memory goes back to the system as soon as it is free."""
 
 
 @contextmanager
@@ -82,12 +85,19 @@ def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:
     """
     server = server_of(app, max_connections=max_connections)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _give_back_large_blocks()
     gc.collect()
     gc.freeze()  # the panel and the page stay: each search through them for garbage would keep everybody waiting
     with suppress(KeyboardInterrupt):
         server.run(sockets=[taken])
     if not server.started:
         raise MireError("the service did not start; the lines above say why")
+
+
+def _give_back_large_blocks() -> None:
+    """Else glibc keeps what bodies and pictures have taken, hundreds of megabytes, for each thread by itself."""
+    with suppress(AttributeError, OSError, TypeError):  # another library of C has no such option, or no name
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)
 
 
 def server_of(

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FLOOD_SECONDS = 40
 PATIENCE_SECONDS = 120
-MAX_BYTES = int(1.5 * 2**30)
-MAX_HEALTH_SECONDS = 5.0
-"""On a quiet machine 0.2 is wanted; hostile clients and tests share this one's cores with the server."""
+MAX_BYTES = int(1.4 * 2**30)
+MAX_HEALTH_SECONDS = 1.5
+"""On a quiet machine 0.2 is wanted; other tests may share this one's cores with the server."""
 
 
 @pytest.fixture
@@ -69,6 +69,7 @@ def asked(url: str, body: dict[str, object] | None = None) -> tuple[float, dict[
 def test_sixty_hostile_clients_beside_an_honest_one(
     served: tuple[str, psutil.Process], tiny_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The hostile clients run at a lower priority: outside a test they bring cores of their own."""
     url, server = served
     picture = {"images": [base64.b64encode((tiny_set / "images" / "0000.png").read_bytes()).decode()]}
     dialogue = {"dialogue": [{"speaker": "user", "text": "这个会生锈吗"}]}
@@ -85,7 +86,7 @@ def test_sixty_hostile_clients_beside_an_honest_one(
 
     port = url.rpartition(":")[2]
     flood = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("hostile.py")), port, str(FLOOD_SECONDS)],
+        ["nice", "-n", "10", sys.executable, str(Path(__file__).with_name("hostile.py")), port, str(FLOOD_SECONDS)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,7 +1,9 @@
 """The page: a picture, a dialogue, or a whole file of samples."""
 
+import logging
 import os
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 # Before gradio is imported: it reads this once, and would call its makers otherwise.
@@ -24,6 +26,8 @@ from ensemble.serve.page.words import WORDS
 from ensemble.serve.service import Service
 from mire.prompts import SPEAKER_NAMES, parse_prompt
 
+logger = logging.getLogger(__name__)
+
 _KEEP_SECONDS = 3600
 """Uploaded files are deleted after this time."""
 _MAX_SESSIONS, _MAX_CALLS = 256, 512
@@ -33,6 +37,18 @@ _PLACEHOLDER = "用户: <image>\n用户: 这个会生锈吗\n客服: 亲，请�
 _TURN = "这个会生锈吗"
 
 _TABLES = [".csv", ".xlsx", ".json", ".jsonl"]
+
+
+class _Page(gr.Blocks):
+    """Blocks whose failed calls leave one line in the log; Gradio prints a traceback, what the caller sent with it."""
+
+    async def process_api(self, *args: Any, **named: Any) -> dict[str, Any]:
+        try:
+            return dict(await super().process_api(*args, **named))
+        except Exception as error:
+            place = extract_tb(error.__traceback__)[-1]
+            logger.error(f"a call of the page failed: {type(error).__name__} in {place.name}, line {place.lineno}")
+            raise gr.Error("the page cannot answer this", print_exception=False) from None
 
 
 def _as_sent(payload: Any) -> str | None:
@@ -71,7 +87,7 @@ def mount_page(app: FastAPI, service: Service, *, root_path: str = "") -> FastAP
 
 def _blocks(handlers: Handlers, spoken: Any, *, decides: bool) -> gr.Blocks:
     page: gr.Blocks
-    with gr.Blocks(title="MIRE", analytics_enabled=False, delete_cache=(_KEEP_SECONDS, _KEEP_SECONDS)) as page:
+    with _Page(title="MIRE", analytics_enabled=False, delete_cache=(_KEEP_SECONDS, _KEEP_SECONDS)) as page:
         with gr.Column(elem_classes="mire-head"):
             gr.Markdown("# MIRE")
             gr.Markdown(spoken("about"))

@@ -175,6 +175,15 @@ def service_of(voter: FakeVoter, limits: Limits, **options: Any) -> Service:
     return Service(image_panel(voter), limits, **options)
 
 
+def test_one_large_picture_is_decoded_at_a_time_and_small_ones_do_not_wait() -> None:
+    service = service_of(FakeVoter("a", {}), Limits())
+    with service._decoding(24_000_000):
+        assert service._decoding(24_000_000).acquire(blocking=False) is False  # type: ignore[attr-defined]
+        with service._decoding(1080 * 1920):
+            pass
+    service.close()
+
+
 def picture_samples(n: int) -> list[Sample]:
     return [Sample(str(number), parse_prompt("Picture 1: \n你是一个电商领域识图专家")) for number in range(n)]
 

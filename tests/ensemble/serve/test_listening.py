@@ -1,7 +1,9 @@
 """Connections that wait too long, or are too many: over a real socket, with an application that answers at once."""
 
 import asyncio
+import gc
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +15,8 @@ import pytest
 pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 import uvicorn
 
-from ensemble.serve.listening import server_of, taken_address
+from ensemble.serve.listening import listen, server_of, taken_address
+from mire.errors import MireError
 
 PATIENCE_SECONDS = 30
 BIG = 8 * 2**20
@@ -50,6 +53,19 @@ def served(**options: Any) -> Iterator[tuple[uvicorn.Server, int]]:
         finally:
             server.should_exit = True
             thread.join(PATIENCE_SECONDS)
+
+
+def test_what_was_loaded_before_is_not_searched_for_garbage_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a panel and the page in memory each search keeps everybody waiting for half a second."""
+    frozen: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # which takes as long here
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: frozen.append(gc.get_freeze_count()))
+    before = sys.getswitchinterval()
+    with taken_address("127.0.0.1", 0) as taken, suppress(MireError):
+        listen(application, taken, max_connections=8)
+    sys.setswitchinterval(before)
+    gc.unfreeze()
+    assert frozen[0] > 1000
 
 
 def connected(port: int, source: str = "127.0.0.1") -> socket.socket:

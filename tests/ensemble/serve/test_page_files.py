@@ -177,3 +177,17 @@ def test_an_upload_that_turns_out_too_large_is_refused_in_one_answer(client: Tes
         "/gradio_api/upload", content=pieces, headers={"content-type": "multipart/form-data; boundary=x"}
     )
     assert (answer.status_code, answer.json()["detail"]) == (413, "a request may have 4000000 bytes")
+
+
+@pytest.mark.parametrize("value", [5432154321, "5432154321", ["5432154321"]])
+def test_a_value_of_the_wrong_type_leaves_one_line_in_the_log_without_it(
+    client: TestClient, value: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    place, _ = next((place, takes) for place, takes in takers(client) if takes == [True])
+    said = outcome(client, {"fn_index": place, "data": [value], "session_hash": "abc"})
+    assert '"success":false' in said, said
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err.count("Traceback")) == ("", 0)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "ensemble.serve.page.page"]
+    assert line.startswith("a call of the page failed: ")
+    assert "5432154321" not in caplog.text + printed.err
