@@ -164,5 +164,5 @@ def test_few_examples_are_drawn_alike_and_judged(
     data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
     assert run(few_examples, [*data, "--task", "dialogue", "--draws", "1", "--examples", "0", "2"]) == 0
     none, two = capsys.readouterr().out.splitlines()
-    assert none.startswith("dialogue 0 per label, 3 tested: text_embedding ")
+    assert none.startswith("dialogue 0 per label, 4 tested: text_embedding ")
     assert "dialogue_text" in two and "panel" in two
