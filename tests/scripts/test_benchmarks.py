@@ -160,3 +160,21 @@ def test_reading_benchmark_says_where_no_picture_is(tmp_path: Path, capsys: pyte
 
     assert run(reading, ["--images", str(tmp_path)]) == 1
     assert "holds no picture" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_few_examples_are_drawn_alike_and_judged(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tiny import TinyEncoder
+
+    from experts.text_embedding import embed
+    from scripts.benchmarks import few_examples
+
+    monkeypatch.setenv("MIRE_CACHE", str(tmp_path))
+    monkeypatch.setattr(embed, "make_encoder", lambda settings: TinyEncoder())
+    data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+    assert run(few_examples, [*data, "--task", "dialogue", "--draws", "1", "--examples", "0", "2"]) == 0
+    none, two = capsys.readouterr().out.splitlines()
+    assert none.startswith("dialogue 0 per label, 4 tested: text_embedding ")
+    assert "dialogue_text" in two and "panel" in two
