@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-Extra = Literal["train", "serve", "audit", "embedding", "ray"]
+Extra = Literal["train", "serve", "audit", "embedding", "quantized", "ray"]
 """Optional dependencies of this project, as ``setup.cfg`` names them."""
 
 

@@ -12,15 +12,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ensemble.training.train_panel import read_labelled
-from ensemble.voting.fitting import fit_weights
-from ensemble.voting.oof_votes import OutOfFoldVotes
-from ensemble.voting.pooling import Array
-from ensemble.voting.weights import Weights
-from experts.registry import train_voter
 from mire.budget import Cost
 from mire.cli import add_overrides, run
 from mire.folds import make_folds
@@ -28,6 +23,10 @@ from mire.labels import TASKS, Task
 from mire.metrics import scores
 from mire.samples import Sample
 from mire.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ensemble.voting.pooling import Array
+    from ensemble.voting.weights import Weights
 
 EXAMPLES = (0, 1, 2, 3, 5, 8)
 TODAY: dict[Task, str] = {"image": "screen_text", "dialogue": "dialogue_text"}
@@ -65,8 +64,10 @@ def judged(task: Task, settings: Settings, few: Sequence[Sample], test: Sequence
     return {name: scores(truth, [labels[best] for best in rows.argmax(axis=1)]).f1 for name, rows in votes.items()}
 
 
-def _votes(name: str, task: Task, settings: Settings, few: Sequence[Sample], test: Sequence[Sample]) -> Array:
+def _votes(name: str, task: Task, settings: Settings, few: Sequence[Sample], test: Sequence[Sample]) -> "Array":
     """Shape (len(test), n_labels); equal probabilities where the voter abstains."""
+    from experts.registry import train_voter
+
     taxonomy = settings.taxonomy(task)
     cast = train_voter(name, few, taxonomy=taxonomy, settings=settings).vote(test)
     return np.array(
@@ -74,8 +75,11 @@ def _votes(name: str, task: Task, settings: Settings, few: Sequence[Sample], tes
     )
 
 
-def _fitted(task: Task, settings: Settings, few: Sequence[Sample], names: Sequence[str]) -> Weights:
+def _fitted(task: Task, settings: Settings, few: Sequence[Sample], names: Sequence[str]) -> "Weights":
     """The vote's weights from out-of-fold votes, as training fits them."""
+    from ensemble.voting.fitting import fit_weights
+    from ensemble.voting.oof_votes import OutOfFoldVotes
+
     folds = make_folds(few, n_folds=settings.folds, seed=settings.seed)
     parts = [
         ([each for each in few if folds[each.id] != fold], [each for each in few if folds[each.id] == fold])
@@ -100,6 +104,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> None:
     """Print one line per task and number of examples."""
+    from ensemble.training.train_panel import read_labelled
+
     tasks = options.task or TASKS
     settings = load_settings("cpu", (*_UNWRITTEN, *options.overrides))
     groups = read_labelled(tasks, options.data, options.images, settings)

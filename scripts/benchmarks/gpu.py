@@ -80,7 +80,7 @@ class Contest:
 
     def generating(self, bench: Bench, n_visual: int) -> Row:
         """PEFT's generate for an eighth of the screens."""
-        from scripts.benchmarks.generating import generate
+        from scripts.benchmarks.rivals.generating import generate
 
         screens, config = self.screens[n_visual], bench.model.config
         few = screens[: max(8, len(screens) // 8)]

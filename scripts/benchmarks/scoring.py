@@ -91,13 +91,13 @@ class Contest:
         return [row.index(max(row)) for row in rows]
 
     def separate(self, prompts: Sequence[Any]) -> list[int]:
-        from scripts.benchmarks.generating import separate_passes
+        from scripts.benchmarks.rivals.generating import separate_passes
 
         return separate_passes(self.plain, prompts, self.labels, size=8, **self.padding)
 
     def write(self, prompts: Sequence[Any], size: int) -> list[int | None]:
         """None where what was written is no label."""
-        from scripts.benchmarks.generating import generate
+        from scripts.benchmarks.rivals.generating import generate
 
         end, n_new = self.labels[0][-1], max(map(len, self.labels))
         given = generate(self.plain, prompts, size=size, n_new=n_new, end=end, **self.padding)
@@ -201,7 +201,7 @@ def from_files(contest: Contest, dtype: str, folder: Path, one_pass: float) -> R
 
 def llama_factory(contest: Contest, dtype: str, folder: Path, ours: float) -> Row:
     """LLaMA-Factory on the same samples, its own decoding of the pictures included; ``ours`` is our best rate with it."""
-    from scripts.benchmarks.llama_factory import predict
+    from scripts.benchmarks.rivals.llama_factory import predict
 
     samples, n_new = contest.samples, max(map(len, contest.labels))
     with tempfile.TemporaryDirectory() as work:

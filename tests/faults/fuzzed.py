@@ -84,6 +84,12 @@ class Workshop:
             "ensemble.train": [self.dice.choice((task, "all")), *files, "--panel", panel, "--config", self.config()],
             "ensemble.pseudo_label": [*files, "--unlabelled", self.data(), "--panel", panel, "--out", out],
             "ensemble.serve.__main__": ["--panel", panel, "--port", self.dice.choice(("-1", "0", "70000", "0", "0"))],
+            "ensemble.labels.__main__": self.dice.choice(
+                (
+                    ["--task", task, "--from", self.labels(), "--out", out],
+                    ["suggest", "--config", self.config(), "--out", out],
+                )
+            ),
             "experts.qwen2vl.convert": ["--adapter", adapter, "--out", out, "--task", task, "--config", self.config()],
             "experts.qwen2vl.merge": [adapter, self.adapter(), "--out", out],
             "mire.doctor.__main__": ["--panel", panel] if self.dice.random() < 0.5 else ["--config", self.config()],
@@ -114,6 +120,14 @@ class Workshop:
         for _ in range(self.dice.randint(1, 3)):
             records = self.bent(records)
         return self.file("data.json", json.dumps(records))
+
+    def labels(self) -> str:
+        return self.pick(self.sound_labels, lambda: self.damaged(self.sound_labels()), self.refused_data, self.nothing)
+
+    def sound_labels(self) -> Path:
+        return self.file(
+            "labels.csv", "name,description,examples\n开发票,用户要发票,发票什么时候开\n改地址,用户要改地址,\n"
+        )
 
     def images(self) -> str:
         return self.pick(lambda: self.bench.images, lambda: self.folder("images"), self.nothing)

@@ -45,7 +45,8 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from experts.qwen2vl.nano import build_nano
-    from scripts.benchmarks import llama_factory, scoring
+    from scripts.benchmarks import scoring
+    from scripts.benchmarks.rivals import llama_factory
 
     build_nano(tmp_path, n_steps=0)
     settings = scoring.bench_settings().model_copy(update={"base": str(tmp_path)})
@@ -74,7 +75,7 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
 
 @pytest.mark.slow
 def test_llama_factory_s_rate_and_answers_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scripts.benchmarks import llama_factory
+    from scripts.benchmarks.rivals import llama_factory
 
     program = tmp_path / "program"
     program.write_text(

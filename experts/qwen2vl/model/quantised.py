@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mire.errors import SettingsError
+from mire.errors import SettingsError, missing_package
 
 Format = Literal["int8", "nf4"]
 
@@ -29,9 +29,8 @@ def quantise_layers(model: Any, kind: Format, device: str) -> None:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise SettingsError(
-            f"qwen2vl.quantize={kind} needs the package bitsandbytes: pip install 'mire[quantized]'"
-        ) from error
+        message = missing_package(f"qwen2vl.quantize={kind}", "bitsandbytes", "quantized")
+        raise SettingsError(message) from error
     for layer in model.model.language_model.layers:
         for parent in list(layer.modules()):
             for name, child in list(parent.named_children()):

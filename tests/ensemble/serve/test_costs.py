@@ -325,7 +325,7 @@ def test_a_batch_jobs_samples_are_read(tmp_path: Path) -> None:
 
 def test_more_samples_per_pass_than_may_wait_are_refused() -> None:
     class Options:
-        max_batch = 65
+        max_batch, shadow_share, limit = 65, 0.1, ()
 
     with pytest.raises(UsageError, match="--max-batch must be from 1 to 64, which may wait at most, got 65"):
         execute(Options())  # type: ignore[arg-type]

@@ -24,8 +24,16 @@ SOURCES = (
     "mire/records.py", "mire/images/__init__.py",
 )  # fmt: skip
 """Where what the page refuses is raised."""
-INNER = ("neither PNG", "a JPEG of", "{} is Parquet", "{} cannot be read as Parquet", "a speaker must be", "too large")
-"""Never shown: another message stands for them, or the page does not take such files."""
+INNER = (
+    "neither PNG",
+    "a JPEG of",
+    "{} is Parquet",
+    "{} cannot be read as Parquet",
+    "a speaker must be",
+    "too large",
+    "--limit",
+)
+"""Never shown: another message stands for them, the page does not take such files, or only an operator sees them."""
 REASONS = ("there is no picture", "the dialogue is empty", "nobody voted: the label is the first of the list",
            "dialogue_text abstained", "qwen2vl failed: ValueError: x", "2 <image> tags but 1 pictures",
            "prompt of 900 tokens cut to 192 (limit 192)", "3 control characters in the text",

@@ -1,0 +1,1 @@
+"""The ways that others take to an answer."""
