@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
-install_mire train,audit,embedding,serve,ray,docs,dev
+install_mire train,audit,embedding,quantized,serve,ray,docs,dev
 
 ruff check .
 mypy
