@@ -123,7 +123,8 @@ class Classification:
 
     ``probability`` (0 to 1) is the label's own; ``distribution`` holds the probability of each live label, in the
     taxonomy's order, and sums to 1. ``problems`` says why the answer is degraded; empty if it is not. ``booked`` is
-    what the ledger booked for the sample: calls and output tokens. ``familiarity`` is as ``Weights.familiarity``.
+    what the ledger booked for the sample: calls and output tokens. ``familiarity`` is as ``Weights.familiarity``;
+    ``input_tokens`` are those of the prompts that voters scored.
     """
 
     label: str
@@ -134,6 +135,7 @@ class Classification:
     problems: tuple[str, ...]
     booked: Cost
     familiarity: float | None = None
+    input_tokens: int = 0
 
     @property
     def task(self) -> Task:
@@ -156,6 +158,7 @@ def classification(prediction: Prediction, route: "Route", taxonomy: Taxonomy, w
         problems=prediction.problems,
         booked=Cost(prediction.n_calls, prediction.n_output_tokens),
         familiarity=prediction.familiarity,
+        input_tokens=sum(vote.n_prompt_tokens for vote in prediction.votes),
     )
 
 

@@ -12,6 +12,7 @@ class Vote:
     ``probabilities`` holds one number in [0, 1] for each live label of the task, in the taxonomy's order,
     and sums to 1. ``problems`` says what the voter could not read in full: a picture, old turns. ``evidence`` is how
     much like its training samples the sample looks, on the voter's own scale; None where the voter does not tell.
+    ``n_prompt_tokens`` are those of a language model's prompt; 0 for other voters.
     """
 
     voter: str
@@ -19,6 +20,7 @@ class Vote:
     probabilities: tuple[float, ...]
     problems: tuple[str, ...] = ()
     evidence: float | None = None
+    n_prompt_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,9 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
                 if not isfinite(sum(row)):
                     logger.info(f"{self.name}: sample {prompt.sample_id!r} has scores that are no finite numbers")
                     continue
-                votes[prompt.sample_id] = Vote(self.name, prompt.sample_id, tuple(row), prompt.problems)
+                votes[prompt.sample_id] = Vote(
+                    self.name, prompt.sample_id, tuple(row), prompt.problems, n_prompt_tokens=len(prompt)
+                )
         return votes
 
     def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[Scored]:

@@ -1,6 +1,6 @@
 """From a request's content and questions to the panel's probabilities: at most one pass for each task."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -12,10 +12,7 @@ from ensemble.serve.questions import check_lengths
 from ensemble.serve.service import Service
 from ensemble.serve.wire.asked import Asked, Kind, Taxonomies, Understood, Value, understand
 from ensemble.serve.wire.content import Content
-from experts.qwen2vl.voter import Qwen2VLVoter
-from experts.voter import Voter
 from mire.labels import Task
-from mire.samples import Sample
 
 
 class Body(Protocol):
@@ -68,16 +65,14 @@ async def decide(service: Service, read: Callable[[], Body], client: str, *, cos
     panel = service.panel
     body, content, meant = await service.at_desk(partial(_read, read, service.limits, panel), client, cost=cost)
     found: dict[Task, Classification] = {}
-    input_tokens = 0
     for task in dict.fromkeys(each.task for each in meant):
-        voters, posted = panel.tasks[task].voters, partial(content.posted, task, service.limits)
-        async with service.asked(posted, client, cost=cost, panel=panel) as (sample, outcome):
+        posted = partial(content.posted, task, service.limits)
+        async with service.asked(posted, client, cost=cost, panel=panel) as (_, outcome):
             found[task] = outcome.found
-            if any(isinstance(voter, Qwen2VLVoter) for voter in voters):
-                input_tokens += await service.at_desk(partial(_prompt_tokens, voters, sample), client, cost=0)
     answers = [_answered(each, found[each.task]) for each in meant]
     named = list(zip(body.names(), answers, strict=True))
-    return Decided(panel, named, input_tokens, sum(each.booked.output_tokens for each in found.values()))
+    n_read = sum(each.input_tokens for each in found.values())
+    return Decided(panel, named, n_read, sum(each.booked.output_tokens for each in found.values()))
 
 
 def _read(read: Callable[[], Body], limits: Limits, panel: Panel) -> tuple[Body, Content, list[Understood]]:
@@ -93,10 +88,6 @@ def _check(asked: Sequence[Asked], names: Sequence[str | None], limits: Limits) 
     for each, name in zip(asked, names, strict=True):
         options = (text for value, description in each.options for text in (str(value), description))
         check_lengths([name or "", each.instructions, *options], limits)
-
-
-def _prompt_tokens(voters: Iterable[Voter], sample: Sample) -> int:
-    return sum(voter.encoder.length(sample) for voter in voters if isinstance(voter, Qwen2VLVoter))
 
 
 def _answered(meant: Understood, found: Classification) -> Answered | None:

@@ -161,6 +161,12 @@ def test_a_sample_that_never_fits_is_abstained_on(
     assert "sample '0' of" in capsys.readouterr().err
 
 
+def test_a_vote_counts_its_prompt_s_tokens(voter: Qwen2VLVoter) -> None:
+    (vote,) = voter.vote(dialogues(1))
+    assert vote is not None
+    assert vote.n_prompt_tokens == len(voter.encoder.encode(dialogues(1)[0])) > 20
+
+
 def test_neither_order_nor_company_changes_a_vote(voter: Qwen2VLVoter) -> None:
     samples = dialogues(6)
     together = {vote.sample_id: vote.probabilities for vote in voter.vote(samples) if vote}
