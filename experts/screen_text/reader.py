@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
@@ -146,6 +147,8 @@ class Reader:
 
     @cached_property
     def _engine(self) -> Any:
+        # Else onnxruntime, from 1.32 on, tells Microsoft about each machine; it asks when it is imported.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         from rapidocr import RapidOCR
 
         engine = "EngineConfig.onnxruntime."

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -295,3 +298,17 @@ def test_choices_decide_what_is_learned() -> None:
         assert not np.allclose(
             ScreenTextModel(LABELS, settings=choice).fit(readings, labels).probabilities(readings), usual
         )
+
+
+@pytest.mark.slow
+def test_reading_tells_nobody_and_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    code = (
+        "from PIL import Image; from experts.screen_text.reader import Reader, ReaderSettings; "
+        "print(Reader(ReaderSettings()).lines(Image.new('RGB', (99, 99), 'white')))"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "()\n"), done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
