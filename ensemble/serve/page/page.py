@@ -15,6 +15,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio import route_utils
 
 from ensemble.serve.page.browser_language import CHINESE, BrowserLanguage
 from ensemble.serve.page.calls import PageCalls
@@ -49,6 +50,17 @@ class _Page(gr.Blocks):
             place = extract_tb(error.__traceback__)[-1]
             logger.error(f"a call of the page failed: {type(error).__name__} in {place.name}, line {place.lineno}")
             raise gr.Error("the page cannot answer this", print_exception=False) from None
+
+
+class _Upload(route_utils.GradioUploadFile):
+    """An upload whose path does not follow from its bytes: who knows them could else see whether someone sent them."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.sha.update(os.urandom(16))
+
+
+route_utils.GradioUploadFile = _Upload  # type: ignore[misc]
 
 
 def _as_sent(payload: Any) -> str | None:

@@ -133,6 +133,13 @@ def test_an_upload_is_answered(client: TestClient, secret: Path) -> None:
     assert "mire-label" in said
 
 
+def test_the_same_bytes_lie_elsewhere_each_time(client: TestClient) -> None:
+    """Else their path, asked for later, would tell whether somebody has sent them since."""
+    sent = {"files": ("a.png", b"the same bytes")}
+    first, second = (client.post("/gradio_api/upload", files=sent).json()[0] for _ in range(2))
+    assert first != second
+
+
 def test_a_function_that_answers_takes_no_direct_call(client: TestClient, secret: Path) -> None:
     (path,) = client.post("/gradio_api/upload", files={"files": ("a.png", secret.read_bytes())}).json()
     place, takes = next((place, takes) for place, takes in takers(client) if takes == [True])
