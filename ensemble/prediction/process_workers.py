@@ -82,6 +82,11 @@ class ProcessWorker:
     def close(self) -> None:
         if self._process and not self._call.done():
             self._process.kill()  # what waits for a call ends by itself
+            self._process.join()
+        if self._process and not self._process.is_alive():
+            # A chunk may fill the dead process's pipe. Python before 3.11.5 then waits for ever for somebody to read
+            # it (https://github.com/python/cpython/issues/94777), since this process holds its other end too.
+            self._pool._call_queue._reader.close()  # type: ignore[attr-defined]
         self._pool.shutdown()
 
     def reason(self, error: BrokenExecutor) -> str:
