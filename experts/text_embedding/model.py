@@ -1,7 +1,6 @@
 """Ridge regression on embeddings and character n-grams, learned from labelled texts and from the labels' own."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from zipfile import ZIP_DEFLATED
 import numpy as np
 from numpy.typing import NDArray
 
+from experts.private_grams import forget_private_grams
 from experts.text_embedding.embed import Embedder
 from experts.text_embedding.texts import PARTS, Texts, label_texts
 from mire.atomic_files import write_text
@@ -46,17 +46,10 @@ class TextEmbeddingModel:
         # An exact solution: its cost follows the number of texts, not of columns.
         linear = Ridge(alpha=chosen.penalty, solver="cholesky")
         self._parts["linear"] = linear.fit(self._input(known).toarray(), targets, sample_weight=weights)
-        self._forget_single_samples(texts, [own for own, _ in described])
+        sides = (texts, [own for own, _ in described])
+        by_part = ({name: [own[name] for own in side] for name in PARTS[self.task]} for side in sides)
+        self._parts["vectorizers"] = forget_private_grams(linear, self._parts["vectorizers"], *by_part)
         return self
-
-    def _forget_single_samples(self, own: Sequence[Texts], public: Sequence[Texts]) -> None:
-        """Drop the n-grams, but for single characters, that one sample and no label's text holds: they are private."""
-        linear, fitted = self._parts["linear"], self._parts["vectorizers"]
-        stays = {name: _shared(fitted[name], name, own, public) for name in fitted}
-        self._parts["vectorizers"] = {name: _reduced(fitted[name], stays[name]) for name in fitted}
-        n_vectors = linear.coef_.shape[1] - sum(map(len, stays.values()))
-        kept = np.concatenate([*stays.values(), np.full(n_vectors, True)])
-        linear.coef_, linear.n_features_in_ = linear.coef_[:, kept], int(kept.sum())
 
     def probabilities(self, texts: Sequence[Texts]) -> NDArray[np.float64]:
         """Shape (len(texts), len(labels)), rows sum to 1."""
@@ -112,21 +105,3 @@ def _fit_vectorizers(known: Sequence[Texts], names: Sequence[str], grams: tuple[
     made = {name: TfidfVectorizer(analyzer="char", ngram_range=grams, sublinear_tf=True) for name in names}
     # A part without text would count as a document in the weights of the n-grams.
     return {name: each.fit([own[name] for own in known if own[name]]) for name, each in made.items()}
-
-
-def _shared(vectorizer: Any, name: str, own: Sequence[Texts], public: Sequence[Texts]) -> NDArray[np.bool_]:
-    """Which n-grams are one character, of two samples, or of a label's text; shape (n_grams,)."""
-    pieces = vectorizer.build_analyzer()
-    n_samples = Counter(piece for texts in own for piece in set(pieces(texts[name])))
-    known = {piece for texts in public for piece in pieces(texts[name])}
-    names = vectorizer.get_feature_names_out()
-    return np.array([len(piece) == 1 or n_samples[piece] > 1 or piece in known for piece in names])
-
-
-def _reduced(vectorizer: Any, stays: NDArray[np.bool_]) -> Any:
-    """The vectorizer with some of its n-grams, which keep their weights."""
-    from sklearn.base import clone
-
-    made = clone(vectorizer).set_params(vocabulary=vectorizer.get_feature_names_out()[stays].tolist())
-    made.idf_ = vectorizer.idf_[stays]
-    return made
