@@ -1,5 +1,6 @@
 """Fit the vote on out-of-fold votes: one temperature and one weight per voter."""
 
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
@@ -87,9 +88,9 @@ def _log_losses(probabilities: Array, truth: NDArray[np.int64]) -> Array:
     return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)))
 
 
-def equal_weights(oof: OutOfFoldVotes, method: str) -> Weights:
+def equal_weights(names: Iterable[str], method: str) -> Weights:
     """Every voter alike and as it is: where there is nothing to fit on."""
-    return Weights(method=method, voters={name: VoterWeight() for name in oof.votes})
+    return Weights(method=method, voters={name: VoterWeight() for name in names})
 
 
 def weigh(oof: OutOfFoldVotes, settings: Settings, task: Task) -> Weights:
@@ -123,9 +124,8 @@ def fit_panel(panel: PanelFolder, task: Task) -> Weights:
 
 def keep_equal_weights(panel: PanelFolder, task: Task) -> Weights:
     """Give every voter of a task the same weight, where no sample was held out to fit on."""
-    weights = Weights(
-        method=panel.settings().vote, voters={name: VoterWeight() for name in panel.settings().panel.voters(task)}
-    )
+    settings = panel.settings()
+    weights = equal_weights(settings.panel.voters(task), settings.vote)
     panel.thresholds(task).unlink(missing_ok=True)
     write_weights(weights, panel.weights(task))
     return weights
@@ -140,7 +140,7 @@ def cross_fit_parts(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 def cross_fit(oof: OutOfFoldVotes, settings: Settings, task: Task) -> list[tuple[NDArray[np.int64], Weights]]:
     """For each part of the samples, weights that were fitted on the other parts; equal ones where there are none."""
     return [
-        (scored, weigh(oof.rows(learned), settings, task) if len(learned) else equal_weights(oof, settings.vote))
+        (scored, weigh(oof.rows(learned), settings, task) if len(learned) else equal_weights(oof.votes, settings.vote))
         for scored, learned in cross_fit_parts(len(oof.ids))
     ]
 
