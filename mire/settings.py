@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.atomic_files import write_text
 from mire.errors import SettingsError, quoted
@@ -28,7 +28,14 @@ quantised base differs."""
 AT_PREDICTION = tuple(f"qwen2vl.{key}" for key in (*HOW_TO_COMPUTE, "input_workers"))
 """Entries that a prediction may override."""
 
-Grams = tuple[Count, Count]
+
+def _in_order(grams: tuple[int, int]) -> tuple[int, int]:
+    if grams[0] > grams[1]:
+        raise ValueError(f"the shortest n-gram comes first, got {list(grams)}")
+    return grams
+
+
+Grams = Annotated[tuple[Count, Count], AfterValidator(_in_order)]
 """Characters of the shortest and of the longest n-gram."""
 
 _LANGUAGE = r"language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -261,11 +268,6 @@ class ScreenText(VoterStage):
     topics: Count = 40
     trees: ScreenTrees = ScreenTrees()
 
-    @field_validator("grams", "zone_grams")
-    @classmethod
-    def _grams(cls, grams: Grams) -> Grams:
-        return _in_order(grams)
-
 
 class PhraseWeights(Stage):
     """How freely the model may use the lexicon's phrases, by where they stand."""
@@ -298,11 +300,6 @@ class DialogueText(VoterStage):
     template_variants: Count = 6
     turn_weight: Weight = 0.3
 
-    @field_validator("grams")
-    @classmethod
-    def _grams(cls, grams: Grams) -> Grams:
-        return _in_order(grams)
-
 
 class TextEmbedding(VoterStage):
     """A text's meaning: ridge regression on a sentence encoder's vectors and on character n-grams.
@@ -326,17 +323,6 @@ class TextEmbedding(VoterStage):
     description_weight: Positive = 1.0
     penalty: Positive = 0.3
     sharpness: Positive = 6.0
-
-    @field_validator("grams")
-    @classmethod
-    def _grams(cls, grams: Grams) -> Grams:
-        return _in_order(grams)
-
-
-def _in_order(grams: Grams) -> Grams:
-    if grams[0] > grams[1]:
-        raise ValueError(f"the shortest n-gram comes first, got {list(grams)}")
-    return grams
 
 
 class Panel(Stage):
