@@ -1,6 +1,7 @@
 """One panel that answers questions, from the page and from HTTP alike."""
 
 import asyncio
+import gc
 import logging
 import shutil
 import tempfile
@@ -115,14 +116,14 @@ class Service:
         Raises:
             RefusedError: a question that cannot be asked or answered (422), too many waiting (429), too slow (503).
         """
-        async with self.asked(read, client, cost=cost) as (_, outcome):
+        async with self.asked(read, client, cost=cost) as outcome:
             return answer(outcome.found, outcome.panel, outcome.reading)
 
     @asynccontextmanager
     async def asked(
         self, read: Callable[[], Posted], client: str, *, cost: float, panel: Panel | None = None
-    ) -> AsyncIterator[tuple[Sample, Outcome]]:
-        """The request's sample, whose pictures lie on disk inside, and what the panel makes of it; as ``classify``.
+    ) -> AsyncIterator[Outcome]:
+        """What the panel makes of the request, whose pictures lie on disk inside; as ``classify``.
 
         ``panel`` is one that was served before, if not the one that is served now.
         """
@@ -132,7 +133,7 @@ class Service:
             await self.at_desk(partial(self._check_pictures, asked), client, cost=asked.n_pixels)
             outcome = await self._outcome(asked, client)
             folder.release = self._compare(asked.sample, outcome)
-            yield asked.sample, outcome
+            yield outcome
 
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
@@ -169,6 +170,7 @@ class Service:
                 raise PanelError(f"{folder} has no {lost[0]} experts, which are served now; the old panel is kept")
             self.panel, self.folder = panel, PanelFolder(folder)
             self.metrics.name_panel(panel.fingerprint)
+            gc.unfreeze()  # as ``listen`` froze it, the old panel would stay in memory for ever
             logger.info(f"{folder} was taken up: panel {panel.fingerprint}")
         return panel
 

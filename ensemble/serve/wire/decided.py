@@ -67,7 +67,7 @@ async def decide(service: Service, read: Callable[[], Body], client: str, *, cos
     found: dict[Task, Classification] = {}
     for task in dict.fromkeys(each.task for each in meant):
         posted = partial(content.posted, task, service.limits)
-        async with service.asked(posted, client, cost=cost, panel=panel) as (_, outcome):
+        async with service.asked(posted, client, cost=cost, panel=panel) as outcome:
             found[task] = outcome.found
     answers = [_answered(each, found[each.task]) for each in meant]
     named = list(zip(body.names(), answers, strict=True))

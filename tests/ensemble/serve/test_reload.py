@@ -1,5 +1,6 @@
 """A new panel is taken up while requests are answered, and each answer names the panel that it comes from."""
 
+import gc
 import os
 import shutil
 import signal
@@ -82,6 +83,15 @@ def test_a_request_under_way_is_answered_by_the_panel_that_it_came_to(monkeypatc
     found = [(answer.json()["label"], answer.json()["panel"], answer.headers["x-mire-panel"]) for answer in answers]
     assert found == [(CART, "old", "old"), (REFUND, "new", "new")]
     assert loaded == [Path("runs/p"), Path("runs/p/previous")]
+
+
+def test_what_was_frozen_at_the_start_can_be_freed_after_a_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frozen objects that refer to each other, as a base and its adapters do, are never freed."""
+    monkeypatch.setattr(Panel, "load", lambda folder: panel_of(FakeVoter("a", {"0": CART}), "new"))
+    with opened(panel_of(FakeVoter("a", {"0": CART}), "old")) as client:
+        gc.freeze()
+        client.app.state.service.reload()
+        assert gc.get_freeze_count() == 0
 
 
 def test_a_panel_that_cannot_take_over_leaves_the_old_one_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
