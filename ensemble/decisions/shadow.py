@@ -96,7 +96,8 @@ class Shadow:
 def _start(scratch: str) -> None:
     """What the process does first; ``scratch`` is the server's folder for what requests leave."""
     tempfile.tempdir = scratch
-    os.nice(19)
+    if hasattr(os, "nice"):  # Windows has none
+        os.nice(19)
     os.environ["OMP_NUM_THREADS"] = "1"
     end_with_parent()
     start_process()

@@ -13,7 +13,7 @@ from ensemble.labels.suggest import read_drafts
 from experts.registry import VOTERS
 from mire.atomic_files import atomic_write, write_text
 from mire.errors import DataError, SettingsError, quoted, some
-from mire.labels import Label, Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.labels import TASKS, Label, Task, Taxonomy, load_taxonomy, save_taxonomy
 from mire.settings import load_settings
 from mire.tables.columns import squeezed
 from mire.tables.files import table_rows
@@ -131,7 +131,7 @@ def _new(out: Path) -> dict[str, Any]:
     describing = [row for row in VOTERS.values() if row.describes]
     voters = {
         task: list(dict.fromkeys([*panel.voters(task), *(row.name for row in describing if task in row.tasks)]))
-        for task in ("image", "dialogue")
+        for task in TASKS
     }
     return {"name": out.resolve().name, "panel": voters}
 
