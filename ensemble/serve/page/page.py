@@ -175,12 +175,7 @@ def _dialogue_tab(handlers: Handlers, spoken: Any, dialogues: list[tuple[str, li
 def _batch_tab(handlers: Handlers, spoken: Any) -> None:
     with gr.Row():
         with gr.Column():
-            data = gr.File(
-                file_types=[".csv", ".xlsx", ".json", ".jsonl"],
-                label=spoken("data"),
-                height=_DROP_HEIGHT,
-                elem_id="data",
-            )
+            data = gr.File(file_types=_TABLES, label=spoken("data"), height=_DROP_HEIGHT, elem_id="data")
             archive = gr.File(file_types=[".zip"], label=spoken("zip"), height=_DROP_HEIGHT, elem_id="zip")
             button = gr.Button(spoken("start"), variant="primary", elem_id="start")
         with gr.Column():
