@@ -44,7 +44,7 @@ WORDS: dict[str, dict[str, str]] = {
         "user": "User",
         "agent": "Agent",
         "decide_tab": "Decisions",
-        "precision": "Of the answers without a person at least this share is to be right (%)",
+        "precision": "At least this share of the automatic answers must be right (%)",
         "decide_hint": "Move the slider: what is answered and what goes to people, by out-of-fold answers.",
         "answered": "answered without a person",
         "to_people": "of 1,000 go to people",
