@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -83,9 +84,10 @@ class ProcessWorker:
         if self._process and not self._call.done():
             self._process.kill()  # what waits for a call ends by itself
             self._process.join()
-        if self._process and not self._process.is_alive():
-            # A chunk may fill the dead process's pipe. Python before 3.11.5 then waits for ever for somebody to read
-            # it (https://github.com/python/cpython/issues/94777), since this process holds its other end too.
+        if sys.version_info < (3, 11, 5) and self._process and not self._process.is_alive():
+            # A chunk may fill the dead process's pipe. Python then waits for ever for somebody to read it, since this
+            # process holds its other end too. Newer ones close it themselves, and fail where it is closed already:
+            # https://github.com/python/cpython/issues/94777.
             self._pool._call_queue._reader.close()  # type: ignore[attr-defined]
         self._pool.shutdown()
 
