@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from markupsafe import Markup
@@ -85,8 +86,7 @@ def coverage(pairs: Sequence[tuple[float, float]], across: str = "", up: str = "
     return figure
 
 
-@_chart
-def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
+def _changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     """Changes of F1 as bars from zero, with their intervals; ``reach`` is half of the axis."""
     figure, axes = _figure((_SIZE_INCHES[0], _ROW_INCHES * (len(steps) + 1.3)))
     rows, values = range(len(steps)), [step.change for step in steps]
@@ -101,6 +101,25 @@ def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     for side in (axes, numbers):
         side.spines[:].set_visible(False)
     return figure
+
+
+changes = _chart(_changes)
+
+
+def save_changes(steps: Sequence[Contribution], reach: float, files: Sequence[Path]) -> None:
+    """Draw as ``changes`` into files of their own, for a paper; a file's ending (.svg, .pdf) is its format.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a PDF has boxes for them
+        figure = _changes(steps, reach)
+        for file in files:
+            date = "Date" if file.suffix == ".svg" else "CreationDate"
+            figure.savefig(file, metadata={date: None})
 
 
 @_chart
