@@ -69,7 +69,7 @@ def test_what_cannot_be_compared_is_refused(
     del truth["0003"]
     fewer = csv_of(tmp_path / "fewer.csv", truth)
     refused("fewer.csv must hold exactly the ids of .*train.json; 1 differ", fewer)
-    refused("row 25: ids must be unique, '0001' occurs twice", csv_of_lines(fewer, "0003,x\n0001,x"))
+    refused("row 26: ids must be unique, '0001' occurs twice", csv_of_lines(fewer, "0003,x\n0001,x"))
     refused("is no panel: settings.json is missing", tmp_path, PanelError)
     shutil.copy(tiny_panel / "settings.json", tmp_path)
     refused("no sample of .*train.json has an answer of every run", tmp_path)
