@@ -34,7 +34,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     if not (steps := list(_steps(comparison.rows))):
         return files[:3]
     reach = max(0.01, *(max(-step.low, step.high) for step in steps))
-    save_changes(steps, reach, files[3:])
+    save_changes(steps, reach, files[3:], f"F1, difference to {comparison.rows[0].system}")
     return files
 
 

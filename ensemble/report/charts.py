@@ -106,7 +106,7 @@ def _changes(steps: Sequence[Contribution], reach: float) -> "Figure":
 changes = _chart(_changes)
 
 
-def save_changes(steps: Sequence[Contribution], reach: float, files: Sequence[Path]) -> None:
+def save_changes(steps: Sequence[Contribution], reach: float, files: Sequence[Path], across: str) -> None:
     """Draw as ``changes`` into files of their own, for a paper; a file's ending (.svg, .pdf) is its format.
 
     Raises:
@@ -117,6 +117,7 @@ def save_changes(steps: Sequence[Contribution], reach: float, files: Sequence[Pa
     with rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a PDF has boxes for them
         figure = _changes(steps, reach)
+        figure.axes[0].set_xlabel(across)
         for file in files:
             date = "Date" if file.suffix == ".svg" else "CreationDate"
             figure.savefig(file, metadata={date: None})

@@ -54,7 +54,7 @@ def test_files_hold_every_figure(tmp_path: Path) -> None:
     assert (rows[0]["sd"], rows[3]["label"], rows[3]["low"]) == ("", "x|y", "")
     assert files[1].read_text(encoding="utf-8").endswith("\n\nno difference beyond noise\n")
     svg = files[3].read_text(encoding="utf-8")
-    assert "a_b (image)" in svg and "+0.250" in svg
+    assert "a_b (image)" in svg and "+0.250" in svg and "difference to old" in svg
     assert files[4].read_bytes().startswith(b"%PDF")
 
 
