@@ -1,6 +1,7 @@
 """Refuses a request's body before more of it is held than is allowed, one that comes too slowly or in many files."""
 
 import asyncio
+import re
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +13,9 @@ _UPLOAD = "/gradio_api/upload"
 """Where the page sends files to; they go to disk, not to memory."""
 _UPLOAD_BYTES = 2 * 2**20
 """What an upload counts for at least: its files may be small and very many."""
+
+_MARK = b"\r\n--"
+_UTF8 = re.compile(rb';\s*charset="?utf-?8"?\s*(?=;|$)')
 
 
 class BodyLimit:
@@ -47,6 +51,7 @@ class BodyLimit:
             await send(message)
 
         try:
+            _check_charset(scope)
             announced = dict(scope["headers"]).get(b"content-length", b"0")
             body.check(int(announced) if announced.isdigit() else 0)
             body.take(_UPLOAD_BYTES if to_disk else 0)
@@ -67,6 +72,13 @@ class BodyLimit:
                 body.give_back()
 
 
+def _check_charset(scope: Scope) -> None:
+    """Refuse a form in another encoding than UTF-8 (415): of Python's, some take the square of a field's length."""
+    kind = b" ".join(value.lower() for name, value in scope["headers"] if name == b"content-type")
+    if b"multipart" in kind and b"charset" in _UTF8.sub(b"", kind):
+        raise RefusedError(415, "a form must be UTF-8")
+
+
 class _Body:
     """A request's body as it arrives, and what it has taken of its client's shares."""
 
@@ -83,7 +95,7 @@ class _Body:
         self.refusal: RefusedError | None = None
         self._receive, self._limits, self._client, self._shares = receive, limits, client, shares
         self._max_bytes, self._n_bytes, self._n_taken = max_bytes, 0, 0
-        self._max_files, self._n_files = max_files, 0
+        self._max_files, self._n_files, self._tail = max_files, 0, b""
         self._complete, self._started = False, asyncio.get_running_loop().time()
 
     async def receive(self) -> Message:
@@ -117,7 +129,8 @@ class _Body:
     def _count_files(self, piece: bytes) -> None:
         """By the marks between parts: each file is written, digested and moved by the thread that answers everybody."""
         if self._max_files is not None:
-            self._n_files += piece.count(b"\r\n--")
+            self._n_files += (self._tail + piece).count(_MARK)
+            self._tail = (self._tail + piece)[1 - len(_MARK) :]  # a mark may come in two pieces
             if self._n_files > self._max_files:
                 raise RefusedError(422, f"an upload may hold {self._max_files} files")
 

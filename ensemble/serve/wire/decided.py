@@ -80,6 +80,7 @@ def _read(read: Callable[[], Body], limits: Limits, panel: Panel) -> tuple[Body,
     asked = body.asked()
     _check(asked, body.names(), limits)
     content = body.content(limits)
+    check_lengths([content.instructions, *(text for _, text in content.turns)], limits)
     taxonomies: Taxonomies = panel.taxonomies
     return body, content, [understand(each, taxonomies, content) for each in asked]
 
