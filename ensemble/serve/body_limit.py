@@ -51,7 +51,7 @@ class BodyLimit:
             await send(message)
 
         try:
-            _check_charset(scope)
+            _check_head(scope)
             announced = dict(scope["headers"]).get(b"content-length", b"0")
             body.check(int(announced) if announced.isdigit() else 0)
             body.take(_UPLOAD_BYTES if to_disk else 0)
@@ -62,7 +62,7 @@ class BodyLimit:
             refusal = body.refusal or error
             if answering or not isinstance(refusal, RefusedError):
                 raise
-            headers = {"Retry-After": "1"} if refusal.status == 429 else None
+            headers = {429: {"Retry-After": "1"}, 400: {"Connection": "close"}}.get(refusal.status)
             answer = JSONResponse({"detail": refusal.reason}, status_code=refusal.status, headers=headers)
             await answer(scope, receive, send)
         finally:
@@ -72,8 +72,13 @@ class BodyLimit:
                 body.give_back()
 
 
-def _check_charset(scope: Scope) -> None:
-    """Refuse a form in another encoding than UTF-8 (415): of Python's, some take the square of a field's length."""
+def _check_head(scope: Scope) -> None:
+    """Refuse two lengths of one body (400), of which a proxy may have believed the other one; and forms not in UTF-8.
+
+    Some of Python's encodings take the square of a field's length (415).
+    """
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+        raise RefusedError(400, "a body has either content-length or transfer-encoding")
     kind = b" ".join(value.lower() for name, value in scope["headers"] if name == b"content-type")
     if b"multipart" in kind and b"charset" in _UTF8.sub(b"", kind):
         raise RefusedError(415, "a form must be UTF-8")

@@ -74,7 +74,7 @@ class PageCalls:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A session's stream of answers; a visitor who closes it before its end wants none of them."""
         session = _queried(scope, "session_hash")
-        ended = False
+        ended: bool | None = None
 
         async def watched(message: Message) -> None:
             nonlocal ended
@@ -82,7 +82,12 @@ class PageCalls:
             await send(message)
 
         with self._sessions.reading(session):
-            await self._app(scope, receive, watched)
+            try:
+                await self._app(scope, receive, watched)
+            except RuntimeError:  # Gradio's, once it has told the page that it does not know the session
+                if ended is None:
+                    raise
+                await watched({"type": "http.response.body", "body": b""})
         if not ended:
             self._sessions.left(session)
 

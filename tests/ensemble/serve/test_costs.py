@@ -186,6 +186,20 @@ def test_files_of_an_upload_are_counted_though_the_marks_between_them_come_in_tw
     assert asyncio.run(run()) == 422
 
 
+def test_a_body_of_two_lengths_is_refused_and_nothing_after_it_is_read() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        headers = [(b"content-length", b"4"), (b"transfer-encoding", b"chunked")]
+        await limited(Requests(), Limits())({**SCOPE, "headers": headers, "client": ("a", 1)}, sends(1), send)
+
+    asyncio.run(run())
+    assert sent[0]["status"] == 400 and (b"connection", b"close") in sent[0]["headers"]
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

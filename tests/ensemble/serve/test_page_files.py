@@ -98,6 +98,11 @@ def test_nothing_stays_of_an_upload_that_was_asked_for(client: TestClient) -> No
     assert "once" not in file_upload_statuses._signals
 
 
+def test_a_stream_of_nobody_ends_and_is_no_error_of_the_server(client: TestClient) -> None:
+    answer = client.get("/gradio_api/queue/data?session_hash=nobody")
+    assert answer.status_code == 200 and '"session_not_found":true' in answer.text
+
+
 def test_a_link_in_the_uploads_is_followed_to_its_end(client: TestClient, secret: Path) -> None:
     link = Path(get_upload_folder()) / "link.png"
     link.symlink_to(secret)

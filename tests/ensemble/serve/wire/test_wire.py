@@ -222,6 +222,10 @@ def test_what_cannot_be_asked_is_refused_with_the_reason(
              "questions": [choice()]},
             "a text may have 500 characters, got 502",
         ),
+        (
+            {"input": "a", "questions": [choice(instructions="x" * 499)] * 11},
+            "questions, each with the system's message, may have 5000 characters, got 5489",
+        ),
         ({"input": "a", "questions": [choice(RUST, "\ud800")]}, "text must be Unicode"),
         ({"input": shown({"type": "input_image", "image_url": "data:;base64,AAAA"}), "questions": [predicate(CART)]},
          "picture 1 cannot be read; send a PNG"),
