@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mire.errors import PanelError, some
 from mire.labels import TASKS, Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.plain_files import check_plain_file
 from mire.samples import Sample, read_samples
 from mire.settings import Settings, check_at_prediction, differences, load_settings, save_settings
 
@@ -73,11 +74,13 @@ class PanelFolder:
 
         Raises:
             PanelError: names the first such file.
+            DataError: one is a pipe or a device.
         """
         for path in sorted(self.root.rglob("*")):
             # A training that was cut off leaves its own checkpoints, and logs, which no prediction reads.
             if {"checkpoints", "logs"} & set(path.relative_to(self.root).parts) or path.is_dir():
                 continue
+            check_plain_file(path)
             kind = path.suffix.lower() or (path.name if path.name.startswith(".") else "")
             if kind in _PICKLES:
                 raise PanelError(

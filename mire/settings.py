@@ -501,41 +501,47 @@ def _flat(stage: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:
-    import yaml
-
+    body = _body(text, name)
+    for override in overrides:
+        _override(body, override)
     try:
-        body = _body(text)
-        for override in overrides:
-            _override(body, override)
         return Settings.model_validate(body)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{name}: {faults}") from error
 
 
-def _body(text: str) -> Any:
+def _body(text: str, name: str) -> Any:
     """What YAML says; of it JSON, which a panel's settings are, is read many times faster."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return read_yaml(text, name)
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """What a YAML text says; ``name`` is what it is called.
+
+    Raises:
+        SettingsError: it is none, or a value in it is not of the kind that it claims to be.
+    """
     import yaml
 
     try:
-        return json.loads(text)
-    except ValueError:
         return yaml.safe_load(text)
+    except Exception as error:  # the 13th month, or "!!bool x", raises anything there
+        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _override(body: dict[str, Any], override: str) -> None:
     """Put one ``key.key=value`` into what a file said."""
-    import yaml
-
     where, told, value = override.partition("=")
     *stages, key = where.split(".")
     for stage in stages:
         body = body.setdefault(stage, {}) if isinstance(body, dict) else body
     if not told or not isinstance(body, dict):
         raise SettingsError(f"--set takes KEY=VALUE, as qwen2vl.max_pixels=600000, got {override!r}")
-    body[key] = yaml.safe_load(value)
+    body[key] = read_yaml(value, f"--set {where}")
 
 
 def _fault(place: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -25,6 +25,7 @@ _ROW_INCHES = 0.34
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the reader's own fonts show it
     "svg.hashsalt": "mire",  # the same figures make the same bytes
+    "text.parse_math": False,  # a label's dollar signs are its own
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": LINE,

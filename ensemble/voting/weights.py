@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ensemble.voting.pooling import RULES, Array, sharpen
 from mire.atomic_files import read_model, write_text
@@ -17,10 +17,10 @@ class VoterWeight(BaseModel):
     been trained on; empty where it tells nothing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    temperature: float = 1.0
-    weight: float = 1.0
+    temperature: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, ge=0)
     evidence: tuple[float, ...] = ()
 
 
@@ -31,12 +31,12 @@ class Weights(BaseModel):
     modest together. ``uniform_share`` (0 to 1) of every answer is the uniform distribution. Neither changes a winner.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: str = "log_linear"
     voters: dict[str, VoterWeight]
-    temperature: float = 1.0
-    uniform_share: float = 0.0
+    temperature: float = Field(1.0, gt=0)
+    uniform_share: float = Field(0.0, ge=0, le=1)
     n_fitted: int = 0
 
     @field_validator("method")

@@ -165,6 +165,14 @@ def test_a_prefix_that_the_package_does_not_know() -> None:
         PackagedEncoder("ask: ")
 
 
+def test_an_encoder_that_is_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
+    """transformers would ask the hub for the other one."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "somebody/something"}')
+    with pytest.raises(PanelError, match="cannot be loaded: adapter_config.json names another model; name a folder"):
+        HubEncoder(TextEmbedding(encoder=str(tmp_path))).encode(["a"])
+
+
 def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")

@@ -28,6 +28,10 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
     [
         ("name: x", "panel: Field required"),
         ("name: [", "not valid YAML"),
+        ("name: 2024-13-01", "not valid YAML: month must be in 1..12"),
+        ("name: !!bool x", "not valid YAML"),
+        (f"seed: {'1' * 5000}", "not valid YAML: Exceeds the limit"),
+        ("[" * 50_000, "not valid YAML"),
         ("name: x\npanel: {image: [], dialogue: [qwen2vl]}", "panel.image: Tuple should have at least 1 item"),
         (
             "name: x\npanel: {image: [dialogue_text], dialogue: [qwen2vl]}",

@@ -60,7 +60,15 @@ class _Upload(route_utils.GradioUploadFile):
         self.sha.update(os.urandom(16))
 
 
+class _OnlyFiles(route_utils.GradioMultiPartParser):
+    """An upload without fields, which would be kept in memory, however long they are."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **{**named, "max_fields": 0})
+
+
 route_utils.GradioUploadFile = _Upload  # type: ignore[misc]
+route_utils.GradioMultiPartParser = _OnlyFiles  # type: ignore[misc]
 
 
 def _as_sent(payload: Any) -> str | None:

@@ -66,3 +66,7 @@ def test_a_chart_stands_alone_in_a_page_in_its_colours() -> None:
     assert "http" not in svg and "<style" not in svg
     assert not re.findall("#[0-9a-f]{6}", svg.replace("#000000", ""))
     assert svg == charts.changes([STEP], 0.25)
+
+
+def test_a_labels_dollar_signs_are_its_own() -> None:
+    assert "$\\bad$" in charts.mixes(["$\\bad$", "b"], [0.5, 0.5], [0.5, 0.5])

@@ -41,6 +41,13 @@ def picture_function(client: TestClient) -> int:
     return next(int(fn["id"]) for fn in config["dependencies"] if fn["inputs"] == [image])
 
 
+def test_no_stream_leaves_anything_behind() -> None:
+    seen = sessions.Sessions(SimpleNamespace())  # type: ignore[arg-type]
+    with seen.reading("a"), seen.reading("a"), seen.reading("b"):
+        assert seen._streams == {"a": 2, "b": 1}
+    assert not seen._streams.keys()
+
+
 @pytest.mark.slow
 def test_work_of_a_visitor_who_has_left_is_dropped() -> None:
     """The first visitor's call is under way, the second's waits behind it and goes with its visitor."""
