@@ -20,12 +20,25 @@ class Figures(BaseModel):
     high: float
 
 
+class Checks(BaseModel):
+    """How a training went, on samples that it left out: shares (0 to 1) with the number of samples, and accidents.
+
+    Each accident is a sentence with its usual cause; the rules are in ``ensemble.training.accidents``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figures: dict[str, tuple[float, int]]
+    accidents: tuple[str, ...]
+
+
 class Card(BaseModel):
     """One task's training: the data, the folds, the out-of-fold figures, the versions.
 
     ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
     is what a sample takes each voter, on the machine that trained; empty where it was not measured. ``examples`` is the
-    number of samples of each live label. Too few samples to hold any out: no folds, no figures.
+    number of samples of each live label. ``checks`` are those of each voter that was trained here. Too few samples to
+    hold any out: no folds, no figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +58,7 @@ class Card(BaseModel):
     commit: str
     milliseconds: dict[str, float] = {}
     examples: dict[str, int] = {}
+    checks: dict[str, Checks] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

@@ -77,6 +77,14 @@ class Training(Stage):
     ``micro_batch_size`` bounds the samples that a device takes at a time. ``gradient_checkpointing`` computes
     activations twice instead of keeping them: a quarter slower, in 30 to 40 % of the memory (docs/RESULTS.md);
     ``auto`` keeps them where those of the longest samples fit into the GPU.
+
+    These are off by default; the first two need the loss ``label_set``. ``label_smoothing`` is the share of the target
+    that all labels get (https://arxiv.org/abs/1512.00567, section 7). ``brier`` times the squared error of the
+    probabilities is added (Brier 1950, https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2). With
+    ``class_weights`` ``balanced`` all labels count the same, however many samples they have (King and Zeng 2001,
+    https://doi.org/10.1093/oxfordjournals.pan.a004868). The adapter is the average of the weights over the steps: with
+    ``ema`` each earlier step counts so much less (https://doi.org/10.1137/0330046), or from ``average_from`` of the
+    steps on all count the same (https://arxiv.org/abs/1803.05407). The figures per epoch are of the last weights.
     """
 
     epochs: float = Field(3, gt=0)
@@ -88,6 +96,11 @@ class Training(Stage):
     micro_batch_size: int = Field(4, ge=1)
     gradient_checkpointing: bool | Literal["auto"] = True
     loss: Literal["sft", "label_set"] = "label_set"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    brier: Weight = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    ema: float = Field(0.0, ge=0, lt=1)
+    average_from: Share = 1.0
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +109,19 @@ class Training(Stage):
         if isinstance(entries, dict):
             entries = {key: value for key, value in entries.items() if key != "patience"}
         return entries
+
+    @model_validator(mode="after")
+    def _fitting_together(self) -> "Training":
+        if self.loss == "sft" and (self.label_smoothing or self.brier):
+            raise ValueError("label_smoothing and brier need loss: label_set, since sft compares no labels")
+        if self.ema and self.average_from < 1:
+            raise ValueError("ema and average_from are two ways to average the weights; remove one of them")
+        return self
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the adapter is an average over steps."""
+        return self.ema > 0 or self.average_from < 1
 
     def share(self, n_devices: int) -> tuple[int, int]:
         """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.

@@ -2,12 +2,17 @@
 
 import gc
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
+from ensemble.training.accidents import Probes
+from ensemble.training.probes import probe
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapters.averaging import merge_adapters
+from experts.qwen2vl.training.checkpoints import epoch_losses
+from experts.qwen2vl.voter import Qwen2VLVoter
 from experts.registry import load_base, load_voter
 from experts.voter import Voter
 from mire.budget import Cost
@@ -17,8 +22,8 @@ from mire.settings import Qwen2VL
 from mire.votes import Vote
 
 
-def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
-    """Train in processes of their own; returns the out-of-fold votes and the cost of a vote.
+def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost, Probes]:
+    """Train in processes of their own; returns the out-of-fold votes, the cost of a vote, and the first fold's probes.
 
     All adapters are trained alike, so a fold's votes are those of a model that has not seen it in any way. Fold
     adapters are kept for pseudo-labels. With several devices or CPU cores several adapters are trained at once.
@@ -34,13 +39,11 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
         groups = list(launch.groups(len(jobs), training))
         _run(task, groups, jobs[: len(groups)])
         jobs = jobs[len(groups) :]
-    votes: list[Vote | None] = []
-    for fold in range(settings.vote_folds):
-        cast, cost = _cast(known, fold)
-        votes += cast
+    parts = [_cast(known, fold) for fold in range(settings.vote_folds)]
     if settings.final == "merge":
         merge_adapters(adapters, folder)
-    return votes, cost
+    _, cost, probes = parts[0]
+    return [vote for votes, _, _ in parts for vote in votes], cost, probes
 
 
 def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
@@ -55,13 +58,16 @@ def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
     )
 
 
-def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
-    """A fold's votes; the expert is freed afterwards, because the next training needs the memory."""
+def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost, Probes]:
+    """A fold's votes and, of fold 0, probes; the expert is freed afterwards: the next training needs the memory."""
     voter = load_fold_voter(known, fold)
-    cast = voter.vote(known.outside(fold)), voter.cost
+    votes, cost, probes = voter.vote(known.outside(fold)), voter.cost, Probes()
+    if fold == 0:
+        losses = epoch_losses(known.panel.fold_voter(known.task, Qwen2VL.voter, fold))
+        probes = probe(cast(Qwen2VLVoter, voter), known.outside(fold), votes, losses, seed=known.settings.seed)
     del voter
     _free_memory()
-    return cast
+    return votes, cost, probes
 
 
 def _free_memory() -> None:

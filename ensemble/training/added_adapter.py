@@ -51,7 +51,8 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
         known = TrainingSet.known(task, samples, data=data, images=images, panel=beside)
         trained = read_card(beside, task)
         beside.card(task).unlink(missing_ok=True)  # its times are those of the old voters
-        write_cards(known, trained=trained)
+        checks = {name: each for name, each in trained.checks.items() if name != _NAME} if trained else {}
+        write_cards(known, checks, trained=trained)
     save_settings(settings, panel.root / "settings.json")
     write_text(panel.root / "README.md", panel_card(panel) + "\n")
     return weights

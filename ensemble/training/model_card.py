@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,7 @@ from experts.registry import VOTERS
 from mire.atomic_files import write_text
 from mire.cache import empty_cache
 from mire.labels import TASKS, Task
-from mire.panel_card import Card, Figures, fingerprint, read_card
+from mire.panel_card import Card, Checks, Figures, fingerprint, read_card
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
 from mire.settings import Qwen2VL, Settings
@@ -38,9 +38,10 @@ _HOW_JUDGED = (
 )
 
 
-def write_cards(known: TrainingSet, *, trained: Card | None = None) -> None:
+def write_cards(known: TrainingSet, checks: Mapping[str, Checks], *, trained: Card | None = None) -> None:
     """Write a task's ``card.json``, and the adapter's README.md, where there is one.
 
+    ``checks`` holds those of the voters, by name.
     ``trained`` is the card of the training where this one only added a voter: what was trained on stays as it was.
     """
     scored = _scores(known)
@@ -62,6 +63,7 @@ def write_cards(known: TrainingSet, *, trained: Card | None = None) -> None:
         commit=_commit(),
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
         examples={label: counts[label] for label in known.settings.taxonomy(known.task).labels},
+        checks=dict(checks),
     )
     if trained:
         card = card.model_copy(update=trained.model_dump(include=_TRAINING))
@@ -171,7 +173,14 @@ def _table(card: Card) -> str:
         ("**panel**", card.panel, sum(spent.values())),
     ]
     lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {_ms(taken)} |" for name, f, taken in rows]
-    return "\n".join(["| voter | F1 | 95 % interval | n | ms per sample |", "|---|---|---|---|---|", *lines])
+    table = "\n".join(["| voter | F1 | 95 % interval | n | ms per sample |", "|---|---|---|---|---|", *lines])
+    return "\n\n".join([table, *(_checked(name, checks) for name, checks in card.checks.items())])
+
+
+def _checked(name: str, checks: Checks) -> str:
+    """A voter's figures beside F1, and its accidents."""
+    figures = ", ".join(f"{what} {share:.0%} (n {n})" for what, (share, n) in checks.figures.items())
+    return f"{name}: {figures}. " + ("; ".join(checks.accidents) or "No accident was found.")
 
 
 def _ms(milliseconds: float | None) -> str:

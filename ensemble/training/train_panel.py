@@ -3,16 +3,18 @@
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ensemble.panel import by_task
 from ensemble.training.accelerate_launch import Launch
+from ensemble.training.accidents import Probes, check_training
 from ensemble.training.adapters import train_adapters
 from ensemble.training.few_samples import fitting_settings
 from ensemble.training.model_card import panel_card, write_cards
+from ensemble.training.probes import answers_of
 from ensemble.training.replacement import replacing
 from ensemble.training.training_set import TrainingSet
 from ensemble.voting.fitting import fit_panel, keep_equal_weights
@@ -24,6 +26,7 @@ from mire.errors import DataError, some
 from mire.labels import TASKS, Task, Taxonomy
 from mire.launch_options import Kind
 from mire.metrics import scores
+from mire.panel_card import Checks, read_card
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings
@@ -54,21 +57,31 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         )
     drafted = any(label.drafts for label in taxonomy.live) and known.divided
     taken: list[str] = []
+    checks: dict[str, Checks] = {}
     for name in voters:
         if taken:
             logger.info(f"{task}: training {name}")
         started = time.monotonic()
-        votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
+        adapters = VOTERS[name].adapters
+        votes, cost, probes = train_adapters(known, launch) if adapters else _train_in_folds(name, known)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
+        checks[name] = _check(votes, labels, taxonomy, probes)
         taken.append(f"{name} {time.monotonic() - started:.0f} s")
         if drafted and VOTERS[name].drafts:
             _say_what_drafts_add(name, known, votes)
     weights = fit_panel(panel, task) if known.divided else keep_equal_weights(panel, task)
     shares = ", ".join(f"{name} {voter.weight:.1f}" for name, voter in weights.voters.items())
-    write_cards(known)
+    write_cards(known, checks)
     logger.info(
         f"{task}: trained ({', '.join(taken)}); weights {shares}, fitted on {weights.n_fitted} out-of-fold votes"
     )
+
+
+def _check(votes: Sequence[Vote | None], labels: Mapping[str, str], taxonomy: Taxonomy, probes: Probes) -> Checks:
+    """What the held-out votes and the probes say of a training."""
+    answers = answers_of(votes)
+    truth = [taxonomy.index(labels[key]) for key in answers]
+    return check_training(np.array([*answers.values()], int), np.array(truth, int), taxonomy.labels, probes)
 
 
 def _vote_in_folds(name: str, known: TrainingSet, taxonomy: Taxonomy) -> list[Vote | None]:
@@ -94,15 +107,15 @@ def _say_what_drafts_add(name: str, known: TrainingSet, votes: Sequence[Vote | N
     logger.info(f"{known.task}: {name} has out of fold F1 {f1(votes):.3f} with the drafts, {without:.3f} without them")
 
 
-def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
-    """Out-of-fold votes; then the final voter, trained on everything."""
+def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost, Probes]:
+    """Out-of-fold votes; then the final voter, trained on everything. Nothing is probed."""
     taxonomy, settings = known.settings.taxonomy(known.task), known.settings
     votes = _vote_in_folds(name, known, taxonomy)
     voter = train_voter(name, known.inside(None), taxonomy=taxonomy, settings=settings)
     folder = known.panel.voter(known.task, name)
     shutil.rmtree(folder, ignore_errors=True)
     voter.save(folder)
-    return votes, voter.cost
+    return votes, voter.cost, Probes()
 
 
 def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:
@@ -168,3 +181,7 @@ def train_panel(
         with replacing(panel, task, settings) as beside:
             train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=beside), launch)
         write_text(panel.root / "README.md", panel_card(panel) + "\n")
+    for card in (card for task in tasks if (card := read_card(panel, task))):
+        for name, checks in card.checks.items():
+            if checks.accidents:
+                logger.warning(f"{card.task}: WARNING, {name}: {'; '.join(checks.accidents)} ({panel.card(card.task)})")

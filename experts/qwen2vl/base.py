@@ -96,13 +96,13 @@ class Base:
             compile_layers(self.model)
             self._compiled = True
 
-    def adapted(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` active, until another task is asked for.
+    def adapted(self, task: Task | None) -> Any:
+        """The model with the adapter of ``task`` active (None: with none), until another task is asked for.
 
         Raises:
             PanelError: the adapter is not loaded.
         """
-        if self._adapters is None or task not in self._adapted.peft_config:
+        if self._adapters is None or not (task is None or task in self._adapted.peft_config):
             raise PanelError(f"the {task} adapter is not loaded")
         return self._adapters.use(task)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
 from math import isfinite
@@ -46,12 +46,13 @@ Scored = tuple[Sequence[EncodedPrompt], "Tensor", "torch.cuda.Event | None"]
 
 @dataclass(frozen=True)
 class Qwen2VLVoter(VoterClass[Qwen2VL]):
-    """Scores every label that is not disabled in one forward pass of the base with the task's adapter."""
+    """Scores every label that is not disabled in one forward pass of the base, if ``adapted`` with its adapter."""
 
     base: Base
     taxonomy: Taxonomy
     settings: Qwen2VL
     name: str = Qwen2VL.voter
+    adapted: bool = True
 
     @classmethod
     def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: Qwen2VL, base: Any = None) -> "Qwen2VLVoter":
@@ -70,6 +71,10 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         if settings.compile:
             base.compile()
         return cls(base=base, taxonomy=taxonomy, settings=settings)
+
+    def untrained(self) -> "Qwen2VLVoter":
+        """The same voter without the adapter, on the same base."""
+        return replace(self, adapted=False)
 
     @classmethod
     def check(cls, folder: Path, settings: Qwen2VL) -> None:
@@ -127,7 +132,7 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
 
     def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, max_prompts: int) -> dict[str, Vote]:
         """Votes by sample id; the pool scores ``n`` rows of at most ``max_prompts`` prompts at the same time."""
-        model = self.base.adapted(self.taxonomy.task)
+        model = self.base.adapted(self.taxonomy.task if self.adapted else None)
         rows = pack_by_token_budget(prompts, self.settings.token_budget, len(self.trie.inner), max_prompts)
         votes: dict[str, Vote] = {}
         # A row's result is read only after the next row was started, so that a GPU always has work.

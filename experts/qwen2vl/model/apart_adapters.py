@@ -22,15 +22,18 @@ class ApartAdapters:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def use(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` active."""
+    def use(self, task: Task | None) -> Any:
+        """The model with the adapter of ``task`` active; None: with none."""
         for module in self._model.modules():
             if type(module) is lora.Linear:
                 quantised = isinstance(module.base_layer, QuantisedLinear)
                 module.__class__ = QuantisedApartLinear if quantised else ApartLinear
             if isinstance(module, ApartLinear):
                 module.join()
-        self._model.set_adapter(task)
+        if task:
+            self._model.set_adapter(task)
+        else:
+            self._model.base_model.set_adapter([])
         return self._model.requires_grad_(False)
 
 

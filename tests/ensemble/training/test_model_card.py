@@ -28,6 +28,7 @@ def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
     assert card.panel == card.voters["dialogue_text"]
     assert card.panel.n == 12 and card.panel.low <= card.panel.f1 <= card.panel.high
     assert card.milliseconds.keys() == {"dialogue_text"} and card.milliseconds["dialogue_text"] > 0
+    assert card.checks["dialogue_text"].figures["most frequent answer"][1] == 12
     assert card.versions.keys() >= {"mire", "torch", "lightgbm"}
 
 
@@ -38,6 +39,7 @@ def test_the_readme_is_the_card_in_words(panel: PanelFolder) -> None:
     assert card is not None
     assert f"| **panel** | {card.panel.f1:.3f} | {card.panel.low:.3f} to {card.panel.high:.3f} | 12 | " in text
     assert "12 labelled samples of 3 labels, in 2 folds" in text and card.data_digest in text
+    assert "clip_lightgbm: most frequent answer " in text and "% (n 12). No accident was found." in text
     assert "## Dialogue task" in text and "clip_lightgbm" in text
     # the settings of voters that are not on the panel would only confuse
     assert "mire-nano" in text and "max_tokens" not in text and "zone_grams" not in text
