@@ -306,8 +306,8 @@ class TextEmbedding(VoterStage):
 
     ``encoder`` is ``multilingual-e5-small``, a folder, or a hub name; ``pooling`` and ``prefix`` are how its makers use
     it. It encodes the first ``max_characters`` of a dialogue's last question, of question and answer together, and of
-    the text on a screen. A label's name, gloss and description count as ``description_weight`` examples each, its
-    made-up turns as ``draft_weight``.
+    the text on a screen. A label's name and description, as one text, count as ``description_weight`` examples, each
+    of its made-up turns as ``draft_weight``.
     ``embedding_weight`` says how freely the model may use vectors beside n-grams; ``sharpness`` makes probabilities of
     its scores.
     """
@@ -320,10 +320,10 @@ class TextEmbedding(VoterStage):
     prefix: str = "query: "
     max_characters: Count = 120
     grams: Grams = (1, 2)
-    embedding_weight: Positive = 1.5
-    description_weight: Positive = 1.0
+    embedding_weight: Positive = 3.0
+    description_weight: Positive = 4.0
     draft_weight: Weight = 0.3
-    penalty: Positive = 0.3
+    penalty: Positive = 3.0
     sharpness: Positive = 6.0
 
 

@@ -34,12 +34,11 @@ def _dialogue(sample: Sample) -> dict[str, str]:
 def label_texts(label: Label, task: Task, settings: TextEmbedding) -> Iterator[tuple[Texts, float]]:
     """What stands for a label, each with its weight.
 
-    Its name, gloss and description, and name and description as one, stand in every part. Of a dialogue label's made-up
-    turns a customer's is a question, and an agent's an answer without one.
+    Its name and description, as one text, stand in every part; without a description the gloss does. Of a dialogue
+    label's made-up turns a customer's is a question, and an agent's an answer without one.
     """
-    texts = (label.name, label.gloss, label.description, f"{label.name} {label.description}")
-    for text in filter(None, dict.fromkeys(map(clean, texts))):
-        yield dict.fromkeys(PARTS[task], text), settings.description_weight
+    text = clean(f"{label.name} {label.description or label.gloss}")
+    yield dict.fromkeys(PARTS[task], text), settings.description_weight
     for draft in label.drafts if task == "dialogue" else ():
         text = clean(draft.text)
         yield {"question": text if draft.speaker == "user" else "", "exchange": text}, settings.draft_weight

@@ -152,8 +152,9 @@ def test_texts_of_a_label_and_of_a_screen(monkeypatch: pytest.MonkeyPatch, tmp_p
     settings = TextEmbedding(description_weight=0.5, draft_weight=0.25)
     drafts = (Draft(speaker="user", text="退钱"), Draft(speaker="agent", text="已退"))
     refund = Label(name="退款", gloss="Refund", description="退款成功", drafts=drafts)
-    texts = [(each["screen"], weight) for each, weight in label_texts(refund, "image", settings)]
-    assert texts == [("退款", 0.5), ("refund", 0.5), ("退款成功", 0.5), ("退款 退款成功", 0.5)]
+    assert list(label_texts(refund, "image", settings)) == [({"screen": "退款 退款成功"}, 0.5)]
+    glossed = refund.model_copy(update={"description": ""})
+    assert list(label_texts(glossed, "image", settings)) == [({"screen": "退款 refund"}, 0.5)]
     assert list(label_texts(Label(name="退款", drafts=drafts), "dialogue", settings)) == [
         ({"question": "退款", "exchange": "退款"}, 0.5),
         ({"question": "退钱", "exchange": "退钱"}, 0.25),
