@@ -320,10 +320,10 @@ class TextEmbedding(VoterStage):
     prefix: str = "query: "
     max_characters: Count = 120
     grams: Grams = (1, 2)
-    embedding_weight: Positive = 3.0
+    embedding_weight: Positive = 2.0
     description_weight: Positive = 4.0
     draft_weight: Weight = 0.3
-    penalty: Positive = 3.0
+    penalty: Positive = 2.0
     sharpness: Positive = 6.0
 
 
