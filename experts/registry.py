@@ -23,6 +23,7 @@ class VoterRow:
     on a GPU where there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
     ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``. ``describes``: it also learns
     from the labels' names and descriptions, so that it needs no sample. ``drafts``: it learns from their made-up turns.
+    ``quick``: it trains in seconds once its inputs are in the cache, so that a learning curve is drawn with it.
     """
 
     stage: type[VoterStage]
@@ -33,6 +34,7 @@ class VoterRow:
     adapters: bool = False
     describes: bool = False
     drafts: bool = False
+    quick: bool = False
 
     @property
     def name(self) -> str:
@@ -63,6 +65,7 @@ VOTERS = {
             "experts.screen_text.voter:ScreenTextVoter",
             ("linear.skops", "trees.txt", "meta.json"),
             explains=True,
+            quick=True,
         ),
         VoterRow(
             DialogueText,
@@ -70,12 +73,15 @@ VOTERS = {
             ("linear.skops", "lexicon.json", "meta.json"),
             explains=True,
             drafts=True,
+            quick=True,
         ),
         VoterRow(
             TextEmbedding,
             "experts.text_embedding.voter:TextEmbeddingVoter",
             ("linear.skops", "meta.json"),
             describes=True,
+            drafts=True,
+            quick=True,
         ),
     )
 }

@@ -32,13 +32,24 @@ class Checks(BaseModel):
     accidents: tuple[str, ...]
 
 
+class DraftsGain(BaseModel):
+    """A voter's out-of-fold F1 with the labels' drafts and without, and the difference's paired 95 % interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    f1: float
+    without: float
+    low: float
+    high: float
+
+
 class Card(BaseModel):
     """One task's training: the data, the folds, the out-of-fold figures, the versions.
 
     ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
     is what a sample takes each voter, on the machine that trained; empty where it was not measured. ``examples`` is the
-    number of samples of each live label. ``checks`` are those of each voter that was trained here. Too few samples to
-    hold any out: no folds, no figures.
+    number of samples of each live label. ``checks`` are those of each voter that was trained here; ``drafts`` is what
+    made-up turns add to each voter that learns from them. Too few samples to hold any out: no folds, no figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +70,7 @@ class Card(BaseModel):
     milliseconds: dict[str, float] = {}
     examples: dict[str, int] = {}
     checks: dict[str, Checks] = {}
+    drafts: dict[str, DraftsGain] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

@@ -177,6 +177,10 @@ class PanelFolder:
         """What the task's experts were trained on, as ``mire.panel_card`` reads it; may be missing."""
         return self.task(task) / "card.json"
 
+    def learning_curve(self, task: Task) -> Path:
+        """F1 by the number of examples, as training found it; may be missing."""
+        return self.task(task) / "learning_curve.json"
+
     def voter(self, task: Task, name: str) -> Path:
         return self.task(task) / name
 

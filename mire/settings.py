@@ -332,7 +332,8 @@ class TextEmbedding(VoterStage):
 
     ``encoder`` is ``multilingual-e5-small``, a folder, or a hub name; ``pooling`` and ``prefix`` are how its makers use
     it. It encodes the first ``max_characters`` of a dialogue's last question, of question and answer together, and of
-    the text on a screen. A label's name, gloss and description count as ``description_weight`` examples each.
+    the text on a screen. A label's name and description, as one text, count as ``description_weight`` examples, each
+    of its made-up turns as ``draft_weight``.
     ``embedding_weight`` says how freely the model may use vectors beside n-grams; ``sharpness`` makes probabilities of
     its scores.
     """
@@ -345,9 +346,10 @@ class TextEmbedding(VoterStage):
     prefix: str = "query: "
     max_characters: Count = 120
     grams: Grams = (1, 2)
-    embedding_weight: Positive = 1.5
-    description_weight: Positive = 1.0
-    penalty: Positive = 0.3
+    embedding_weight: Positive = 2.0
+    description_weight: Positive = 4.0
+    draft_weight: Weight = 0.3
+    penalty: Positive = 2.0
     sharpness: Positive = 6.0
 
 
@@ -374,7 +376,7 @@ class Panel(Stage):
 
 
 class TaxonomyFiles(Stage):
-    """Label files of one's own; the challenge's where none is named."""
+    """Label files of one's own, beside the configuration or by path; the challenge's where none is named."""
 
     image: Path | None = None
     dialogue: Path | None = None
@@ -528,6 +530,7 @@ def _flat(stage: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
 
 def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:
     body = _body(text, name)
+    _find_taxonomies(body, Path(name).parent)
     for override in overrides:
         _override(body, override)
     try:
@@ -557,6 +560,14 @@ def read_yaml(text: str, name: str) -> Any:
         return yaml.safe_load(text)
     except Exception as error:  # the 13th month, or "!!bool x", raises anything there
         raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _find_taxonomies(body: Any, folder: Path) -> None:
+    """Replace the names of label files that lie beside the configuration by their paths; others stay as they are."""
+    named = body.get("taxonomies") if isinstance(body, dict) else None
+    if isinstance(named, dict):
+        beside = {task: folder / path for task, path in named.items() if isinstance(path, str)}
+        named.update({task: str(path) for task, path in beside.items() if path.is_file()})
 
 
 def _override(body: dict[str, Any], override: str) -> None:

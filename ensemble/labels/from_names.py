@@ -119,7 +119,7 @@ def _write_configuration(out: Path, task: Task) -> Path:
     body: dict[str, Any] = read_yaml(path.read_text("utf-8", "replace"), str(path)) if path.is_file() else _new(out)
     if not isinstance(body, dict):
         raise SettingsError(f"{path} is no configuration; delete it, or name another folder with --out")
-    body["taxonomies"] = {**(body.get("taxonomies") or {}), task: str(out / f"{task}.json")}
+    body["taxonomies"] = {**(body.get("taxonomies") or {}), task: f"{task}.json"}
     write_text(path, yaml.safe_dump(body, allow_unicode=True, sort_keys=False))
     load_settings(str(path))
     return path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from markupsafe import Markup
 
-from ensemble.report.ablation_result import Calibration, Contribution
+from ensemble.report.ablation_result import Calibration, Contribution, CurvePoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,6 +84,20 @@ def coverage(pairs: Sequence[tuple[float, float]], across: str = "", up: str = "
             f"{accuracy:.3f}", (share, accuracy), (0, -13), textcoords="offset points", ha="center", color=INK
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=across, ylabel=up)
+    return figure
+
+
+@_chart
+def learning(points: Sequence[CurvePoint], everything: str = "", across: str = "", up: str = "") -> "Figure":
+    """F1 with its interval, one step per number of examples; ``everything`` names that of all examples."""
+    figure, axes = _figure(_SIZE_INCHES)
+    steps = range(len(points))
+    axes.vlines(steps, [point.low for point in points], [point.high for point in points], color=INK, linewidth=1.4)
+    axes.plot(steps, [point.f1 for point in points], color=ACCENT, linewidth=1.4, marker="o", markersize=4)
+    for step, point in enumerate(points):
+        axes.annotate(f"{point.f1:.3f}", (step, point.f1), (5, -13), textcoords="offset points", color=INK)
+    axes.set_xticks(steps, [everything if point.most is None else str(point.most) for point in points])
+    axes.set(xlim=(-0.3, len(points) - 0.3), ylim=(0, 1), xlabel=across, ylabel=up)
     return figure
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -23,14 +24,14 @@ from experts.registry import VOTERS
 from mire.atomic_files import write_text
 from mire.cache import empty_cache
 from mire.labels import TASKS, Task
-from mire.panel_card import Card, Checks, Figures, fingerprint, read_card
+from mire.panel_card import Card, Checks, DraftsGain, Figures, fingerprint, read_card
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
 from mire.settings import Qwen2VL, Settings
 
 N_TIMED = 32
 LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
-_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed", "examples"}
+_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed", "examples", "drafts"}
 """What a card says of the training itself."""
 _HOW_JUDGED = (
     "Figures are weighted F1 with 95 % bootstrap intervals, on samples that the voter was not trained on; the panel's "
@@ -38,10 +39,16 @@ _HOW_JUDGED = (
 )
 
 
-def write_cards(known: TrainingSet, checks: Mapping[str, Checks], *, trained: Card | None = None) -> None:
+def write_cards(
+    known: TrainingSet,
+    checks: Mapping[str, Checks],
+    *,
+    trained: Card | None = None,
+    drafts: Mapping[str, DraftsGain] = MappingProxyType({}),
+) -> None:
     """Write a task's ``card.json``, and the adapter's README.md, where there is one.
 
-    ``checks`` holds those of the voters, by name.
+    ``checks`` holds those of the voters, by name, and ``drafts`` what made-up turns add to each that learns from them.
     ``trained`` is the card of the training where this one only added a voter: what was trained on stays as it was.
     """
     scored = _scores(known)
@@ -64,6 +71,7 @@ def write_cards(known: TrainingSet, checks: Mapping[str, Checks], *, trained: Ca
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
         examples={label: counts[label] for label in known.settings.taxonomy(known.task).labels},
         checks=dict(checks),
+        drafts=dict(drafts),
     )
     if trained:
         card = card.model_copy(update=trained.model_dump(include=_TRAINING))
@@ -157,11 +165,19 @@ def _training(card: Card) -> str:
 
 def _rests_on(card: Card) -> str:
     """The labels by what they were learned from, where some have no example; then the figures."""
+    table = "\n\n".join([_table(card), *(_helped(name, gain) for name, gain in card.drafts.items())])
     if all(card.examples.values()):
-        return _table(card)
+        return table
     alone = "description only" if not card.voters or any(VOTERS[name].describes for name in card.voters) else "nothing"
     said = [f"{label} ({f'examples: {n}' if n else alone})" for label, n in card.examples.items()]
-    return f"Each label rests on: {', '.join(said)}.\n\n{_table(card)}"
+    return f"Each label rests on: {', '.join(said)}.\n\n{table}"
+
+
+def _helped(voter: str, gain: DraftsGain) -> str:
+    return (
+        f"The drafts change the F1 of {voter} by {gain.f1 - gain.without:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}): "
+        f"{gain.f1:.3f} with them, {gain.without:.3f} without."
+    )
 
 
 def _table(card: Card) -> str:

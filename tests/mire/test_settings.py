@@ -133,3 +133,20 @@ def test_a_taxonomy_of_the_other_task_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsError, match="holds image labels but is named for the dialogue task"):
         settings.taxonomy("dialogue")
+
+
+def test_label_files_beside_the_configuration_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    config = tmp_path / "mine/config.yaml"
+    labels = {"task": "dialogue", "labels": [{"name": "a"}, {"name": "b"}]}
+    for path in ("mine/dialogue.json", "old.json"):
+        (tmp_path / path).write_text(json.dumps(labels))
+    config.write_text(f"{PANEL}taxonomies: {{dialogue: dialogue.json}}\n")
+    assert load_settings(str(config)).taxonomy("dialogue").labels == ("a", "b")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings("mine/config.yaml").taxonomies.dialogue == Path("mine/dialogue.json")
+    # Configurations of earlier versions name it as seen from the working directory, and so does the command line.
+    config.write_text(f"{PANEL}taxonomies: {{dialogue: mine/dialogue.json}}\n")
+    assert load_settings("mine/config.yaml").taxonomies.dialogue == Path("mine/dialogue.json")
+    override = ["taxonomies.dialogue=old.json"]
+    assert load_settings("mine/config.yaml", override).taxonomies.dialogue == Path("old.json")

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ensemble.report import charts
-from ensemble.report.ablation_result import Bin, Calibration, Contribution, ErrorByChance
+from ensemble.report.ablation_result import Bin, Calibration, Contribution, CurvePoint, ErrorByChance
 
 CHANCE = ErrorByChance(mean=0.1, high=0.2)
 BINS = (
@@ -58,6 +58,14 @@ def test_a_reliability_diagram_has_both_lines_and_dots_by_their_answers() -> Non
 def test_coverage_tells_every_second_accuracy() -> None:
     svg = charts.coverage([(0.25, 1.0), (0.5, 0.875), (0.75, 0.8), (1.0, 0.625)])
     assert [figure for figure in ("1.000", "0.875", "0.800", "0.625") if figure in svg] == ["0.875", "0.625"]
+
+
+def test_a_learning_curve_names_each_step_and_its_f1() -> None:
+    points = [CurvePoint(most=most, f1=f1, low=f1 - 0.125, high=f1 + 0.25, versus_before=None) for most, f1 in
+              ((0, 0.25), (5, 0.5), (None, 0.625))]  # fmt: skip
+    svg = charts.learning(points, "all", "examples", "F1")
+    assert all(f">{text}</text>" in svg for text in ("0", "5", "all", "0.250", "0.500", "0.625", "examples", "F1"))
+    assert len(elements(svg, "--ink", "path")) >= 3 and elements(svg, "--accent", "path")
 
 
 def test_a_chart_stands_alone_in_a_page_in_its_colours() -> None:

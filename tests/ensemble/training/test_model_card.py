@@ -45,6 +45,14 @@ def test_the_readme_is_the_card_in_words(panel: PanelFolder) -> None:
     assert "mire-nano" in text and "max_tokens" not in text and "zone_grams" not in text
 
 
+def test_the_readme_says_whether_drafts_helped(panel: PanelFolder) -> None:
+    card = json.loads(panel.card("dialogue").read_text())
+    card["drafts"] = {"dialogue_text": {"f1": 0.75, "without": 0.5, "low": 0.125, "high": 0.375}}
+    panel.card("dialogue").write_text(json.dumps(card))
+    told = "The drafts change the F1 of dialogue_text by +0.250 (+0.125 to +0.375): 0.750 with them, 0.500 without."
+    assert told in panel_card(panel)
+
+
 def test_the_fingerprint_follows_what_decides_only(panel: PanelFolder) -> None:
     before = fingerprint(panel)
     (panel.root / "README.md").write_text("other words", encoding="utf-8")
