@@ -25,7 +25,8 @@ class Card(BaseModel):
 
     ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
     is what a sample takes each voter, on the machine that trained; empty where it was not measured. ``examples`` is the
-    number of samples of each live label. Too few samples to hold any out: no folds, no figures.
+    number of samples of each live label; ``added`` that of labels that came later. Too few samples to hold any out:
+    no folds, no figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class Card(BaseModel):
     commit: str
     milliseconds: dict[str, float] = {}
     examples: dict[str, int] = {}
+    added: dict[str, int] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ensemble.panel import by_task
 from ensemble.training.accelerate_launch import Launch
-from ensemble.training.adapters import train_adapters
+from ensemble.training.adapters import train_adapters, train_follower
 from ensemble.training.few_samples import fitting_settings
 from ensemble.training.model_card import panel_card, write_cards
 from ensemble.training.replacement import replacing
@@ -58,7 +58,7 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         if taken:
             logger.info(f"{task}: training {name}")
         started = time.monotonic()
-        votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
+        votes, cost = _train(name, known, launch)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         taken.append(f"{name} {time.monotonic() - started:.0f} s")
         if drafted and VOTERS[name].drafts:
@@ -69,6 +69,14 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
     logger.info(
         f"{task}: trained ({', '.join(taken)}); weights {shares}, fitted on {weights.n_fitted} out-of-fold votes"
     )
+
+
+def _train(name: str, known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
+    """One voter's out-of-fold votes, and what a vote costs; the final voter is in the panel then."""
+    row = VOTERS[name]
+    if row.adapters:
+        return train_adapters(known, launch)
+    return train_follower(name, known) if row.stage.follows else _train_in_folds(name, known)
 
 
 def _vote_in_folds(name: str, known: TrainingSet, taxonomy: Taxonomy) -> list[Vote | None]:

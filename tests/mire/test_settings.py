@@ -51,6 +51,10 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
         (f"{PANEL}weights: {{image: {{screen_text: 0}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: .nan}}}}", "weights.image.screen_text: Input should be a finite"),
         (PANEL.replace("screen_text", "screentext"), "image has no voter 'screentext', did you mean 'screen_text'?"),
+        (
+            "name: x\npanel: {image: [neighbours, qwen2vl], dialogue: [neighbours]}",
+            "image: neighbours votes on the pass of qwen2vl: name qwen2vl before it; dialogue: neighbours votes on",
+        ),
         (f"{PANEL}screen_text: {{grams: [3, 1]}}", "screen_text.grams: Value error, the shortest n-gram comes first"),
         (f"{PANEL}qwen2vl: {{min_pixels: 5000, max_pixels: 4000}}", "min_pixels (5000) must not exceed max_pixels"),
     ],
