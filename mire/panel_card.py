@@ -48,8 +48,9 @@ class Card(BaseModel):
 
     ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
     is what a sample takes each voter, on the machine that trained; empty where it was not measured. ``examples`` is the
-    number of samples of each live label. ``checks`` are those of each voter that was trained here; ``drafts`` is what
-    made-up turns add to each voter that learns from them. Too few samples to hold any out: no folds, no figures.
+    number of samples of each live label, ``added`` that of labels that came later. ``checks`` are those of each voter
+    that was trained here; ``drafts`` is what made-up turns add to each voter that learns from them. Too few samples to
+    hold any out: no folds, no figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +72,7 @@ class Card(BaseModel):
     examples: dict[str, int] = {}
     checks: dict[str, Checks] = {}
     drafts: dict[str, DraftsGain] = {}
+    added: dict[str, int] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

@@ -1,7 +1,7 @@
 """A configuration: one frozen model a stage, read from YAML, every fault reported together."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -50,10 +50,14 @@ class Stage(BaseModel):
 
 
 class VoterStage(Stage):
-    """One voter's choices. ``voter`` is its name in ``panel``; ``tasks`` are those that it can vote on."""
+    """One voter's choices. ``voter`` is its name in ``panel``; ``tasks`` are those that it can vote on.
+
+    ``follows`` names the voter before it in ``panel`` whose pass it votes on, without a model call of its own.
+    """
 
     voter: ClassVar[str]
     tasks: ClassVar[tuple[Task, ...]]
+    follows: ClassVar[str | None] = None
 
 
 class Lora(Stage):
@@ -353,6 +357,19 @@ class TextEmbedding(VoterStage):
     sharpness: Positive = 6.0
 
 
+class Neighbours(VoterStage):
+    """The labels of the training samples whose hidden states are most like the sample's, in the pass of ``qwen2vl``.
+
+    A state's share of the vote is the softmax of its cosine similarity divided by ``temperature``.
+    """
+
+    voter = "neighbours"
+    tasks = TASKS
+    follows = Qwen2VL.voter
+
+    temperature: Positive = 0.02
+
+
 class Panel(Stage):
     """The voters of each task, by name."""
 
@@ -400,6 +417,7 @@ class Settings(Stage):
     screen_text: ScreenText = ScreenText()
     dialogue_text: DialogueText = DialogueText()
     text_embedding: TextEmbedding = TextEmbedding()
+    neighbours: Neighbours = Neighbours()
     vote: Rule = "log_linear"
     weights: dict[Task, dict[str, float]] = {}
     taxonomies: TaxonomyFiles = TaxonomyFiles()
@@ -427,9 +445,11 @@ class Settings(Stage):
     @classmethod
     def _known_voters(cls, panel: Panel) -> Panel:
         faults: list[str] = []
+        follows = {kind.voter: kind.follows for kind in cls.stages().values()}
         for task in TASKS:
             known = [kind.voter for kind in cls.stages().values() if task in kind.tasks]
             faults += [_unknown_voter(name, task, known) for name in panel.voters(task) if name not in known]
+            faults += _leaderless(task, panel.voters(task), follows)
         if faults:
             raise ValueError("; ".join(faults))
         return panel
@@ -463,6 +483,13 @@ class Settings(Stage):
         if taxonomy.task != task:
             raise SettingsError(f"{path} holds {taxonomy.task} labels but is named for the {task} task")
         return taxonomy
+
+
+def _leaderless(task: Task, names: Sequence[str], follows: Mapping[str, str | None]) -> Iterator[str]:
+    """Voters that stand before the voter whose pass they vote on, or without it."""
+    for place, name in enumerate(names):
+        if (leader := follows.get(name)) and leader not in names[:place]:
+            yield f"{task}: {name} votes on the pass of {leader}: name {leader} before it"
 
 
 def _unknown_voter(name: str, task: Task, known: Sequence[str]) -> str:

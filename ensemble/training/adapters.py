@@ -1,11 +1,13 @@
-"""Train the Qwen2-VL adapters of one task: one per voting fold, and the final one."""
+"""Train the Qwen2-VL adapters of one task, one per voting fold and the final one, and voters that follow them."""
 
 import gc
+import shutil
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 
+from ensemble.panel import ready
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
 from ensemble.training.accidents import Probes
 from ensemble.training.probes import probe
@@ -13,8 +15,8 @@ from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapters.averaging import merge_adapters
 from experts.qwen2vl.training.checkpoints import epoch_losses
 from experts.qwen2vl.voter import Qwen2VLVoter
-from experts.registry import load_base, load_voter
-from experts.voter import Voter
+from experts.registry import VOTERS, load_base, load_voter
+from experts.voter import SavedVoter, Voter
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Task
@@ -46,12 +48,49 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
     return [vote for votes, _, _ in parts for vote in votes], cost, probes
 
 
-def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
-    """The expert that one fold was kept from, with a base of its own."""
-    name, settings = Qwen2VL.voter, known.settings
+def train_follower(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
+    """Train a voter that follows the adapters: for a fold on the states of the fold's adapter, at last on the final's.
+
+    Returns as ``train_adapters``.
+    """
+    votes: list[Vote | None] = []
+    for fold in range(known.settings.qwen2vl.vote_folds):
+        votes += _follow(name, known, fold)
+        _free_memory()
+    voter = follower(name, known, load_fold_voter(known, None), None)
+    folder = known.panel.voter(known.task, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    voter.save(folder)
+    return votes, voter.cost
+
+
+def _follow(name: str, known: TrainingSet, fold: int) -> list[Vote | None]:
+    """The follower's votes on a fold."""
+    leader, samples = load_fold_voter(known, fold), known.outside(fold)
+    voter = follower(name, known, leader, fold)
+    return ready(voter, {leader.name: leader.vote(samples)}).vote(samples)
+
+
+def follower(name: str, known: TrainingSet, leader: Voter, fold: int | None) -> SavedVoter:
+    """The voter that follows ``leader``, trained without ``fold``, as the leader was."""
+    kind: Any = VOTERS[name].resolve()
+    samples = known.inside(fold)
+    voter: SavedVoter = kind.train(
+        samples,
+        taxonomy=known.panel.taxonomy(known.task),
+        settings=known.settings.stage(name),
+        seed=known.settings.seed,
+        votes=leader.vote(samples),
+    )
+    return voter
+
+
+def load_fold_voter(known: TrainingSet, fold: int | None) -> Voter:
+    """The expert that one fold was kept from (None: the final one), with a base of its own."""
+    name, settings, panel = Qwen2VL.voter, known.settings, known.panel
     return load_voter(
         name,
-        known.panel.fold_voter(known.task, name, fold),
+        panel.voter(known.task, name) if fold is None else panel.fold_voter(known.task, name, fold),
         taxonomy=known.panel.taxonomy(known.task),
         settings=settings,
         base=load_base(name, settings),

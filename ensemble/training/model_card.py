@@ -16,7 +16,7 @@ import yaml
 import mire
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
 from ensemble.evaluation.subset_scores import SubsetScore, score_subset
-from ensemble.panel import Panel, TaskPanel
+from ensemble.panel import Panel, TaskPanel, Votes, ready
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
 from experts.qwen2vl.training.checkpoints import last_epoch
@@ -165,12 +165,15 @@ def _training(card: Card) -> str:
 
 def _rests_on(card: Card) -> str:
     """The labels by what they were learned from, where some have no example; then the figures."""
-    table = "\n\n".join([_table(card), *(_helped(name, gain) for name, gain in card.drafts.items())])
+    added = [f"{label} (examples: {n})" for label, n in card.added.items()]
+    later = f"Not trained, known by examples that were added later: {', '.join(added)}." if added else ""
+    helped = (_helped(name, gain) for name, gain in card.drafts.items())
+    said = "\n\n".join(filter(None, [later, _table(card), *helped]))
     if all(card.examples.values()):
-        return table
+        return said
     alone = "description only" if not card.voters or any(VOTERS[name].describes for name in card.voters) else "nothing"
-    said = [f"{label} ({f'examples: {n}' if n else alone})" for label, n in card.examples.items()]
-    return f"Each label rests on: {', '.join(said)}.\n\n{table}"
+    labels = [f"{label} ({f'examples: {n}' if n else alone})" for label, n in card.examples.items()]
+    return f"Each label rests on: {', '.join(labels)}.\n\n{said}"
 
 
 def _helped(voter: str, gain: DraftsGain) -> str:
@@ -234,10 +237,12 @@ def measure_latency_ms(panel: TaskPanel, samples: Sequence[Sample]) -> dict[str,
         return {}
     first, timed = samples[:1], samples[1 : N_TIMED + 1] or samples[:1]
     taken: dict[str, float] = {}
+    votes: Votes = {}
     with empty_cache():
         for voter in panel.voters:
-            voter.vote(first)
+            asked = ready(voter, votes)
+            asked.vote(first)
             started = time.monotonic()
-            voter.vote(timed)
+            votes[voter.name] = asked.vote(timed)
             taken[voter.name] = round(1000 * (time.monotonic() - started) / len(timed), 2)
     return taken

@@ -13,7 +13,7 @@ from ensemble.evaluation.learning_curve import write_learning_curve
 from ensemble.panel import Votes, by_task
 from ensemble.training.accelerate_launch import Launch
 from ensemble.training.accidents import Probes, check_training
-from ensemble.training.adapters import train_adapters
+from ensemble.training.adapters import train_adapters, train_follower
 from ensemble.training.few_samples import fitting_settings
 from ensemble.training.model_card import panel_card, write_cards
 from ensemble.training.probes import answers_of
@@ -66,8 +66,7 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         if taken:
             logger.info(f"{task}: training {name}")
         started = time.monotonic()
-        adapters = VOTERS[name].adapters
-        votes, cost, probes = train_adapters(known, launch) if adapters else _train_in_folds(name, known)
+        votes, cost, probes = _train(name, known, launch)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
         checks[name] = _check(votes, labels, taxonomy, probes)
         taken.append(f"{name} {time.monotonic() - started:.0f} s")
@@ -84,6 +83,15 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
     logger.info(
         f"{task}: trained ({', '.join(taken)}); weights {shares}, fitted on {weights.n_fitted} out-of-fold votes"
     )
+
+
+def _train(name: str, known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost, Probes]:
+    """One voter's out-of-fold votes, what a vote costs, and what was probed; the final voter is in the panel then."""
+    row = VOTERS[name]
+    if row.adapters:
+        return train_adapters(known, launch)
+    votes, cost = train_follower(name, known) if row.stage.follows else _train_in_folds(name, known)
+    return votes, cost, Probes()
 
 
 def _check(votes: Sequence[Vote | None], labels: Mapping[str, str], taxonomy: Taxonomy, probes: Probes) -> Checks:
@@ -119,15 +127,15 @@ def _gain_of_drafts(name: str, known: TrainingSet, votes: Sequence[Vote | None])
     return found
 
 
-def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost, Probes]:
-    """Out-of-fold votes; then the final voter, trained on everything. Nothing is probed."""
+def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
+    """Out-of-fold votes; then the final voter, trained on everything."""
     taxonomy, settings = known.settings.taxonomy(known.task), known.settings
     votes = _vote_in_folds(name, known, taxonomy)
     voter = train_voter(name, known.inside(None), taxonomy=taxonomy, settings=settings)
     folder = known.panel.voter(known.task, name)
     shutil.rmtree(folder, ignore_errors=True)
     voter.save(folder)
-    return votes, voter.cost, Probes()
+    return votes, voter.cost
 
 
 def read_labelled(tasks: Sequence[Task], data: Path, images: Path, settings: Settings) -> dict[Task, list[Sample]]:

@@ -55,6 +55,10 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
         (f"{PANEL}weights: {{image: {{screen_text: 0}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: .nan}}}}", "weights.image.screen_text: Input should be a finite"),
         (PANEL.replace("screen_text", "screentext"), "image has no voter 'screentext', did you mean 'screen_text'?"),
+        (
+            "name: x\npanel: {image: [neighbours, qwen2vl], dialogue: [neighbours]}",
+            "image: neighbours votes on the pass of qwen2vl: name qwen2vl before it; dialogue: neighbours votes on",
+        ),
         (f"{PANEL}screen_text: {{grams: [3, 1]}}", "screen_text.grams: Value error, the shortest n-gram comes first"),
         (f"{PANEL}qwen2vl: {{image: {{loss: sft, brier: 1}}}}", "label_smoothing and brier need loss: label_set"),
         (f"{PANEL}qwen2vl: {{image: {{ema: 0.9, average_from: 0.5}}}}", "remove one of them"),
