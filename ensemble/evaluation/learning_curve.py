@@ -69,7 +69,7 @@ def learning_curve(
     taxonomy = settings.taxonomy(task)
     draws = [
         ([each for each in samples if folds[each.id] != fold], [each for each in samples if folds[each.id] == fold])
-        for fold in range(N_DRAWS)
+        for fold in range(min(N_DRAWS, len(set(folds.values()))))
     ]
     answers: dict[int | None, list[str]] = {}
     for most in (size for size in SIZES if size < _commonest(draws[0][0])):

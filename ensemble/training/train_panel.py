@@ -76,7 +76,8 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
             drafts[name] = _gain_of_drafts(name, known, votes)
     started = time.monotonic()
     write_learning_curve(panel, task, known.samples, known.folds, quick)
-    taken.append(f"learning curve {time.monotonic() - started:.0f} s")
+    if quick:
+        taken.append(f"learning curve {time.monotonic() - started:.0f} s")
     weights = fit_panel(panel, task) if known.divided else keep_equal_weights(panel, task)
     shares = ", ".join(f"{name} {voter.weight:.1f}" for name, voter in weights.voters.items())
     write_cards(known, checks, drafts=drafts)

@@ -12,6 +12,7 @@ import torch
 from peft.tuners import lora
 from torch import Tensor
 
+from experts.qwen2vl.model.device import linear
 from experts.qwen2vl.model.quantised import QuantisedLinear
 from mire.labels import Task
 
@@ -66,8 +67,8 @@ class ApartLinear(lora.Linear):
         parts = [x]
         for name in self.names:
             low = self.lora_A[name].weight
-            parts.append(x @ low.T if name in self.active_adapters else x.new_zeros(*x.shape[:-1], len(low)))
-        return torch.nn.functional.linear(torch.cat(parts, dim=-1), self.joined, self.base_layer.bias)
+            parts.append(linear(x, low) if name in self.active_adapters else x.new_zeros(*x.shape[:-1], len(low)))
+        return linear(torch.cat(parts, dim=-1), self.joined, self.base_layer.bias)
 
 
 class QuantisedApartLinear(ApartLinear):
