@@ -27,7 +27,7 @@ from mire.votes import Vote
 
 SIZES = (0, 1, 2, 5, 10)
 """Examples per label of the points before the last, which has all of them."""
-N_DRAWS = 3
+N_DRAWS = 2
 """Folds that are held out in turn, each with one draw of the others: it bounds the time."""
 
 

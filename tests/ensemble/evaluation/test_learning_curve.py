@@ -65,8 +65,8 @@ def test_a_curve_climbs_with_the_examples(panel: PanelFolder) -> None:
     assert curve is not None
     # Six of each label are learned from; without any the voter gives no vote, so there is no point.
     assert [point.most for point in curve.points] == [1, 2, 5, None]
-    # Six of each label are scored. All are called a: F1 of a 12 / 18, of b 0.
-    assert (curve.n, curve.voters) == (12, ("v",))
+    # Four of each label are scored. All are called a: F1 of a 8 / 12, of b 0.
+    assert (curve.n, curve.voters) == (8, ("v",))
     assert [point.f1 for point in curve.points] == pytest.approx([1 / 3, 1, 1, 1])
     first, second, *_ = curve.points
     assert first.versus_before is None and first.low < 1 / 3 < first.high
