@@ -31,11 +31,20 @@ def test_products_and_gradients_are_those_of_a_linear_layer(native: bool, monkey
     assert x.grad is not None and x.grad.tolist() == [[8, 10], [8, 10]]
 
 
-def test_a_product_is_rounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_product_is_made_in_float32_and_rounded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """256 + 1 has no bfloat16, but 256 + 1 + 1 has: rounded after each summand, it would stay 256."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    formats: list[torch.dtype] = []
+    plain = torch.nn.functional.linear
+
+    def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        formats.extend((x.dtype, weight.dtype))
+        return plain(x, weight, bias)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", product)
     x, weight = (torch.tensor([row], dtype=torch.bfloat16) for row in ([256.0, 1.0, 1.0], [1.0, 1.0, 1.0]))
     assert device.linear(x, weight).tolist() == [[258]]
+    assert formats == [torch.float32, torch.float32]
 
 
 def test_only_what_a_cpu_emulates_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
