@@ -65,6 +65,9 @@ def test_work_of_a_visitor_who_has_left_is_dropped() -> None:
         assert client.portal is not None
         client.portal.call(seen.left, "two")
         until(client, 0)
+        held = next(route.app.state_holder for route in app.routes if hasattr(getattr(route, "app", 0), "state_holder"))
+        n_parts = [len(session.config_values) for session in held.session_data.values()]
+        assert len(n_parts) == 2 and max(n_parts) <= len(call["data"]), n_parts
         voter.go.set()
     assert voter.runs == 1
 
