@@ -7,8 +7,7 @@
 Writes the checkpoint as the hub has it (sharded, its key names, bfloat16; 16.6 GB for the 7B) with nano's tokenizer.
 In one process both tasks' adapters are trained and vote: apart, merged, and apart in compiled layers. Then the ordinary
 commands train an adapter on a few shipped screens, predict and export. Random weights answer nothing: only seconds,
-memory and agreement mean something. At true size it was run on a GPU; on a CPU, where it takes hours, not to its end.
-Prints one table and one JSON line.
+memory and agreement mean something. Prints one table and one JSON line.
 """
 
 import argparse
