@@ -126,11 +126,11 @@ def cost_text(rows: Sequence[Distribution]) -> str:
     if len(told) < len(rows):
         return f"a blend costs what its files cost together; they do not all tell it, the challenge allows {rule}"
     calls, tokens, parameters = (max(numbers) for numbers in zip(*told, strict=True))
-    kept = calls <= MAX_CALLS and tokens <= MAX_OUTPUT_TOKENS and parameters < MAX_PARAMETERS
+    few, small = calls <= MAX_CALLS and tokens <= MAX_OUTPUT_TOKENS, parameters < MAX_PARAMETERS
+    kept = ("kept" if small else "BROKEN unless the panels share a base") if few else "BROKEN by this blend"
     return (
         f"the files together cost at most {calls} calls and {tokens} output tokens per sample and {parameters:,} "
-        f"parameters, what they share counted each time; the challenge allows {rule}: "
-        f"{'kept' if kept else 'BROKEN by this blend'}"
+        f"parameters, what they share counted each time; the challenge allows {rule}: {kept}"
     )
 
 
