@@ -22,6 +22,7 @@ COMMANDS = {
     "rules": "ensemble.rules",
     "compare": "ensemble.compare",
     "sweep": "ensemble.sweep",
+    "blend": "ensemble.blend",
     "explain": "ensemble.explain",
     "audit": "ensemble.audit",
     "serve": "ensemble.serve.__main__",

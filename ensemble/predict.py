@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, help="the report to write, where it is not to go beside the CSV")
     parser.add_argument("--journal", type=Path, help="the journal to keep, where it is not to go beside the CSV")
     parser.add_argument(
+        "--probabilities", type=Path, help="a CSV for every label's probability per sample, which mire blend reads"
+    )
+    parser.add_argument(
         "--columns",
         choices=("all", "id", "scores"),
         default="all",
@@ -57,7 +60,7 @@ def execute(options: argparse.Namespace) -> None:
         options.data,
         options.images,
         options.panel,
-        Outputs.named(options.out, options.report, options.journal),
+        Outputs.named(options.out, options.report, options.journal, options.probabilities),
         engine_options=EngineOptions(options.engine == "ray", options.devices, options.workers, options.address),
         overrides=tuple(options.overrides),
         columns=options.columns,

@@ -1,4 +1,4 @@
-"""Where a prediction writes: the CSV, its report and its journal, checked before work starts."""
+"""Where a prediction writes: the CSV, its report, its journal, the probabilities, checked before work starts."""
 
 import tempfile
 from collections.abc import Iterator
@@ -24,13 +24,17 @@ class Outputs:
     csv: Path
     report: Path | None
     journal: Path | None
+    probabilities: Path | None = None
 
     @classmethod
-    def named(cls, csv: Path, report: Path | None = None, journal: Path | None = None) -> "Outputs":
+    def named(
+        cls, csv: Path, report: Path | None = None, journal: Path | None = None, probabilities: Path | None = None
+    ) -> "Outputs":
         """Report and journal lie beside the CSV unless they are named; beside standard output there is nothing."""
-        if csv == STDOUT:
-            return cls(csv, report, journal)
-        return cls(csv, report or csv.with_suffix(".report.json"), journal or csv.with_name(f"{csv.name}.journal"))
+        if csv != STDOUT:
+            report = report or csv.with_suffix(".report.json")
+            journal = journal or csv.with_name(f"{csv.name}.journal")
+        return cls(csv, report, journal, probabilities)
 
     def check(self, data: Path, images: Path, panel: Path) -> None:
         """Refuse to write what is no plain file, or over something that is read.
@@ -39,12 +43,12 @@ class Outputs:
             DataError: names the file and what it is.
         """
         targets: list[Path] = []
-        for path in (self.csv, self.report, self.journal):
+        for path in (self.csv, self.report, self.journal, self.probabilities):
             if path is None or path == STDOUT:
                 continue
             target = writable_file(path).absolute()
             if what := _read_file(target, data, images, panel) or ("another output" if target in targets else None):
-                raise DataError(f"{path} would be overwritten, but it is {what}; name another file with --out")
+                raise DataError(f"{path} would be overwritten, but it is {what}; name another file to write")
             targets.append(target)
 
     @contextmanager

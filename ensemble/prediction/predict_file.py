@@ -12,10 +12,11 @@ from ensemble.decisions.thresholds import decision_thresholds
 from ensemble.prediction.digest import panel_digest
 from ensemble.prediction.engines import EngineOptions
 from ensemble.prediction.outputs import Outputs
-from ensemble.prediction.runner import RunReport, RunSummary, run_workload, submission_lines
+from ensemble.prediction.runner import RunReport, RunSummary, distributions, run_workload, submission_lines
 from ensemble.prediction.submission import Columns, SubmissionLine, write_lines
 from ensemble.prediction.worker import Job
 from ensemble.prediction.workload import Workload
+from ensemble.voting.distributions import write_distributions
 from mire.atomic_files import write_text
 from mire.budget import ParameterCount
 from mire.errors import DataError
@@ -42,7 +43,7 @@ def predict_file(
     review: Path | None = None,
     hide: Hide = mask,
 ) -> RunReport:
-    """Write the submission, the report and the journal that an interrupted run resumes from.
+    """Write the submission, the report, the journal that an interrupted run resumes from, the probabilities if asked.
 
     ``overrides`` are those of ``PanelFolder``. ``precision`` (0 to 1; None: by the panel's own thresholds) is for the
     scores' ``decision``. ``strict`` refuses degraded answers. ``for_excel`` guards cells as ``write_lines`` says.
@@ -77,6 +78,11 @@ def predict_file(
             doubtful: list[Doubtful] = []
             lines = _noting(submission_lines(work, journal, digest, summary, thresholds), doubtful)
             write_lines(outputs.csv, lines, names, encoding=encoding, for_excel=for_excel, scores=scores)
+            if outputs.probabilities is not None:
+                answered = {task: labels[task].labels for task in work.tasks}
+                n_parameters = ParameterCount(loaded.parameters).total
+                found = distributions(work, journal, digest, answered, n_parameters)
+                write_distributions(outputs.probabilities, found, answered)
             if review is not None:
                 groups = ((chunk.task, chunk.samples) for chunk in work.chunks(digest))
                 write_queues(groups, doubtful, folder, review, hide=hide)

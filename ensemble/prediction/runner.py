@@ -11,7 +11,8 @@ from ensemble.prediction.engines import Engine
 from ensemble.prediction.progress import Progress
 from ensemble.prediction.submission import SubmissionLine
 from ensemble.prediction.worker import KeptAnswer
-from ensemble.prediction.workload import Chunk, Workload
+from ensemble.prediction.workload import Chunk, SampleRow, Workload
+from ensemble.voting.distributions import Distribution, Labels, Spent
 from mire.errors import DataError
 from mire.journal import Journal
 from mire.labels import Task
@@ -122,15 +123,33 @@ def submission_lines(
     Raises:
         DataError: a sample has no answer.
     """
+    for row, answer in _answered(work, journal, panel):
+        summary.add(row.id, answer)
+        scores = () if thresholds is None else _scores(answer, thresholds[row.task])
+        yield SubmissionLine(row.id, row.record, answer.label, scores)
+
+
+def distributions(
+    work: Workload, journal: Journal, panel: str, labels: Labels, n_parameters: int
+) -> Iterator[Distribution]:
+    """Every label's probability for each sample, in the file's order; the panel loads ``n_parameters``.
+
+    Raises:
+        DataError: as ``submission_lines``.
+    """
+    for row, answer in _answered(work, journal, panel):
+        shares = dict(zip(labels[row.task], answer.probabilities, strict=True))
+        spent = Spent(answer.n_calls, answer.n_output_tokens, n_parameters)
+        yield Distribution(row.id, row.task, shares, bool(answer.problems), spent)
+
+
+def _answered(work: Workload, journal: Journal, panel: str) -> Iterator[tuple[SampleRow, KeptAnswer]]:
     for rows in work.rows(panel):
         found = _answers(journal.finished({row.id: row.fingerprint for row in rows}))
         for row in rows:
             if row.id not in found:
                 raise DataError(f"every sample needs exactly one prediction, but {row.id!r} has none")
-            answer = found[row.id]
-            summary.add(row.id, answer)
-            scores = () if thresholds is None else _scores(answer, thresholds[row.task])
-            yield SubmissionLine(row.id, row.record, answer.label, scores)
+            yield row, found[row.id]
 
 
 def _scores(answer: KeptAnswer, threshold: float | None) -> tuple[str | float, ...]:
@@ -152,7 +171,8 @@ def _unfinished(work: Workload, journal: Journal, panel: str) -> Iterator[Chunk]
 
 
 def _answers(kept: Mapping[str, Any]) -> dict[str, KeptAnswer]:
-    return {key: KeptAnswer(**{**body, "problems": tuple(body["problems"])}) for key, body in kept.items()}
+    lists = ("problems", "probabilities")
+    return {key: KeptAnswer(**{**body, **{name: tuple(body[name]) for name in lists}}) for key, body in kept.items()}
 
 
 def _refuse(answers: Mapping[str, KeptAnswer], strict: bool) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class KeptAnswer:
     """What the journal keeps of a prediction.
 
-    ``margin`` is the label's probability less that of ``second``, ``familiarity`` as in ``Prediction``. Without any
-    vote (``voted``) the label says nothing, and the reason may be gone in the next run.
+    ``margin`` is the label's probability less that of ``second``, ``familiarity`` and ``probabilities`` are as in
+    ``Prediction``. Without any vote (``voted``) the label says nothing, and the reason may be gone in the next run.
     """
 
     label: str
@@ -31,6 +31,7 @@ class KeptAnswer:
     second: str
     voted: bool = True
     familiarity: float | None = None
+    probabilities: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, prediction: Prediction, taxonomy: Taxonomy) -> "KeptAnswer":
@@ -45,6 +46,7 @@ class KeptAnswer:
             second=runner_up.name,
             voted=bool(prediction.votes),
             familiarity=prediction.familiarity,
+            probabilities=prediction.probabilities,
         )
 
 

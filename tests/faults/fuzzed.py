@@ -75,6 +75,7 @@ class Workshop:
             "ensemble.ablate": [*files, "--panel", panel, "--out", out],
             "ensemble.rules": ["--panel", panel],
             "ensemble.compare": [self.submission(), panel, "--truth", data, "--images", images, "--out", out],
+            "ensemble.blend": [self.shares(), self.shares(), *self.dice.choice(([], ["--truth", data])), "--out", out],
             "ensemble.sweep": [task, *files, "--config", self.config(), "--run", "base", "--out", out],
             "ensemble.explain": ["--panel", panel, *self.dice.choice(([], files, files[:2]))],
             "ensemble.audit": [*files, "--panel", panel, "--out", out],
@@ -186,6 +187,11 @@ class Workshop:
         rows = [f"{record['id']},{record['output']}" for record in self.records]
         whole = self.file("s.csv", "\n".join(["id,predict", *rows]))
         return self.pick(lambda: whole, lambda: self.damaged(whole), lambda: self.damaged(whole), self.nothing)
+
+    def shares(self) -> str:
+        rows = [f"{record['id']},image,{n % 2},{1 - n % 2}" for n, record in enumerate(self.records)]
+        whole = self.file("p.csv", "\n".join(["id,task,image/购物车页面,image/退款页面", *rows]))
+        return self.pick(lambda: whole, lambda: self.damaged(whole), self.nothing)
 
     def out(self) -> str:
         new = self.name("out")

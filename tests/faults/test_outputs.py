@@ -40,7 +40,7 @@ def predicted(data: Path, out: str | Path, *extra: str, panel: Path | None = Non
 @pytest.mark.parametrize(
     "name", ["/dev/null", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/2"]
 )
-@pytest.mark.parametrize("option", ["--out", "--report", "--journal"])
+@pytest.mark.parametrize("option", ["--out", "--report", "--journal", "--probabilities"])
 def test_a_device_or_stream_is_refused_before_work_starts(
     data: Path, capsys: pytest.CaptureFixture[str], option: str, name: str
 ) -> None:

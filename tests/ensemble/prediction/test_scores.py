@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from records import dialogue_instruction
 
 from ensemble import predict
 from ensemble.decisions.thresholds import fit_thresholds
 from ensemble.prediction.runner import _scores
 from ensemble.prediction.submission import SubmissionLine, write_lines
 from ensemble.prediction.worker import KeptAnswer
+from ensemble.voting.distributions import read_distributions
 from mire.cli import run
 from mire.panel_folder import PanelFolder
 
@@ -57,6 +59,34 @@ def test_a_run_with_scores_and_its_resumption_at_another_precision(
     assert {row["decision"] for row in csv.DictReader(out.open(encoding="utf-8-sig"))} == {""}
     said = capsys.readouterr().err
     assert "12/12 samples were answered before" in said and "has no threshold for the dialogue task" in said
+
+
+def test_the_probabilities_beside_a_finished_run(
+    tiny_set: Path, tiny_panel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [r for r in json.loads((tiny_set / "train.json").read_text("utf-8")) if not r["image"]][:4]
+    records[1]["instruction"] = dialogue_instruction("用户: ")
+    (tmp_path / "d.json").write_text(json.dumps(records, ensure_ascii=False), "utf-8")
+    out, shares = tmp_path / "o.csv", tmp_path / "p.csv"
+    command = ["--data", str(tmp_path / "d.json"), "--images", str(tiny_set / "images"), "--panel", str(tiny_panel)]
+    command += ["--out", str(out), "--columns", "scores"]
+    assert run(predict, command) == 0
+    before = out.read_bytes()
+    assert run(predict, [*command, "--probabilities", str(shares)]) == 0
+    assert "/4 samples were answered before" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    labels, found = read_distributions(shares)
+    assert labels == {"dialogue": PanelFolder(tiny_panel).taxonomy("dialogue").labels}
+    rows = list(csv.DictReader(out.open(encoding="utf-8-sig")))
+    assert list(found) == [row["id"] for row in rows] == [record["id"] for record in records]
+    for row in rows:
+        each = found[row["id"]]
+        first, second = sorted(each.probabilities.values())[:-3:-1]
+        assert each.label == row["predict"] and round(first, 6) == float(row["probability"])
+        assert round(first - second, 6) == float(row["margin"])
+        # The tiny panel reads text with a linear model: no call, no token, no neural parameter.
+        assert each.spent == (0, 0, 0)
+    assert [each.degraded for each in found.values()] == [False, True, False, False]
 
 
 @pytest.mark.parametrize(

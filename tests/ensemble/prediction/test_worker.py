@@ -5,8 +5,11 @@ from fakes import FakeVoter, image_panel
 
 from ensemble.prediction.worker import KeptAnswer, Worker
 from ensemble.prediction.workload import Chunk
+from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
+
+LABELS = builtin_taxonomy("image").labels
 
 
 def test_a_chunk_is_answered_for_its_task_without_routing_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,5 +30,6 @@ def test_a_chunk_is_answered_for_its_task_without_routing_again(monkeypatch: pyt
             margin=pytest.approx(0.8 - 0.2 / 22),
             probability=pytest.approx(0.8),
             second="实物拍摄(含售后)",
+            probabilities=pytest.approx([0.8 if label == "购物车页面" else 0.2 / 22 for label in LABELS]),
         )
     }
