@@ -193,7 +193,8 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
     card = (panel / "image" / "qwen2vl" / "README.md").read_text(encoding="utf-8")
     origin = {
         "refit": "This adapter was trained once more on all samples, for 1.0 epochs",
-        "continue": "This adapter is the first of theirs, trained on all samples for 0.5 further epochs",
+        # Half an epoch of three steps is two of them.
+        "continue": "This adapter is the first of theirs, trained on all samples for 0.7 further epochs",
         "merge": "This adapter is the average of theirs",
     }[final.split()[-1]]
     assert f"on {final[12]} of 2 folds. {origin}." in card and str(tmp_path) not in card
