@@ -20,6 +20,8 @@ COMMANDS = {
     "check-submission": "ensemble.check_submission",
     "ablate": "ensemble.ablate",
     "rules": "ensemble.rules",
+    "compare": "ensemble.compare",
+    "sweep": "ensemble.sweep",
     "explain": "ensemble.explain",
     "audit": "ensemble.audit",
     "serve": "ensemble.serve.__main__",

@@ -14,8 +14,8 @@ from ensemble.classify import Classification, Question, classification
 from ensemble.decisions.threshold_file import TaskThresholds, read_thresholds
 from ensemble.voting.pooling import Array, winners
 from ensemble.voting.weights import Weights, as_array, read_weights
-from experts.registry import check_voter, load_base, load_voter
-from experts.voter import Voter
+from experts.registry import VOTERS, check_voter, load_base, load_voter
+from experts.voter import Follower, Voter
 from mire.budget import Ledger, ParameterCount
 from mire.errors import MireError, PanelError
 from mire.images import NO_PICTURE, load_or_fallback
@@ -42,7 +42,10 @@ Votes = dict[str, list[Vote | None]]
 
 @dataclass(frozen=True)
 class TaskPanel:
-    """The voters of one task, how their votes are pooled, and from which probability on an answer is decided."""
+    """The voters of one task, how their votes are pooled, and from which probability on an answer is decided.
+
+    ``taxonomy`` holds every label that is answered; a voter that does not grow knows those it was trained for.
+    """
 
     taxonomy: Taxonomy
     voters: tuple[Voter, ...]
@@ -66,7 +69,7 @@ class TaskPanel:
         self, sample: Sample, votes: Mapping[str, Vote | None], pooled: Array, ledger: Ledger
     ) -> Prediction:
         """The prediction of one sample from its votes and their pooled distribution, (n_labels,)."""
-        cast = [vote for vote in votes.values() if vote]
+        cast = [vote.of_labels(len(self.taxonomy.labels)) for vote in votes.values() if vote]
         failed = ledger.failed.get(sample.id, {})
         silent = {name: failed.get(name, f"{name} abstained") for name, vote in votes.items() if not vote}
         booked = ledger.booked(sample.id)
@@ -84,7 +87,7 @@ class TaskPanel:
         )
 
     def cast(self, samples: Sequence[Sample], ledger: Ledger) -> Votes:
-        """Every voter's votes; each is booked for every sample before the voter runs.
+        """Every voter's votes on the labels that it knows; each is booked for every sample before the voter runs.
 
         Raises:
             BudgetError: a vote would break the limit of calls or tokens; that voter has not run then.
@@ -95,12 +98,17 @@ class TaskPanel:
                 ledger.book(sample.id, voter.name, voter.cost)
             started = time.monotonic()
             failed: dict[str, str] = {}
-            votes[voter.name] = _vote(voter, samples, failed)
+            votes[voter.name] = _vote(ready(voter, votes), samples, failed)
             for sample_id, reason in failed.items():
                 ledger.failed[sample_id][voter.name] = reason
                 logger.info(f"sample {sample_id!r}: {reason}")
             ledger.seconds[f"{self.taxonomy.task} {voter.name}"] += time.monotonic() - started
         return votes
+
+
+def ready(voter: Voter, votes: Votes) -> Voter:
+    """The voter as it is asked; one that follows another gets its votes, which must be there."""
+    return voter.after(votes[voter.leader]) if isinstance(voter, Follower) else voter
 
 
 def _vote(voter: Voter, samples: Sequence[Sample], failed: dict[str, str]) -> list[Vote | None]:
@@ -128,7 +136,7 @@ def _vote(voter: Voter, samples: Sequence[Sample], failed: dict[str, str]) -> li
 def pool(votes: Votes, weights: Weights, n_labels: int) -> Array:
     """One distribution per sample, (n, n_labels); weights of voters that abstained go to the others.
 
-    A sample without any vote gets equal probabilities.
+    A sample without any vote gets equal probabilities; a label that no vote knows gets none.
     """
     n_samples = len(next(iter(votes.values())))
     pooled = np.full((n_samples, n_labels), 1 / n_labels)
@@ -137,7 +145,8 @@ def pool(votes: Votes, weights: Weights, n_labels: int) -> Array:
         rows[tuple(name for name in votes if votes[name][row])].append(row)
     for names, members in rows.items():
         if names:
-            pooled[members] = weights.pool({name: _stack(votes[name], members) for name in names})
+            known = weights.pool({name: _stack(votes[name], members) for name in names})
+            pooled[members] = np.pad(known, ((0, 0), (0, n_labels - known.shape[1])))
     return pooled
 
 
@@ -181,9 +190,15 @@ class Panel:
         bases = {name: load_base(name, settings) for name in names}
         loaded: dict[Task, TaskPanel] = {}
         for task in tasks:
-            taxonomy = folder.taxonomy(task)
+            taxonomy, trained = folder.answered(task), folder.taxonomy(task)
             voters = tuple(
-                load_sound_voter(name, folder.voter(task, name), taxonomy=taxonomy, settings=settings, base=bases[name])
+                load_sound_voter(
+                    name,
+                    folder.voter(task, name),
+                    taxonomy=taxonomy if VOTERS[name].grows else trained,
+                    settings=settings,
+                    base=bases[name],
+                )
                 for name in settings.panel.voters(task)
             )
             loaded[task] = TaskPanel(

@@ -1,4 +1,4 @@
-"""Score a submission as the official script does, pooled and by task; prints one JSON line.
+"""Score a submission as the official script does, with intervals; prints one JSON line.
 
 python -m ensemble.score --truth test.json --submission submit.csv
 """

@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from experts.voter import SavedVoter, Voter, VoterClass
 from mire.budget import ParameterCount
 from mire.labels import TASKS, Task, Taxonomy
 from mire.samples import Sample
-from mire.settings import Clip, DialogueText, Qwen2VL, ScreenText, Settings, TextEmbedding, VoterStage
+from mire.settings import Clip, DialogueText, Neighbours, Qwen2VL, ScreenText, Settings, TextEmbedding, VoterStage
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class VoterRow:
     on a GPU where there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
     ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``. ``describes``: it also learns
     from the labels' names and descriptions, so that it needs no sample. ``drafts``: it learns from their made-up turns.
+    ``quick``: it trains in seconds once its inputs are in the cache, so that a learning curve is drawn with it.
+    ``grows``: it takes examples, of further labels too, after training.
     """
 
     stage: type[VoterStage]
@@ -33,6 +35,8 @@ class VoterRow:
     adapters: bool = False
     describes: bool = False
     drafts: bool = False
+    quick: bool = False
+    grows: bool = False
 
     @property
     def name(self) -> str:
@@ -63,6 +67,7 @@ VOTERS = {
             "experts.screen_text.voter:ScreenTextVoter",
             ("linear.skops", "trees.txt", "meta.json"),
             explains=True,
+            quick=True,
         ),
         VoterRow(
             DialogueText,
@@ -70,12 +75,21 @@ VOTERS = {
             ("linear.skops", "lexicon.json", "meta.json"),
             explains=True,
             drafts=True,
+            quick=True,
         ),
         VoterRow(
             TextEmbedding,
             "experts.text_embedding.voter:TextEmbeddingVoter",
             ("linear.skops", "meta.json"),
             describes=True,
+            drafts=True,
+            quick=True,
+        ),
+        VoterRow(
+            Neighbours,
+            "experts.neighbours.voter:NeighboursVoter",
+            ("states.safetensors", "meta.json"),
+            grows=True,
         ),
     )
 }
@@ -99,8 +113,14 @@ def load_base(name: str, settings: Settings) -> Any:
 
 
 def load_voter(name: str, folder: Path, *, taxonomy: Taxonomy, settings: Settings, base: Any) -> Voter:
-    """Load a trained voter; ``base`` is what ``load_base`` gave. Errors as ``VoterClass.load``."""
-    return VOTERS[name].resolve().load(folder, taxonomy=taxonomy, settings=settings.stage(name), base=base)
+    """Load a trained voter; ``base`` is what ``load_base`` gave. Errors as ``VoterClass.load``.
+
+    One that another voter of the panel follows tells its states.
+    """
+    loaded: Any = VOTERS[name].resolve().load(folder, taxonomy=taxonomy, settings=settings.stage(name), base=base)
+    followed = any(VOTERS[other].stage.follows == name for other in settings.panel.voters(taxonomy.task))
+    voter: Voter = replace(loaded, tells_states=True) if followed else loaded
+    return voter
 
 
 def count_parameters(settings: Settings) -> ParameterCount:

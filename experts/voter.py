@@ -44,6 +44,18 @@ class Voter(Protocol):
         """One vote per sample, in order; None if the voter abstains because the sample has no input for it."""
 
 
+@runtime_checkable
+class Follower(Protocol):
+    """A voter that votes on what another one's pass found, without a model call of its own."""
+
+    @property
+    def leader(self) -> str:
+        """The name of the voter that it follows."""
+
+    def after(self, votes: Sequence[Vote | None]) -> Voter:
+        """The voter that votes on the samples of these votes of the leader's, and abstains on others."""
+
+
 class SavedVoter(Voter, Protocol):
     """A voter that is trained in this process and can save itself."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,6 +17,8 @@ from mire.errors import SettingsError
 
 Task = Literal["image", "dialogue"]
 TASKS: tuple[Task, ...] = ("image", "dialogue")
+MAX_LABELS = 2000
+"""Of a task: every two labels are compared."""
 
 
 class Draft(BaseModel):
@@ -53,7 +56,9 @@ class _TaxonomyFile(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> "_TaxonomyFile":
         names = [label.name for label in self.labels]
-        double = sorted({name for name in names if names.count(name) > 1})
+        if len(names) > MAX_LABELS:
+            raise ValueError(f"a taxonomy may have {MAX_LABELS} labels, got {len(names)}")
+        double = sorted(name for name, n in Counter(names).items() if n > 1)
         if double:
             raise ValueError(f"label names must be unique, {', '.join(double)} occur more than once")
         if not all(name.strip() for name in names):

@@ -13,6 +13,8 @@ from mire.labels import TASKS
 
 N_RESAMPLES = 2000
 CONFIDENCE = 0.95
+_NUMBERS_AT_ONCE = 100_000
+"""In memory while resamples are scored: answers, or cells of their confusion matrices."""
 
 
 Metric = Callable[[Sequence[str], Sequence[str]], float]
@@ -86,17 +88,17 @@ def scores(truth: Sequence[str], predicted: Sequence[str]) -> Scores:
 def resampled_f1(truth: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -> NDArray[np.float64]:
     """Weighted F1 of ``N_RESAMPLES`` bootstrap resamples of the samples; shape (N_RESAMPLES,)."""
     names = sorted({*truth, *predicted})
-    place = {name: index for index, name in enumerate(names)}
-    true = np.array([place[name] for name in truth])
-    guess = np.array([place[name] for name in predicted])
+    place, n, n_labels = {name: index for index, name in enumerate(names)}, len(truth), len(names)
+    cells = np.array([place[true] * n_labels + place[guess] for true, guess in zip(truth, predicted, strict=True)])
     rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(true), size=(N_RESAMPLES, len(true)))
-    return np.array([_weighted_f1(true[draw], guess[draw], len(names)) for draw in draws])
+    n_at_once = max(1, _NUMBERS_AT_ONCE // max(n, n_labels**2))
+    sizes = (min(n_at_once, N_RESAMPLES - start) for start in range(0, N_RESAMPLES, n_at_once))
+    return np.concatenate([_weighted_f1(cells[rng.integers(0, n, size=(size, n))], n_labels) for size in sizes])
 
 
-def interval(resamples: NDArray[np.float64]) -> Interval:
+def interval(resamples: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
     """Percentile interval of resampled figures, shape (N_RESAMPLES,)."""
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(resamples, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
@@ -114,11 +116,15 @@ def mean_f1(by_task: Mapping[str, float]) -> float | None:
     return sum(by_task[task] for task in TASKS) / len(TASKS) if all(task in by_task for task in TASKS) else None
 
 
-def _weighted_f1(true: NDArray[np.int64], guess: NDArray[np.int64], n_labels: int) -> float:
-    """Sum over labels of support x F1, divided by the number of samples; F1 = 2 TP / (support + guessed)."""
-    support = np.bincount(true, minlength=n_labels)
-    guessed = np.bincount(guess, minlength=n_labels)
-    hits = np.bincount(true[true == guess], minlength=n_labels)
-    both = support + guessed
-    f1 = np.divide(2 * hits, both, out=np.zeros(n_labels), where=both > 0)
-    return float((f1 * support).sum() / len(true))
+def _weighted_f1(cells: NDArray[np.int64], n_labels: int) -> NDArray[np.float64]:
+    """The F1 of every row of answers (rows, n), each a cell of the confusion matrix (true x n_labels + guess).
+
+    The sum over labels of support x F1, by the number of samples; F1 = 2 TP / (support + guessed).
+    """
+    n_rows, n = cells.shape
+    starts = n_labels**2 * np.arange(n_rows)[:, None]
+    confusion = np.bincount((starts + cells).ravel(), minlength=n_rows * n_labels**2).reshape(n_rows, n_labels, -1)
+    support, hits = confusion.sum(axis=2), confusion.diagonal(axis1=1, axis2=2)
+    both = support + confusion.sum(axis=1)
+    f1 = np.divide(2 * hits, both, out=np.zeros(both.shape), where=both > 0)
+    return np.asarray((f1 * support).sum(axis=1) / n)

@@ -20,12 +20,37 @@ class Figures(BaseModel):
     high: float
 
 
+class Checks(BaseModel):
+    """How a training went, on samples that it left out: shares (0 to 1) with the number of samples, and accidents.
+
+    Each accident is a sentence with its usual cause; the rules are in ``ensemble.training.accidents``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figures: dict[str, tuple[float, int]]
+    accidents: tuple[str, ...]
+
+
+class DraftsGain(BaseModel):
+    """A voter's out-of-fold F1 with the labels' drafts and without, and the difference's paired 95 % interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    f1: float
+    without: float
+    low: float
+    high: float
+
+
 class Card(BaseModel):
     """One task's training: the data, the folds, the out-of-fold figures, the versions.
 
     ``data_digest`` is the file's SHA-256, 12 hex digits of it; ``commit`` is empty outside a checkout. ``milliseconds``
     is what a sample takes each voter, on the machine that trained; empty where it was not measured. ``examples`` is the
-    number of samples of each live label. Too few samples to hold any out: no folds, no figures.
+    number of samples of each live label, ``added`` that of labels that came later. ``checks`` are those of each voter
+    that was trained here; ``drafts`` is what made-up turns add to each voter that learns from them. Too few samples to
+    hold any out: no folds, no figures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +70,9 @@ class Card(BaseModel):
     commit: str
     milliseconds: dict[str, float] = {}
     examples: dict[str, int] = {}
+    checks: dict[str, Checks] = {}
+    drafts: dict[str, DraftsGain] = {}
+    added: dict[str, int] = {}
 
 
 def read_card(folder: PanelFolder, task: Task) -> Card | None:

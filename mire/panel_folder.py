@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mire.atomic_files import read_model
 from mire.errors import PanelError, some
-from mire.labels import TASKS, Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.labels import TASKS, Label, Task, Taxonomy, load_taxonomy, save_taxonomy
+from mire.plain_files import check_plain_file
 from mire.samples import Sample, read_samples
 from mire.settings import Settings, check_at_prediction, differences, load_settings, save_settings
 
@@ -73,11 +75,13 @@ class PanelFolder:
 
         Raises:
             PanelError: names the first such file.
+            DataError: one is a pipe or a device.
         """
         for path in sorted(self.root.rglob("*")):
             # A training that was cut off leaves its own checkpoints, and logs, which no prediction reads.
             if {"checkpoints", "logs"} & set(path.relative_to(self.root).parts) or path.is_dir():
                 continue
+            check_plain_file(path)
             kind = path.suffix.lower() or (path.name if path.name.startswith(".") else "")
             if kind in _PICKLES:
                 raise PanelError(
@@ -96,13 +100,23 @@ class PanelFolder:
             )
         return load_taxonomy(path)
 
+    def answered(self, task: Task) -> Taxonomy:
+        """The labels that the panel answers: those of ``taxonomy``, then those that were added after training."""
+        trained, path = self.taxonomy(task), self.added(task)
+        if not path.is_file():
+            return trained
+        added = read_model(path, tuple[Label, ...], next_step="copy the panel again")
+        return Taxonomy(task, (*trained.entries, *added))
+
     def taxonomies(self) -> dict[Task, Taxonomy]:
         """The labels of every task that the panel answers; raises as ``settings``."""
         self.settings()
-        return {task: self.taxonomy(task) for task in self.trained_tasks()}
+        return {task: self.answered(task) for task in self.trained_tasks()}
 
     def write_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Write the labels to train for; labels that were added to earlier experts go."""
         self.task(taxonomy.task).mkdir(parents=True, exist_ok=True)
+        self.added(taxonomy.task).unlink(missing_ok=True)
         save_taxonomy(taxonomy, self.task(taxonomy.task) / "taxonomy.json")
 
     def deciding_files(self) -> Iterator[tuple[str, Path]]:
@@ -110,7 +124,7 @@ class PanelFolder:
         yield "settings.json", self.root / "settings.json"
         for task in self.trained_tasks():
             place = self.task(task)
-            files = [place / "taxonomy.json", self.weights(task)]
+            files = [place / "taxonomy.json", *filter(Path.is_file, [self.added(task)]), self.weights(task)]
             for voter in self.settings().panel.voters(task):
                 root = self.voter(task, voter)
                 inside = (path for path in sorted(root.rglob("*")) if path.is_file())
@@ -149,6 +163,10 @@ class PanelFolder:
         """Held by the process that trains the task."""
         return self.root / f".{task}.lock"
 
+    def added(self, task: Task) -> Path:
+        """Labels that were added after training, by examples alone; may be missing."""
+        return self.task(task) / "added.json"
+
     def folds(self, task: Task) -> Path:
         return self.task(task) / "folds.json"
 
@@ -173,6 +191,10 @@ class PanelFolder:
     def card(self, task: Task) -> Path:
         """What the task's experts were trained on, as ``mire.panel_card`` reads it; may be missing."""
         return self.task(task) / "card.json"
+
+    def learning_curve(self, task: Task) -> Path:
+        """F1 by the number of examples, as training found it; may be missing."""
+        return self.task(task) / "learning_curve.json"
 
     def voter(self, task: Task, name: str) -> Path:
         return self.task(task) / name

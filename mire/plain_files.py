@@ -1,14 +1,17 @@
 """What lies at a path that a command was given: outputs must be plain files, inputs may come through a pipe."""
 
+import io
 import os
 import shutil
 import stat
 import time
+import zipfile
 from pathlib import Path
 
 from mire.errors import DataError
 
 _PATIENCE_SECONDS = 5.0
+MAX_LIST_BYTES = 12 * 2**20
 
 
 def writable_file(path: Path) -> Path:
@@ -79,3 +82,12 @@ def keep_pipe(pipe: Path, path: Path) -> Path:
         os.set_blocking(source.fileno(), True)
         shutil.copyfileobj(source, kept)
     return path
+
+
+class BoundedZip(io.FileIO):
+    """A zip's file; zipfile reads the whole list of members at once, however long that is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_LIST_BYTES:
+            raise zipfile.BadZipFile(f"its list of files takes {size} bytes, at most {MAX_LIST_BYTES} are read")
+        return super().read(size) or b""

@@ -35,8 +35,10 @@ _SPEAKERS: dict[str, Speaker] = {**dict.fromkeys(_USERS, "user"), **dict.fromkey
 # Case is ignored by ASCII rules only: by Unicode rules "\u017f", the long s, would match "s" and be in no table.
 # A number or a bracket may follow (用户2, Customer A, 买家(tb*1)), nothing else: "用户意图:" asks for an answer
 # and is not a speaker.
-_NAME = rf"((?ai:{'|'.join(_SPEAKERS)}))(?:[ ]?[A-Za-z0-9]{{1,2}}|[ ]?[(（][^()（）\n]{{1,20}}[)）])?"
-_CALL = rf"[\[【*]{{0,2}}{_NAME}(?:[\]】][ \t]*[:\uff1a]?|[*]{{0,2}}[ \t]*[:\uff1a][*]{{0,2}})[ \t]?"
+_FIRST = "".join(sorted({name[0] for name in _SPEAKERS}))
+# The first letters are looked for before the names, and no bracket is given back: no name begins with one.
+_NAME = rf"((?ai:(?=[{_FIRST}])(?:{'|'.join(_SPEAKERS)})))(?:[ ]?[A-Za-z0-9]{{1,2}}|[ ]?[(（][^()（）\n]{{1,20}}[)）])?"
+_CALL = rf"[\[【*]{{0,2}}+{_NAME}(?:[\]】][ \t]*[:\uff1a]?|[*]{{0,2}}[ \t]*[:\uff1a][*]{{0,2}})[ \t]?"
 _BULLET = r"(?:(?:[-•>]|\d{1,3}[.、)])[ \t]*)?"
 _TIME = r"(?:[\[(]?(?:[\d年月日/-]{4,11}[ ])?\d{1,2}:\d{2}(?::\d{2})?[\])]?[ \t]*)?"
 _SPEAKER_LINE = re.compile(rf"^[ \t\u3000]*{_BULLET}{_TIME}{_CALL}", re.MULTILINE)

@@ -5,6 +5,7 @@ differ in which of the two values they take.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,7 @@ def _json(text: str, what: str, *, line: int | None) -> Any:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise _TwiceError(f"the key {quoted(twice)} stands twice in the object {quoted(made)}")
     return made
 

@@ -15,6 +15,8 @@ from mire.tables.columns import cell_text, find_columns, picture_names
 
 OFFICIAL_COLUMNS = ("id", "instruction", "input", "output", "image")
 _MAX_FAULTS_SHOWN = 20
+MAX_PICTURES = 64
+"""Of one sample: each is looked for on the disk."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ODD_CHARACTERS = {
@@ -147,6 +149,8 @@ def _sample(record: Any, number: int, images: Path | None, max_decoded_pixels: i
     if (_is_chat(record) or _is_plain(record)) and record.get("id") is None:
         record = {**record, "id": f"row-{number}"}
     text, label, names = _parts(record)
+    if len(names) > MAX_PICTURES:
+        raise DataError(f"a sample may name {MAX_PICTURES} pictures, got {len(names)}")
     text, problems = _readable(text)
     problems += _unread(record, text)
     prompt = parse_prompt(text)

@@ -1,7 +1,7 @@
 """A configuration: one frozen model a stage, read from YAML, every fault reported together."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -50,10 +50,14 @@ class Stage(BaseModel):
 
 
 class VoterStage(Stage):
-    """One voter's choices. ``voter`` is its name in ``panel``; ``tasks`` are those that it can vote on."""
+    """One voter's choices. ``voter`` is its name in ``panel``; ``tasks`` are those that it can vote on.
+
+    ``follows`` names the voter before it in ``panel`` whose pass it votes on, without a model call of its own.
+    """
 
     voter: ClassVar[str]
     tasks: ClassVar[tuple[Task, ...]]
+    follows: ClassVar[str | None] = None
 
 
 class Lora(Stage):
@@ -77,6 +81,14 @@ class Training(Stage):
     ``micro_batch_size`` bounds the samples that a device takes at a time. ``gradient_checkpointing`` computes
     activations twice instead of keeping them: a quarter slower, in 30 to 40 % of the memory (docs/RESULTS.md);
     ``auto`` keeps them where those of the longest samples fit into the GPU.
+
+    These are off by default; the first two need the loss ``label_set``. ``label_smoothing`` is the share of the target
+    that all labels get (https://arxiv.org/abs/1512.00567, section 7). ``brier`` times the squared error of the
+    probabilities is added (Brier 1950, https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2). With
+    ``class_weights`` ``balanced`` all labels count the same, however many samples they have (King and Zeng 2001,
+    https://doi.org/10.1093/oxfordjournals.pan.a004868). The adapter is the average of the weights over the steps: with
+    ``ema`` each earlier step counts so much less (https://doi.org/10.1137/0330046), or from ``average_from`` of the
+    steps on all count the same (https://arxiv.org/abs/1803.05407). The figures per epoch are of the last weights.
     """
 
     epochs: float = Field(3, gt=0)
@@ -88,6 +100,11 @@ class Training(Stage):
     micro_batch_size: int = Field(4, ge=1)
     gradient_checkpointing: bool | Literal["auto"] = True
     loss: Literal["sft", "label_set"] = "label_set"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    brier: Weight = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    ema: float = Field(0.0, ge=0, lt=1)
+    average_from: Share = 1.0
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +113,19 @@ class Training(Stage):
         if isinstance(entries, dict):
             entries = {key: value for key, value in entries.items() if key != "patience"}
         return entries
+
+    @model_validator(mode="after")
+    def _fitting_together(self) -> "Training":
+        if self.loss == "sft" and (self.label_smoothing or self.brier):
+            raise ValueError("label_smoothing and brier need loss: label_set, since sft compares no labels")
+        if self.ema and self.average_from < 1:
+            raise ValueError("ema and average_from are two ways to average the weights; remove one of them")
+        return self
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the adapter is an average over steps."""
+        return self.ema > 0 or self.average_from < 1
 
     def share(self, n_devices: int) -> tuple[int, int]:
         """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.
@@ -306,7 +336,8 @@ class TextEmbedding(VoterStage):
 
     ``encoder`` is ``multilingual-e5-small``, a folder, or a hub name; ``pooling`` and ``prefix`` are how its makers use
     it. It encodes the first ``max_characters`` of a dialogue's last question, of question and answer together, and of
-    the text on a screen. A label's name, gloss and description count as ``description_weight`` examples each.
+    the text on a screen. A label's name and description, as one text, count as ``description_weight`` examples, each
+    of its made-up turns as ``draft_weight``.
     ``embedding_weight`` says how freely the model may use vectors beside n-grams; ``sharpness`` makes probabilities of
     its scores.
     """
@@ -319,10 +350,24 @@ class TextEmbedding(VoterStage):
     prefix: str = "query: "
     max_characters: Count = 120
     grams: Grams = (1, 2)
-    embedding_weight: Positive = 1.5
-    description_weight: Positive = 1.0
-    penalty: Positive = 0.3
+    embedding_weight: Positive = 2.0
+    description_weight: Positive = 4.0
+    draft_weight: Weight = 0.3
+    penalty: Positive = 2.0
     sharpness: Positive = 6.0
+
+
+class Neighbours(VoterStage):
+    """The labels of the training samples whose hidden states are most like the sample's, in the pass of ``qwen2vl``.
+
+    A state's share of the vote is the softmax of its cosine similarity divided by ``temperature``.
+    """
+
+    voter = "neighbours"
+    tasks = TASKS
+    follows = Qwen2VL.voter
+
+    temperature: Positive = 0.02
 
 
 class Panel(Stage):
@@ -348,7 +393,7 @@ class Panel(Stage):
 
 
 class TaxonomyFiles(Stage):
-    """Label files of one's own; the challenge's where none is named."""
+    """Label files of one's own, beside the configuration or by path; the challenge's where none is named."""
 
     image: Path | None = None
     dialogue: Path | None = None
@@ -372,6 +417,7 @@ class Settings(Stage):
     screen_text: ScreenText = ScreenText()
     dialogue_text: DialogueText = DialogueText()
     text_embedding: TextEmbedding = TextEmbedding()
+    neighbours: Neighbours = Neighbours()
     vote: Rule = "log_linear"
     weights: dict[Task, dict[str, float]] = {}
     taxonomies: TaxonomyFiles = TaxonomyFiles()
@@ -399,9 +445,11 @@ class Settings(Stage):
     @classmethod
     def _known_voters(cls, panel: Panel) -> Panel:
         faults: list[str] = []
+        follows = {kind.voter: kind.follows for kind in cls.stages().values()}
         for task in TASKS:
             known = [kind.voter for kind in cls.stages().values() if task in kind.tasks]
             faults += [_unknown_voter(name, task, known) for name in panel.voters(task) if name not in known]
+            faults += _leaderless(task, panel.voters(task), follows)
         if faults:
             raise ValueError("; ".join(faults))
         return panel
@@ -435,6 +483,13 @@ class Settings(Stage):
         if taxonomy.task != task:
             raise SettingsError(f"{path} holds {taxonomy.task} labels but is named for the {task} task")
         return taxonomy
+
+
+def _leaderless(task: Task, names: Sequence[str], follows: Mapping[str, str | None]) -> Iterator[str]:
+    """Voters that stand before the voter whose pass they vote on, or without it."""
+    for place, name in enumerate(names):
+        if (leader := follows.get(name)) and leader not in names[:place]:
+            yield f"{task}: {name} votes on the pass of {leader}: name {leader} before it"
 
 
 def _unknown_voter(name: str, task: Task, known: Sequence[str]) -> str:
@@ -501,41 +556,56 @@ def _flat(stage: dict[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:
-    import yaml
-
+    body = _body(text, name)
+    _find_taxonomies(body, Path(name).parent)
+    for override in overrides:
+        _override(body, override)
     try:
-        body = _body(text)
-        for override in overrides:
-            _override(body, override)
         return Settings.model_validate(body)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{name}: {faults}") from error
 
 
-def _body(text: str) -> Any:
+def _body(text: str, name: str) -> Any:
     """What YAML says; of it JSON, which a panel's settings are, is read many times faster."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return read_yaml(text, name)
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """What a YAML text says; ``name`` is what it is called.
+
+    Raises:
+        SettingsError: it is none, or a value in it is not of the kind that it claims to be.
+    """
     import yaml
 
     try:
-        return json.loads(text)
-    except ValueError:
         return yaml.safe_load(text)
+    except Exception as error:  # the 13th month, or "!!bool x", raises anything there
+        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _find_taxonomies(body: Any, folder: Path) -> None:
+    """Replace the names of label files that lie beside the configuration by their paths; others stay as they are."""
+    named = body.get("taxonomies") if isinstance(body, dict) else None
+    if isinstance(named, dict):
+        beside = {task: folder / path for task, path in named.items() if isinstance(path, str)}
+        named.update({task: str(path) for task, path in beside.items() if path.is_file()})
 
 
 def _override(body: dict[str, Any], override: str) -> None:
     """Put one ``key.key=value`` into what a file said."""
-    import yaml
-
     where, told, value = override.partition("=")
     *stages, key = where.split(".")
     for stage in stages:
         body = body.setdefault(stage, {}) if isinstance(body, dict) else body
     if not told or not isinstance(body, dict):
         raise SettingsError(f"--set takes KEY=VALUE, as qwen2vl.max_pixels=600000, got {override!r}")
-    body[key] = yaml.safe_load(value)
+    body[key] = read_yaml(value, f"--set {where}")
 
 
 def _fault(place: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -1,8 +1,13 @@
 """Votes and predictions, as the packages exchange them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mire.labels import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -10,9 +15,11 @@ class Vote:
     """One voter's probabilities for one sample.
 
     ``probabilities`` holds one number in [0, 1] for each live label of the task, in the taxonomy's order,
-    and sums to 1. ``problems`` says what the voter could not read in full: a picture, old turns. ``evidence`` is how
-    much like its training samples the sample looks, on the voter's own scale; None where the voter does not tell.
-    ``n_prompt_tokens`` are those of a language model's prompt; 0 for other voters.
+    and sums to 1; before it is pooled, only for the labels that the voter knows. ``problems`` says what the voter could
+    not read in full: a picture, old turns. ``evidence`` is how much like its training samples the sample looks, on the
+    voter's own scale; None where the voter does not tell. ``n_prompt_tokens`` are those of a language model's prompt; 0
+    for other voters. ``state`` (size,) float32, of length 1, holds the language model's last states, while a voter
+    follows this one.
     """
 
     voter: str
@@ -21,6 +28,14 @@ class Vote:
     problems: tuple[str, ...] = ()
     evidence: float | None = None
     n_prompt_tokens: int = 0
+    state: "NDArray[np.float32] | None" = field(default=None, repr=False, compare=False)
+
+    def of_labels(self, n_labels: int) -> "Vote":
+        """The vote without its state, with probability 0 for labels that the voter does not know."""
+        if self.state is None and len(self.probabilities) == n_labels:
+            return self
+        unknown = (0.0,) * (n_labels - len(self.probabilities))
+        return replace(self, probabilities=self.probabilities + unknown, state=None)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ import re
 import unicodedata
 
 # The position of pictures does not show the task: some frames list a dialogue's pictures first.
-_PICTURE_SLOT = re.compile(r"(?:(?:picture|image|图片?|图像)[ \t]*\d*[ \t]*[:\uff1a]?[ \t]*)?<image>", re.IGNORECASE)
+_PICTURE_SLOT = re.compile(
+    r"(?:(?:picture|image|图片?|图像)[ \t]*+\d*+[ \t]*+[:\uff1a]?[ \t]*+)?<image>", re.IGNORECASE
+)
 _LETTER = re.compile(r"[^\W\d_]")
 
 

@@ -29,16 +29,17 @@ MOST_FILES = {"mire": 24, "ensemble": 20}
 """Code files that a folder may hold, ``__init__`` not counted; any other holds 14."""
 ROUTE = "router.route"
 """A library that also runs: the router is small enough to need no room."""
-ROOMS = ("prediction", "training", "evaluation", "report", "serve")
+ROOMS = ("prediction", "training", "evaluation", "comparison", "report", "serve")
 CLOSED = {
     "ensemble.panel": {f"ensemble.{room}" for room in ROOMS},
     "ensemble.voting": {f"ensemble.{room}" for room in (*ROOMS, "decisions")},
     "ensemble.decisions": {f"ensemble.{room}" for room in ROOMS},
-    "ensemble.prediction": {"ensemble.evaluation", "ensemble.training", "ensemble.report", "ensemble.serve"},
-    "ensemble.evaluation": {"ensemble.prediction", "ensemble.training", "ensemble.serve"},
-    "ensemble.training": {"ensemble.prediction", "ensemble.report", "ensemble.serve"},
-    "ensemble.report": {"ensemble.prediction", "ensemble.evaluation", "ensemble.training", "ensemble.serve"},
-    "ensemble.serve": {"ensemble.training", "ensemble.evaluation", "ensemble.report"},
+    "ensemble.prediction": {f"ensemble.{room}" for room in ROOMS if room != "prediction"},
+    "ensemble.evaluation": {f"ensemble.{room}" for room in ("prediction", "training", "comparison", "serve")},
+    "ensemble.comparison": {"ensemble.serve"},
+    "ensemble.training": {f"ensemble.{room}" for room in ("prediction", "comparison", "report", "serve")},
+    "ensemble.report": {f"ensemble.{room}" for room in ROOMS if room != "report"},
+    "ensemble.serve": {f"ensemble.{room}" for room in ("training", "evaluation", "comparison", "report")},
     "experts.qwen2vl.inputs": {"experts.qwen2vl.model", "experts.qwen2vl.training", "experts.qwen2vl.adapters"},
     "experts.qwen2vl.model": {"experts.qwen2vl.training", "experts.qwen2vl.adapters"},
 }

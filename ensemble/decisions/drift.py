@@ -147,7 +147,7 @@ def _distance(before: NDArray[np.int64], now: NDArray[np.int64]) -> Array:
 
 
 def _task_drift(panel: PanelFolder, task: Task, scored: Sequence[Scored], error: float) -> TaskDrift:
-    taxonomy = panel.taxonomy(task)
+    taxonomy = panel.answered(task)
     before = out_of_fold_answers(panel, task)
     probability, answers, right = before.probability, before.answers, before.right
     now = np.array([one.probability for one in scored])

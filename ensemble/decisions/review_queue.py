@@ -79,7 +79,7 @@ def write_queues(
         order = queued(answer for answer in answers if answer.id in data)
         body = [_task(answer, data[answer.id], task, version) for answer in order]
         write_text(out / task / "tasks.json", json.dumps(body, ensure_ascii=False, indent=1) + "\n")
-        write_text(out / task / "label_config.xml", label_config(panel.taxonomy(task)))
+        write_text(out / task / "label_config.xml", label_config(panel.answered(task)))
         logger.info(f"{out / task}: {len(body)} answers for people")
 
 

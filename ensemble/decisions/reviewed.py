@@ -96,8 +96,9 @@ def read_export(path: Path) -> dict[str, dict[str, str]]:
 
 def _label(result: Mapping[str, Any]) -> str | None:
     """The label that one region of an annotation chooses; None for anything else that a project asks for."""
-    choices = result.get("value", {}).get("choices") if result.get("from_name") == CHOICE else None
-    return str(choices[0]) if choices else None
+    value = result.get("value") if result.get("from_name") == CHOICE else None
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return str(choices[0]) if isinstance(choices, list) and choices else None
 
 
 def _person(annotation: _Annotation) -> str:

@@ -90,5 +90,5 @@ def _degraded(report: Path) -> set[str] | None:
         return None
     try:
         return set(json.loads(report.read_text(encoding="utf-8"))["degraded"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{report} is no report of mire predict; delete it, or predict again") from error

@@ -22,7 +22,7 @@ class Threshold(BaseModel):
     answers' precision, at the confidence that was asked; 0 without a threshold.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     threshold: float | None = None
     coverage: float = 0.0
@@ -36,7 +36,7 @@ class TaskThresholds(BaseModel):
     ``precision`` and ``confidence`` (0 to 1) are what was asked. Each promise holds by itself, not all at once.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     precision: float
     confidence: float

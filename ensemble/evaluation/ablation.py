@@ -14,8 +14,10 @@ from ensemble.decisions.threshold_file import TaskThresholds
 from ensemble.decisions.thresholds import CONFIDENCE, OutOfFoldAnswers
 from ensemble.evaluation.calibration import calibration_error, coverage, error_by_chance, reliability
 from ensemble.evaluation.held_out_votes import HeldOutVotes, collect_held_out_votes
+from ensemble.evaluation.learning_curve import read_learning_curve
 from ensemble.evaluation.mistakes import mistakes
 from ensemble.evaluation.subset_scores import SubsetScore, VoterNames, contributions, score_subset, subsets
+from ensemble.labels.from_names import alike
 from ensemble.panel import by_task
 from ensemble.report.ablation_result import (
     AblationResult,
@@ -28,6 +30,7 @@ from ensemble.report.ablation_result import (
     TaskResult,
 )
 from ensemble.voting.pooling import Array, winners
+from experts.registry import VOTERS
 from mire.errors import DataError
 from mire.labels import TASKS, Task, Taxonomy
 from mire.metrics import interval, wilson
@@ -68,7 +71,7 @@ def ablate(samples: Sequence[Sample], root: Path, *, hide: Hide = mask) -> Ablat
         configuration=folder.settings().name,
         router=router,
         mean=tuple(_means(held_out, scorers)),
-        tasks={part.task: _task(part, scorers[part.task], hide) for part in held_out},
+        tasks={part.task: _task(part, scorers[part.task], hide, folder) for part in held_out},
     )
 
 
@@ -109,7 +112,7 @@ def _mean(name: str, first: SubsetScore, second: SubsetScore) -> MeanFigures:
     )
 
 
-def _task(held_out: HeldOutVotes, score: Score, hide: Hide) -> TaskResult:
+def _task(held_out: HeldOutVotes, score: Score, hide: Hide, folder: PanelFolder) -> TaskResult:
     names = tuple(held_out.votes)
     panel = score(names)
     pooled = held_out.pooled(names)
@@ -132,6 +135,8 @@ def _task(held_out: HeldOutVotes, score: Score, hide: Hide) -> TaskResult:
         contributions=contributions(names, score),
         thresholds=tuple(_threshold(answers, precision) for precision in PRECISIONS),
         unlike=_unlike(unlike) if any(voter.evidence for fit in weights for voter in fit.voters.values()) else None,
+        learning=read_learning_curve(folder, held_out.task),
+        alike=tuple(alike(held_out.taxonomy.live)) if any(VOTERS[name].describes for name in names) else (),
     )
 
 

@@ -83,7 +83,7 @@ def collect_held_out_votes(groups: Mapping[Task, Sequence[Sample]], root: Path) 
     fresh: dict[Task, list[Sample]] = {}
     held_out: list[HeldOutVotes] = []
     for task, members in groups.items():
-        _check(members, folder.taxonomy(task))
+        _check(members, folder.answered(task))
         seen = trained_on(folder.folds(task), members)
         if len(seen) == len(members):
             held_out.append(_out_of_fold(task, members, seen, folder, settings))

@@ -49,5 +49,5 @@ def mistakes(
 
 def _top(vote: Vote | None, taxonomy: Taxonomy) -> tuple[tuple[str, float], ...]:
     """A vote's most probable labels; empty for an abstention."""
-    top = taxonomy.top(vote.probabilities, N_TOP) if vote else []
+    top = taxonomy.top(vote.of_labels(len(taxonomy.labels)).probabilities, N_TOP) if vote else []
     return tuple((label.name, round(probability, 4)) for label, probability in top)

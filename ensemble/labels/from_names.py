@@ -14,7 +14,7 @@ from experts.registry import VOTERS
 from mire.atomic_files import atomic_write, write_text
 from mire.errors import DataError, SettingsError, quoted, some
 from mire.labels import TASKS, Label, Task, Taxonomy, load_taxonomy, save_taxonomy
-from mire.settings import load_settings
+from mire.settings import load_settings, read_yaml
 from mire.tables.columns import squeezed
 from mire.tables.files import table_rows
 
@@ -116,10 +116,10 @@ def alike(labels: Sequence[Label]) -> list[tuple[str, str, float]]:
 def _write_configuration(out: Path, task: Task) -> Path:
     """Name the task's labels in the folder's configuration, which is made where there is none."""
     path = out / "config.yaml"
-    body: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else _new(out)
+    body: dict[str, Any] = read_yaml(path.read_text("utf-8", "replace"), str(path)) if path.is_file() else _new(out)
     if not isinstance(body, dict):
         raise SettingsError(f"{path} is no configuration; delete it, or name another folder with --out")
-    body["taxonomies"] = {**(body.get("taxonomies") or {}), task: str(out / f"{task}.json")}
+    body["taxonomies"] = {**(body.get("taxonomies") or {}), task: f"{task}.json"}
     write_text(path, yaml.safe_dump(body, allow_unicode=True, sort_keys=False))
     load_settings(str(path))
     return path

@@ -74,12 +74,12 @@ def read_drafts(path: Path, labels: Sequence[str]) -> dict[str, tuple[Draft, ...
     rows = list(table_rows(path))
     if not rows or tuple(rows[0][1]) != _HEADER:
         raise DataError(f"{path} must have the columns {', '.join(_HEADER)}, as mire labels suggest writes them")
-    found: dict[str, tuple[Draft, ...]] = {}
+    known, found = set(labels), dict[str, list[Draft]]()
     for number, cells in rows[1:]:
-        if len(cells) != len(_HEADER) or cells[0] not in labels or cells[1] not in ("user", "agent"):
+        if len(cells) != len(_HEADER) or cells[0] not in known or cells[1] not in ("user", "agent"):
             raise DataError(
                 f"{path}: row {number} must be a label ({some(labels)}), user or agent, and a text, got {quoted(cells)}"
             )
         label, speaker, text = cells
-        found[label] = (*found.get(label, ()), Draft.model_validate({"speaker": speaker, "text": text}))
-    return found
+        found.setdefault(label, []).append(Draft.model_validate({"speaker": speaker, "text": text}))
+    return {label: tuple(drafts) for label, drafts in found.items()}

@@ -127,7 +127,7 @@ def _to_stdout(encoding: str) -> Iterator[IO[str]]:
         file.detach()
 
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*%?", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[+-]?(\d++\.?\d*|\.\d+)(e[+-]?\d+)?\s*%?", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})")
 """What a spreadsheet shows as it stands: it keeps 15 digits, and no zeros in front."""
 _DATE = re.compile(r"\d{1,4}[-/:]\d{1,2}([-/:]\d{1,4})?|\d{1,2}-?[a-z]{3}(-?\d{2,4})?", re.IGNORECASE)

@@ -145,6 +145,50 @@ class ShareFigures(_Model):
     high: float
 
 
+class CurvePoint(_Model):
+    """The text voters, trained on so many examples of every label."""
+
+    # the most examples of a label; None: all that there are
+    most: int | None
+    # weighted F1 with its 95 % bootstrap interval
+    f1: float
+    low: float
+    high: float
+    # paired 95 % interval of f1 less that of the point before; None for the first
+    versus_before: Interval | None
+
+
+class ExamplesFigures(_Model):
+    """A label by its examples."""
+
+    name: str
+    # training samples with this label
+    n: int
+    # of the text voters, trained on all others; None without an example
+    f1: float | None
+
+    @property
+    def need(self) -> float:
+        """What a further example would add to f1, up to a factor, if a label's errors fall as a power of its examples.
+
+        The power is taken to be the same for all labels; then the slope is in proportion to the errors per example.
+        """
+        return float("inf") if self.f1 is None else (1 - self.f1) / self.n
+
+
+class LearningCurve(_Model):
+    """F1 against the number of examples per label, from nested draws of the training samples."""
+
+    # the panel's voters that train fast, pooled with equal weights
+    voters: tuple[str, ...]
+    # held-out samples that each point is scored on
+    n: int
+    # from few examples to all
+    points: tuple[CurvePoint, ...]
+    # in the taxonomy's order
+    labels: tuple[ExamplesFigures, ...]
+
+
 class TaskResult(_Model):
     """The ablation of one task."""
 
@@ -168,6 +212,10 @@ class TaskResult(_Model):
     thresholds: tuple[TaskThresholds, ...] = ()
     # samples taken for unlike anything seen; None where the panel cannot tell
     unlike: ShareFigures | None = None
+    # of training; None where it was not drawn
+    learning: LearningCurve | None = None
+    # labels whose names and descriptions read alike, with their cosine; only where a voter learns from them
+    alike: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def panel(self) -> SubsetResult:

@@ -5,11 +5,12 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from markupsafe import Markup
 
-from ensemble.report.ablation_result import Calibration, Contribution
+from ensemble.report.ablation_result import Calibration, Contribution, CurvePoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ _ROW_INCHES = 0.34
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the reader's own fonts show it
     "svg.hashsalt": "mire",  # the same figures make the same bytes
+    "text.parse_math": False,  # a label's dollar signs are its own
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": LINE,
@@ -86,7 +88,20 @@ def coverage(pairs: Sequence[tuple[float, float]], across: str = "", up: str = "
 
 
 @_chart
-def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
+def learning(points: Sequence[CurvePoint], everything: str = "", across: str = "", up: str = "") -> "Figure":
+    """F1 with its interval, one step per number of examples; ``everything`` names that of all examples."""
+    figure, axes = _figure(_SIZE_INCHES)
+    steps = range(len(points))
+    axes.vlines(steps, [point.low for point in points], [point.high for point in points], color=INK, linewidth=1.4)
+    axes.plot(steps, [point.f1 for point in points], color=ACCENT, linewidth=1.4, marker="o", markersize=4)
+    for step, point in enumerate(points):
+        axes.annotate(f"{point.f1:.3f}", (step, point.f1), (5, -13), textcoords="offset points", color=INK)
+    axes.set_xticks(steps, [everything if point.most is None else str(point.most) for point in points])
+    axes.set(xlim=(-0.3, len(points) - 0.3), ylim=(0, 1), xlabel=across, ylabel=up)
+    return figure
+
+
+def _changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     """Changes of F1 as bars from zero, with their intervals; ``reach`` is half of the axis."""
     figure, axes = _figure((_SIZE_INCHES[0], _ROW_INCHES * (len(steps) + 1.3)))
     rows, values = range(len(steps)), [step.change for step in steps]
@@ -101,6 +116,26 @@ def changes(steps: Sequence[Contribution], reach: float) -> "Figure":
     for side in (axes, numbers):
         side.spines[:].set_visible(False)
     return figure
+
+
+changes = _chart(_changes)
+
+
+def save_changes(steps: Sequence[Contribution], reach: float, files: Sequence[Path], across: str) -> None:
+    """Draw as ``changes`` into files of their own, for a paper; a file's ending (.svg, .pdf) is its format.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a PDF has boxes for them
+        figure = _changes(steps, reach)
+        figure.axes[0].set_xlabel(across)
+        for file in files:
+            date = "Date" if file.suffix == ".svg" else "CreationDate"
+            figure.savefig(file, metadata={date: None})
 
 
 @_chart

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.report import charts
-from ensemble.report.ablation_result import AblationResult, LabelFigures, MeanFigures, SubsetFigures, TaskResult
+from ensemble.report.ablation_result import (
+    AblationResult,
+    ExamplesFigures,
+    LabelFigures,
+    MeanFigures,
+    SubsetFigures,
+    TaskResult,
+)
 from ensemble.report.language import Language, environment
 from ensemble.voting.weights import VoterWeight
 from mire.atomic_files import write_text
@@ -16,6 +23,7 @@ from mire.labels import Task
 from mire.privacy.thumbnails import Thumbnails
 
 N_CONFUSED = 6
+N_IN_NEED = 8
 
 
 def render(result: AblationResult, language: Language = "en") -> str:
@@ -64,6 +72,10 @@ class TaskView:
     peak: int
     # the most frequent mistakes: right label, answer, how often
     confused: list[tuple[str, str, int]]
+    # the labels that a further example would help most
+    in_need: list[ExamplesFigures]
+    # described alike: both labels, the cosine of their words, how often one was taken for the other
+    alike: list[tuple[str, str, float, int]]
     # half the width of the charts of changes, in F1: all of them share one scale
     reach: float
 
@@ -75,6 +87,8 @@ class TaskView:
             labels=sorted(task.labels, key=lambda label: label.f1),
             peak=max(max(row) for row in task.confusion) or 1,
             confused=_confused(task),
+            in_need=sorted(task.learning.labels, key=lambda label: -label.need)[:N_IN_NEED] if task.learning else [],
+            alike=_alike(task),
             reach=_reach(task),
         )
 
@@ -95,6 +109,13 @@ def _confused(task: TaskResult) -> list[tuple[str, str, int]]:
         if count and true != given
     ]
     return sorted(pairs, key=lambda pair: -pair[2])[:N_CONFUSED]
+
+
+def _alike(task: TaskResult) -> list[tuple[str, str, float, int]]:
+    places = {label.name: place for place, label in enumerate(task.labels)}
+    pairs = [(left, right, cosine, places[left], places[right]) for left, right, cosine in task.alike[:N_CONFUSED]]
+    counts = task.confusion
+    return [(left, right, cosine, counts[one][other] + counts[other][one]) for left, right, cosine, one, other in pairs]
 
 
 def _reach(task: TaskResult) -> float:

@@ -1,6 +1,7 @@
 """Refuses a request's body before more of it is held than is allowed, one that comes too slowly or in many files."""
 
 import asyncio
+import re
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +13,9 @@ _UPLOAD = "/gradio_api/upload"
 """Where the page sends files to; they go to disk, not to memory."""
 _UPLOAD_BYTES = 2 * 2**20
 """What an upload counts for at least: its files may be small and very many."""
+
+_MARK = b"\r\n--"
+_UTF8 = re.compile(rb';\s*charset="?utf-?8"?\s*(?=;|$)')
 
 
 class BodyLimit:
@@ -47,6 +51,7 @@ class BodyLimit:
             await send(message)
 
         try:
+            _check_head(scope)
             announced = dict(scope["headers"]).get(b"content-length", b"0")
             body.check(int(announced) if announced.isdigit() else 0)
             body.take(_UPLOAD_BYTES if to_disk else 0)
@@ -57,7 +62,7 @@ class BodyLimit:
             refusal = body.refusal or error
             if answering or not isinstance(refusal, RefusedError):
                 raise
-            headers = {"Retry-After": "1"} if refusal.status == 429 else None
+            headers = {429: {"Retry-After": "1"}, 400: {"Connection": "close"}}.get(refusal.status)
             answer = JSONResponse({"detail": refusal.reason}, status_code=refusal.status, headers=headers)
             await answer(scope, receive, send)
         finally:
@@ -65,6 +70,18 @@ class BodyLimit:
                 asyncio.get_running_loop().call_later(KEEP_SECONDS, body.give_back)
             else:
                 body.give_back()
+
+
+def _check_head(scope: Scope) -> None:
+    """Refuse two lengths of one body (400), of which a proxy may have believed the other one; and forms not in UTF-8.
+
+    Some of Python's encodings take the square of a field's length (415).
+    """
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+        raise RefusedError(400, "a body has either content-length or transfer-encoding")
+    kind = b" ".join(value.lower() for name, value in scope["headers"] if name == b"content-type")
+    if b"multipart" in kind and b"charset" in _UTF8.sub(b"", kind):
+        raise RefusedError(415, "a form must be UTF-8")
 
 
 class _Body:
@@ -83,7 +100,7 @@ class _Body:
         self.refusal: RefusedError | None = None
         self._receive, self._limits, self._client, self._shares = receive, limits, client, shares
         self._max_bytes, self._n_bytes, self._n_taken = max_bytes, 0, 0
-        self._max_files, self._n_files = max_files, 0
+        self._max_files, self._n_files, self._tail = max_files, 0, b""
         self._complete, self._started = False, asyncio.get_running_loop().time()
 
     async def receive(self) -> Message:
@@ -117,7 +134,8 @@ class _Body:
     def _count_files(self, piece: bytes) -> None:
         """By the marks between parts: each file is written, digested and moved by the thread that answers everybody."""
         if self._max_files is not None:
-            self._n_files += piece.count(b"\r\n--")
+            self._n_files += (self._tail + piece).count(_MARK)
+            self._tail = (self._tail + piece)[1 - len(_MARK) :]  # a mark may come in two pieces
             if self._n_files > self._max_files:
                 raise RefusedError(422, f"an upload may hold {self._max_files} files")
 

@@ -81,7 +81,8 @@ class Limits:
 class FairShares:
     """A budget that clients share; when it is used up, a client may still have a 64th of it.
 
-    So those who take much do not keep out those who take little, and 64 clients get at most twice the budget.
+    So those who take much do not keep out those who take little. All get at most twice the budget, however many
+    clients there are: who has many addresses is many clients.
     """
 
     def __init__(self, most: int) -> None:
@@ -93,7 +94,8 @@ class FairShares:
     def take(self, client: str, amount: int) -> bool:
         """Give ``amount`` to a client, or nothing."""
         with self._lock:
-            if self._total + amount > self._most and self._taken[client] + amount > self._reserve:
+            most = 2 * self._most if self._taken[client] + amount <= self._reserve else self._most
+            if self._total + amount > most:
                 return False
             self._taken[client] += amount
             self._total += amount

@@ -128,7 +128,7 @@ class Service:
         ``panel`` is one that was served before, if not the one that is served now.
         """
         asking = partial(self._asked, panel=panel or self.panel)
-        async with _folder() as folder:
+        async with temporary_folder() as folder:
             asked = await self.at_desk(lambda: asking(read(), folder.path), client, cost=cost)
             await self.at_desk(partial(self._check_pictures, asked), client, cost=asked.n_pixels)
             outcome = await self._outcome(asked, client)
@@ -277,7 +277,7 @@ class _Folder:
 
 
 @asynccontextmanager
-async def _folder() -> AsyncIterator[_Folder]:
+async def temporary_folder() -> AsyncIterator[_Folder]:
     """A temporary folder, which is made and deleted outside the event loop: a disk may be slow."""
     folder = _Folder(Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="mire-")))
     try:

@@ -1,15 +1,22 @@
-"""Train the Qwen2-VL adapters of one task: one per voting fold, and the final one."""
+"""Train the Qwen2-VL adapters of one task, one per voting fold and the final one, and voters that follow them."""
 
 import gc
+import shutil
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 
+from ensemble.panel import ready
 from ensemble.training.accelerate_launch import Launch, run_side_by_side
+from ensemble.training.accidents import Probes
+from ensemble.training.probes import probe
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapters.averaging import merge_adapters
-from experts.registry import load_base, load_voter
-from experts.voter import Voter
+from experts.qwen2vl.training.checkpoints import epoch_losses
+from experts.qwen2vl.voter import Qwen2VLVoter
+from experts.registry import VOTERS, load_base, load_voter
+from experts.voter import SavedVoter, Voter
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Task
@@ -17,8 +24,8 @@ from mire.settings import Qwen2VL
 from mire.votes import Vote
 
 
-def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost]:
-    """Train in processes of their own; returns the out-of-fold votes and the cost of a vote.
+def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost, Probes]:
+    """Train in processes of their own; returns the out-of-fold votes, the cost of a vote, and the first fold's probes.
 
     A fold's votes are those of an adapter that has not seen it in any way: the final adapter, which has, is one of its
     own, even if it continues a fold's. Fold adapters are kept for pseudo-labels. With several devices or CPU cores
@@ -35,37 +42,75 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
         groups = list(launch.groups(len(jobs), training))
         _run(task, groups, jobs[: len(groups)])
         jobs = jobs[len(groups) :]
-    votes: list[Vote | None] = []
-    for fold in range(settings.vote_folds):
-        cast, cost = _cast(known, fold)
-        votes += cast
+    parts = [_cast(known, fold) for fold in range(settings.vote_folds)]
     if settings.final == "continue":
         further = [*arguments, "--out", str(folder), "--epochs", str(training.epochs / known.settings.folds)]
         _run(task, list(launch.groups(1, training)), [[*further, "--start", str(adapters[0])]])
     if settings.final == "merge":
         merge_adapters(adapters, folder)
-    return votes, cost
+    _, cost, probes = parts[0]
+    return [vote for votes, _, _ in parts for vote in votes], cost, probes
 
 
-def load_fold_voter(known: TrainingSet, fold: int) -> Voter:
-    """The expert that one fold was kept from, with a base of its own."""
-    name, settings = Qwen2VL.voter, known.settings
+def train_follower(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
+    """Train a voter that follows the adapters: for a fold on the states of the fold's adapter, at last on the final's.
+
+    Returns as ``train_adapters``.
+    """
+    votes: list[Vote | None] = []
+    for fold in range(known.settings.qwen2vl.vote_folds):
+        votes += _follow(name, known, fold)
+        _free_memory()
+    voter = follower(name, known, load_fold_voter(known, None), None)
+    folder = known.panel.voter(known.task, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    voter.save(folder)
+    return votes, voter.cost
+
+
+def _follow(name: str, known: TrainingSet, fold: int) -> list[Vote | None]:
+    """The follower's votes on a fold."""
+    leader, samples = load_fold_voter(known, fold), known.outside(fold)
+    voter = follower(name, known, leader, fold)
+    return ready(voter, {leader.name: leader.vote(samples)}).vote(samples)
+
+
+def follower(name: str, known: TrainingSet, leader: Voter, fold: int | None) -> SavedVoter:
+    """The voter that follows ``leader``, trained without ``fold``, as the leader was."""
+    kind: Any = VOTERS[name].resolve()
+    samples = known.inside(fold)
+    voter: SavedVoter = kind.train(
+        samples,
+        taxonomy=known.panel.taxonomy(known.task),
+        settings=known.settings.stage(name),
+        seed=known.settings.seed,
+        votes=leader.vote(samples),
+    )
+    return voter
+
+
+def load_fold_voter(known: TrainingSet, fold: int | None) -> Voter:
+    """The expert that one fold was kept from (None: the final one), with a base of its own."""
+    name, settings, panel = Qwen2VL.voter, known.settings, known.panel
     return load_voter(
         name,
-        known.panel.fold_voter(known.task, name, fold),
+        panel.voter(known.task, name) if fold is None else panel.fold_voter(known.task, name, fold),
         taxonomy=known.panel.taxonomy(known.task),
         settings=settings,
         base=load_base(name, settings),
     )
 
 
-def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost]:
-    """A fold's votes; the expert is freed afterwards, because the next training needs the memory."""
+def _cast(known: TrainingSet, fold: int) -> tuple[list[Vote | None], Cost, Probes]:
+    """A fold's votes and, of fold 0, probes; the expert is freed afterwards: the next training needs the memory."""
     voter = load_fold_voter(known, fold)
-    cast = voter.vote(known.outside(fold)), voter.cost
+    votes, cost, probes = voter.vote(known.outside(fold)), voter.cost, Probes()
+    if fold == 0:
+        losses = epoch_losses(known.panel.fold_voter(known.task, Qwen2VL.voter, fold))
+        probes = probe(cast(Qwen2VLVoter, voter), known.outside(fold), votes, losses, seed=known.settings.seed)
     del voter
     _free_memory()
-    return cast
+    return votes, cost, probes
 
 
 def _free_memory() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ensemble.panel import Panel, Votes
 from ensemble.training.model_card import panel_card, write_cards
-from ensemble.training.replacement import replacing
+from ensemble.training.replacement import check_none_begun, replacing
 from ensemble.training.train_panel import read_labelled
 from ensemble.training.training_set import TrainingSet
 from ensemble.voting.fitting import fit_panel
@@ -41,8 +41,7 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
     panel.taxonomy(task)
     settings = _settings_with(read_manifest(adapter), panel, task)
     samples = read_labelled((task,), data, images, settings)[task]
-    if (begun := panel.beside(task).root).exists():
-        raise PanelError(f"{begun} holds a training that was stopped; finish it, or delete it")
+    check_none_begun(panel, task)
     with replacing(panel, task, settings) as beside:
         shutil.rmtree(beside.voter(task, _NAME), ignore_errors=True)
         shutil.copytree(adapter, beside.voter(task, _NAME))
@@ -51,7 +50,8 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
         known = TrainingSet.known(task, samples, data=data, images=images, panel=beside)
         trained = read_card(beside, task)
         beside.card(task).unlink(missing_ok=True)  # its times are those of the old voters
-        write_cards(known, trained=trained)
+        checks = {name: each for name, each in trained.checks.items() if name != _NAME} if trained else {}
+        write_cards(known, checks, trained=trained)
     save_settings(settings, panel.root / "settings.json")
     write_text(panel.root / "README.md", panel_card(panel) + "\n")
     return weights

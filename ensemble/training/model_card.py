@@ -4,10 +4,11 @@ import hashlib
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -15,7 +16,7 @@ import yaml
 import mire
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
 from ensemble.evaluation.subset_scores import SubsetScore, score_subset
-from ensemble.panel import Panel, TaskPanel
+from ensemble.panel import Panel, TaskPanel, Votes, ready
 from ensemble.training.training_set import TrainingSet
 from experts.qwen2vl.adapter import read_manifest
 from experts.qwen2vl.training.checkpoints import last_epoch
@@ -23,14 +24,14 @@ from experts.registry import VOTERS
 from mire.atomic_files import write_text
 from mire.cache import empty_cache
 from mire.labels import TASKS, Task
-from mire.panel_card import Card, Figures, fingerprint, read_card
+from mire.panel_card import Card, Checks, DraftsGain, Figures, fingerprint, read_card
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample
 from mire.settings import Qwen2VL, Settings
 
 N_TIMED = 32
 LIBRARIES = ("torch", "transformers", "peft", "lightgbm", "scikit-learn", "rapidocr")
-_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed", "examples"}
+_TRAINING = {"trained", "data", "data_digest", "n_samples", "n_labels", "n_guessed", "examples", "drafts"}
 """What a card says of the training itself."""
 _HOW_JUDGED = (
     "Figures are weighted F1 with 95 % bootstrap intervals, on samples that the voter was not trained on; the panel's "
@@ -38,9 +39,16 @@ _HOW_JUDGED = (
 )
 
 
-def write_cards(known: TrainingSet, *, trained: Card | None = None) -> None:
+def write_cards(
+    known: TrainingSet,
+    checks: Mapping[str, Checks],
+    *,
+    trained: Card | None = None,
+    drafts: Mapping[str, DraftsGain] = MappingProxyType({}),
+) -> None:
     """Write a task's ``card.json``, and the adapter's README.md, where there is one.
 
+    ``checks`` holds those of the voters, by name, and ``drafts`` what made-up turns add to each that learns from them.
     ``trained`` is the card of the training where this one only added a voter: what was trained on stays as it was.
     """
     scored = _scores(known)
@@ -62,6 +70,8 @@ def write_cards(known: TrainingSet, *, trained: Card | None = None) -> None:
         commit=_commit(),
         milliseconds=measure_latency_ms(Panel.load(known.panel.root, [known.task]).tasks[known.task], known.samples),
         examples={label: counts[label] for label in known.settings.taxonomy(known.task).labels},
+        checks=dict(checks),
+        drafts=dict(drafts),
     )
     if trained:
         card = card.model_copy(update=trained.model_dump(include=_TRAINING))
@@ -157,11 +167,22 @@ def _training(card: Card) -> str:
 
 def _rests_on(card: Card) -> str:
     """The labels by what they were learned from, where some have no example; then the figures."""
+    added = [f"{label} (examples: {n})" for label, n in card.added.items()]
+    later = f"Not trained, known by examples that were added later: {', '.join(added)}." if added else ""
+    helped = (_helped(name, gain) for name, gain in card.drafts.items())
+    said = "\n\n".join(filter(None, [later, _table(card), *helped]))
     if all(card.examples.values()):
-        return _table(card)
+        return said
     alone = "description only" if not card.voters or any(VOTERS[name].describes for name in card.voters) else "nothing"
-    said = [f"{label} ({f'examples: {n}' if n else alone})" for label, n in card.examples.items()]
-    return f"Each label rests on: {', '.join(said)}.\n\n{_table(card)}"
+    labels = [f"{label} ({f'examples: {n}' if n else alone})" for label, n in card.examples.items()]
+    return f"Each label rests on: {', '.join(labels)}.\n\n{said}"
+
+
+def _helped(voter: str, gain: DraftsGain) -> str:
+    return (
+        f"The drafts change the F1 of {voter} by {gain.f1 - gain.without:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}): "
+        f"{gain.f1:.3f} with them, {gain.without:.3f} without."
+    )
 
 
 def _table(card: Card) -> str:
@@ -173,7 +194,14 @@ def _table(card: Card) -> str:
         ("**panel**", card.panel, sum(spent.values())),
     ]
     lines = [f"| {name} | {f.f1:.3f} | {f.low:.3f} to {f.high:.3f} | {f.n} | {_ms(taken)} |" for name, f, taken in rows]
-    return "\n".join(["| voter | F1 | 95 % interval | n | ms per sample |", "|---|---|---|---|---|", *lines])
+    table = "\n".join(["| voter | F1 | 95 % interval | n | ms per sample |", "|---|---|---|---|---|", *lines])
+    return "\n\n".join([table, *(_checked(name, checks) for name, checks in card.checks.items())])
+
+
+def _checked(name: str, checks: Checks) -> str:
+    """A voter's figures beside F1, and its accidents."""
+    figures = ", ".join(f"{what} {share:.0%} (n {n})" for what, (share, n) in checks.figures.items())
+    return f"{name}: {figures}. " + ("; ".join(checks.accidents) or "No accident was found.")
 
 
 def _ms(milliseconds: float | None) -> str:
@@ -211,10 +239,12 @@ def measure_latency_ms(panel: TaskPanel, samples: Sequence[Sample]) -> dict[str,
         return {}
     first, timed = samples[:1], samples[1 : N_TIMED + 1] or samples[:1]
     taken: dict[str, float] = {}
+    votes: Votes = {}
     with empty_cache():
         for voter in panel.voters:
-            voter.vote(first)
+            asked = ready(voter, votes)
+            asked.vote(first)
             started = time.monotonic()
-            voter.vote(timed)
+            votes[voter.name] = asked.vote(timed)
             taken[voter.name] = round(1000 * (time.monotonic() - started) / len(timed), 2)
     return taken

@@ -43,7 +43,7 @@ def _files(panel: PanelFolder) -> Iterator[tuple[str, Path]]:
     for task in tasks:
         place = panel.task(task)
         paths = [place / "taxonomy.json", panel.weights(task)]
-        paths += [path for path in (panel.card(task), panel.thresholds(task)) if path.is_file()]
+        paths += [path for path in (panel.added(task), panel.card(task), panel.thresholds(task)) if path.is_file()]
         for voter in settings.panel.voters(task):
             paths += [panel.voter(task, voter) / name for name in VOTERS[voter].files]
         yield from ((f"{task}/{path.relative_to(place).as_posix()}", path) for path in paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
 from ensemble.panel import Panel, TaskPanel, by_task
-from ensemble.training.adapters import load_fold_voter
+from ensemble.training.adapters import follower, load_fold_voter
 from ensemble.training.train_panel import read_labelled, train_panel
 from ensemble.training.training_set import TrainingSet
 from ensemble.voting.pooling import winners
@@ -126,10 +126,12 @@ def _panel_without(fold: int, known: TrainingSet) -> Panel:
     taxonomy, settings, task = known.panel.taxonomy(known.task), known.settings, known.task
     voters: list[Voter] = []
     for name in settings.panel.voters(task):
-        if not VOTERS[name].adapters:
+        row = VOTERS[name]
+        if not (row.adapters or row.stage.follows):
             voters.append(train_voter(name, known.inside(fold), taxonomy=taxonomy, settings=settings))
         elif fold < settings.qwen2vl.vote_folds:
-            voters.append(load_fold_voter(known, fold))
+            leader = next((voter for voter in voters if voter.name == row.stage.follows), None)
+            voters.append(follower(name, known, leader, fold) if leader else load_fold_voter(known, fold))
     part = TaskPanel(taxonomy, tuple(voters), read_weights(known.panel.weights(task)))
     return Panel(settings, {task: part}, ParameterCount({}))
 

@@ -36,6 +36,16 @@ def replacing(panel: PanelFolder, task: Task, settings: Settings) -> Iterator[Pa
         _replace(panel, task)
 
 
+def check_none_begun(panel: PanelFolder, task: Task) -> None:
+    """Refuse to go on from a training that was stopped.
+
+    Raises:
+        PanelError: one lies beside the task's experts.
+    """
+    if (begun := panel.beside(task).root).exists():
+        raise PanelError(f"{begun} holds a training that was stopped; finish it, or delete it")
+
+
 def _copy(source: Path, target: Path) -> None:
     """Copy a folder; ``target`` is there only when it is whole."""
     part = target.with_name("part")

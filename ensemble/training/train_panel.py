@@ -3,16 +3,20 @@
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from ensemble.panel import by_task
+from ensemble.evaluation.learning_curve import write_learning_curve
+from ensemble.panel import Votes, by_task
 from ensemble.training.accelerate_launch import Launch
-from ensemble.training.adapters import train_adapters
+from ensemble.training.accidents import Probes, check_training
+from ensemble.training.adapters import train_adapters, train_follower
 from ensemble.training.few_samples import fitting_settings
 from ensemble.training.model_card import panel_card, write_cards
+from ensemble.training.probes import answers_of
 from ensemble.training.replacement import replacing
 from ensemble.training.training_set import TrainingSet
 from ensemble.voting.fitting import fit_panel, keep_equal_weights
@@ -23,7 +27,8 @@ from mire.budget import Cost
 from mire.errors import DataError, some
 from mire.labels import TASKS, Task, Taxonomy
 from mire.launch_options import Kind
-from mire.metrics import scores
+from mire.metrics import interval, resampled_f1, scores
+from mire.panel_card import Checks, DraftsGain, read_card
 from mire.panel_folder import PanelFolder
 from mire.samples import Sample, fault_text, read_samples
 from mire.settings import Settings
@@ -54,21 +59,47 @@ def train_task(known: TrainingSet, launch: Launch) -> None:
         )
     drafted = any(label.drafts for label in taxonomy.live) and known.divided
     taken: list[str] = []
+    checks: dict[str, Checks] = {}
+    quick: Votes = {}
+    drafts: dict[str, DraftsGain] = {}
     for name in voters:
         if taken:
             logger.info(f"{task}: training {name}")
         started = time.monotonic()
-        votes, cost = train_adapters(known, launch) if VOTERS[name].adapters else _train_in_folds(name, known)
+        votes, cost, probes = _train(name, known, launch)
         write_votes(panel.votes(task, name), votes, labels, taxonomy=taxonomy, cost=cost)
+        checks[name] = _check(votes, labels, taxonomy, probes)
         taken.append(f"{name} {time.monotonic() - started:.0f} s")
+        if VOTERS[name].quick:
+            quick[name] = votes
         if drafted and VOTERS[name].drafts:
-            _say_what_drafts_add(name, known, votes)
+            drafts[name] = _gain_of_drafts(name, known, votes)
+    started = time.monotonic()
+    write_learning_curve(panel, task, known.samples, known.folds, quick)
+    if quick:
+        taken.append(f"learning curve {time.monotonic() - started:.0f} s")
     weights = fit_panel(panel, task) if known.divided else keep_equal_weights(panel, task)
     shares = ", ".join(f"{name} {voter.weight:.1f}" for name, voter in weights.voters.items())
-    write_cards(known)
+    write_cards(known, checks, drafts=drafts)
     logger.info(
         f"{task}: trained ({', '.join(taken)}); weights {shares}, fitted on {weights.n_fitted} out-of-fold votes"
     )
+
+
+def _train(name: str, known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost, Probes]:
+    """One voter's out-of-fold votes, what a vote costs, and what was probed; the final voter is in the panel then."""
+    row = VOTERS[name]
+    if row.adapters:
+        return train_adapters(known, launch)
+    votes, cost = train_follower(name, known) if row.stage.follows else _train_in_folds(name, known)
+    return votes, cost, Probes()
+
+
+def _check(votes: Sequence[Vote | None], labels: Mapping[str, str], taxonomy: Taxonomy, probes: Probes) -> Checks:
+    """What the held-out votes and the probes say of a training."""
+    answers = answers_of(votes)
+    truth = [taxonomy.index(labels[key]) for key in answers]
+    return check_training(np.array([*answers.values()], int), np.array(truth, int), taxonomy.labels, probes)
 
 
 def _vote_in_folds(name: str, known: TrainingSet, taxonomy: Taxonomy) -> list[Vote | None]:
@@ -80,18 +111,21 @@ def _vote_in_folds(name: str, known: TrainingSet, taxonomy: Taxonomy) -> list[Vo
     return votes
 
 
-def _say_what_drafts_add(name: str, known: TrainingSet, votes: Sequence[Vote | None]) -> None:
-    """Log the voter's out-of-fold F1 with and without the made-up turns of the taxonomy."""
+def _gain_of_drafts(name: str, known: TrainingSet, votes: Sequence[Vote | None]) -> DraftsGain:
+    """The voter's figures with and without the made-up turns of the taxonomy; logs them."""
     taxonomy = known.settings.taxonomy(known.task)
     labels = {sample.id: str(sample.label) for sample in known.samples}
-
-    def f1(cast: Sequence[Vote | None]) -> float:
-        answered = [vote for vote in cast if vote]
-        best = [taxonomy.labels[int(np.argmax(vote.probabilities))] for vote in answered]
-        return scores([labels[vote.sample_id] for vote in answered], best).f1
-
-    without = f1(_vote_in_folds(name, known, taxonomy.without_drafts()))
-    logger.info(f"{known.task}: {name} has out of fold F1 {f1(votes):.3f} with the drafts, {without:.3f} without them")
+    bare = _vote_in_folds(name, known, taxonomy.without_drafts())
+    both = [pair for pair in zip(votes, bare, strict=True) if all(pair)]
+    truth = [labels[vote.sample_id] for vote, _ in both if vote]
+    with_them, without = (
+        [taxonomy.labels[int(np.argmax(vote.probabilities))] for vote in side if vote]
+        for side in zip(*both, strict=True)
+    )
+    gain = interval(resampled_f1(truth, with_them) - resampled_f1(truth, without))
+    found = DraftsGain(f1=scores(truth, with_them).f1, without=scores(truth, without).f1, **asdict(gain))
+    logger.info(f"{known.task}: {name} has out of fold F1 {found.f1:.3f} with the drafts, {found.without:.3f} without")
+    return found
 
 
 def _train_in_folds(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
@@ -168,3 +202,7 @@ def train_panel(
         with replacing(panel, task, settings) as beside:
             train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=beside), launch)
         write_text(panel.root / "README.md", panel_card(panel) + "\n")
+    for card in (card for task in tasks if (card := read_card(panel, task))):
+        for name, checks in card.checks.items():
+            if checks.accidents:
+                logger.warning(f"{card.task}: WARNING, {name}: {'; '.join(checks.accidents)} ({panel.card(card.task)})")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mire.prompts import Turn
 
 # Markup in the challenge's data without meaning: tags, highlight marks, emoticon codes, links, video records.
-_NOISE = re.compile(r"</?dxm:highlight>|<[^<>]{0,20}>|/:[\w^$-]+|\{[^{}]*\"url\"[^{}]*\}|https?://\S+")
+_NOISE = re.compile(r"</?dxm:highlight>|<[^<>]{0,20}>|/:[\w^$-]+|\{(?=[^{}]*\"url\")[^{}]*+\}|https?://\S+")
 _BLANKS = re.compile(r"\s+")
 _QUOTES = " \"'“”"
 

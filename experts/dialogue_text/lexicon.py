@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from mire.errors import SettingsError
+from mire.errors import SettingsError, quoted
 
 Side = Literal["user", "agent"]
 
@@ -23,6 +23,8 @@ LEXICON_FILE = Path(__file__).with_name("lexicon.json")
 _NUMBER = r"(?:\d{1,12}(?:\.\d{1,6})?|[零一二两三四五六七八九十百]{1,12})"
 _GAP = r".{0,6}?"
 _WILDCARDS = {"#": _NUMBER, "…": _GAP}
+_MAX_WILDCARDS = 3
+"""Of a phrase: a search tries every combination of what they could stand for."""
 _CHOICE = re.compile(r"(\{[^{}]*\})")
 
 _MAX_CHARACTERS = 10_000
@@ -37,6 +39,14 @@ class _Intent(BaseModel):
     user: list[str] = []
     agent: list[str] = []
     questions: list[str] = []
+
+    @field_validator("user", "agent")
+    @classmethod
+    def _quickly_found(cls, phrases: list[str]) -> list[str]:
+        for phrase in phrases:
+            if sum(map(phrase.count, _WILDCARDS)) > _MAX_WILDCARDS:
+                raise ValueError(f"a phrase may have {_MAX_WILDCARDS} wildcards, got {quoted(phrase)}")
+        return phrases
 
 
 class _LexiconFile(BaseModel):
@@ -92,7 +102,11 @@ class Lexicon:
         0 without a phrase; else 1, plus 0.5 per further phrase (3 at most in total), plus 0.25 per character
         of the longest phrase (1 at most): long phrases rarely occur by chance.
         """
-        return _strengths(self, text, tuple(labels), side)
+        if not text:  # most parts of most dialogues are empty
+            return np.zeros(len(labels))
+        found = np.array([self.strength(text[:_MAX_CHARACTERS], label, side) for label in labels])
+        found.flags.writeable = False
+        return found
 
     def questions(self, label: str, *, n_each: int, seed: int) -> list[tuple[str, float]]:
         """Synthetic questions with weights: at most ``n_each`` per template, whose weights sum to 1."""
@@ -135,11 +149,5 @@ def _expand(template: str) -> list[str]:
     return ["".join(choice) for choice in product(*choices)]
 
 
-# The synthetic turns are the same texts in every training, of each fold and the final one.
-@lru_cache(maxsize=16_384)
-def _strengths(lexicon: Lexicon, text: str, labels: tuple[str, ...], side: Side) -> NDArray[np.float64]:
-    if not text:  # most parts of most dialogues are empty
-        return np.zeros(len(labels))
-    found = np.array([lexicon.strength(text[:_MAX_CHARACTERS], label, side) for label in labels])
-    found.flags.writeable = False
-    return found
+kept_strengths = lru_cache(maxsize=16_384)(Lexicon.strengths)
+"""``Lexicon.strengths`` for a training, whose texts are the same in each fold; no text of a request is kept."""

@@ -1,7 +1,7 @@
 """A linear model over a dialogue's parts: character n-grams and the lexicon's phrases."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experts.dialogue_text.features import Parts, take_apart
-from experts.dialogue_text.lexicon import Lexicon, Side
+from experts.dialogue_text.lexicon import Lexicon, Side, kept_strengths
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.linear import Attributions, deciding_words, typical_words
 from experts.private_grams import forget_private_grams
@@ -62,7 +62,7 @@ class DialogueTextModel:
         places = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
         weights = [1.0] * len(samples) + [each.weight for each in made]
         linear = RidgeClassifier(alpha=self.settings.penalty)
-        self._parts["linear"] = linear.fit(self._input(parts), places, sample_weight=weights)
+        self._parts["linear"] = linear.fit(self._input(parts, kept_strengths), places, sample_weight=weights)
         texts = ({name: [getattr(part, name) for part in side] for name in _GRAM_PARTS} for side in (own, public))
         self._parts["vectorizers"] = forget_private_grams(linear, self._parts["vectorizers"], *texts)
         return self
@@ -121,7 +121,7 @@ class DialogueTextModel:
         parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
         return cls(tuple(meta["labels"]), meta["seed"], settings, Lexicon.read(folder / _LEXICON_FILE), parts)
 
-    def _input(self, parts: Sequence[Parts]) -> "csr_matrix":
+    def _input(self, parts: Sequence[Parts], strengths: "Callable[..., Array]" = Lexicon.strengths) -> "csr_matrix":
         """Shape (len(parts), n_grams + len(labels) * len(_SIDES))."""
         from scipy.sparse import csr_matrix, hstack
 
@@ -131,7 +131,7 @@ class DialogueTextModel:
         ]
         for name, side in _SIDES.items():
             texts = [getattr(part, name) for part in parts]
-            rows = [self.lexicon.strengths(text, labels=self.labels, side=side) for text in texts]
+            rows = [strengths(self.lexicon, text, labels=self.labels, side=side) for text in texts]
             blocks.append(csr_matrix(np.stack(rows) * getattr(self.settings.phrase_weights, name)))
         return hstack(blocks).tocsr()
 

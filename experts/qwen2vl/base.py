@@ -96,13 +96,13 @@ class Base:
             compile_layers(self.model)
             self._compiled = True
 
-    def adapted(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` active, until another task is asked for.
+    def adapted(self, task: Task | None) -> Any:
+        """The model with the adapter of ``task`` active (None: with none), until another task is asked for.
 
         Raises:
             PanelError: the adapter is not loaded.
         """
-        if self._adapters is None or task not in self._adapted.peft_config:
+        if self._adapters is None or not (task is None or task in self._adapted.peft_config):
             raise PanelError(f"the {task} adapter is not loaded")
         return self._adapters.use(task)
 
@@ -125,6 +125,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
 
     from experts.qwen2vl.model.device import choose_attention_kernels, default_device, number_format
     from experts.qwen2vl.model.fast_modules import install_fast_modules
+    from experts.qwen2vl.model.frozen_linear import freeze_emulated_layers
     from experts.qwen2vl.model.quantised import quantise_layers
 
     logging.disable_progress_bar()
@@ -162,6 +163,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
     model.requires_grad_(False).to(dtype).eval()
     if settings.quantize != "none":
         quantise_layers(model, settings.quantize, device)
+    freeze_emulated_layers(model)
     rounds = dtype != torch.float32 or settings.quantize != "none"
     apart = settings.adapters == "apart" or (settings.adapters == "auto" and rounds)
     return Base(settings.base, model, tokenizer, fingerprint, n_parameters, apart)

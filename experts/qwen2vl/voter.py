@@ -4,10 +4,10 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
-from math import isfinite
+from math import isfinite, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,17 +41,25 @@ LOGIT_BYTES = 2 << 30
 """A row's logits take at most so many bytes of the device's memory, or those of one prompt."""
 
 Scored = tuple[Sequence[EncodedPrompt], "Tensor", "torch.cuda.Event | None"]
-"""Prompts, their labels' probabilities (prompts, n_labels), and what to wait for before these are read."""
+"""Prompts, their rows (prompts, n_labels), and what to wait for before these are read.
+
+A row holds the labels' probabilities, and after them, where they are told, the states: (prompts, n_labels + size).
+"""
 
 
 @dataclass(frozen=True)
 class Qwen2VLVoter(VoterClass[Qwen2VL]):
-    """Scores every label that is not disabled in one forward pass of the base with the task's adapter."""
+    """Scores every label that is not disabled in one forward pass of the base, if ``adapted`` with its adapter.
+
+    ``tells_states``: its votes hold the pass's states too.
+    """
 
     base: Base
     taxonomy: Taxonomy
     settings: Qwen2VL
     name: str = Qwen2VL.voter
+    adapted: bool = True
+    tells_states: bool = False
 
     @classmethod
     def load(cls, folder: Path, *, taxonomy: Taxonomy, settings: Qwen2VL, base: Any = None) -> "Qwen2VLVoter":
@@ -70,6 +78,10 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         if settings.compile:
             base.compile()
         return cls(base=base, taxonomy=taxonomy, settings=settings)
+
+    def untrained(self) -> "Qwen2VLVoter":
+        """The same voter without the adapter, on the same base."""
+        return replace(self, adapted=False)
 
     @classmethod
     def check(cls, folder: Path, settings: Qwen2VL) -> None:
@@ -127,7 +139,7 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
 
     def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, max_prompts: int) -> dict[str, Vote]:
         """Votes by sample id; the pool scores ``n`` rows of at most ``max_prompts`` prompts at the same time."""
-        model = self.base.adapted(self.taxonomy.task)
+        model = self.base.adapted(self.taxonomy.task if self.adapted else None)
         rows = pack_by_token_budget(prompts, self.settings.token_budget, len(self.trie.inner), max_prompts)
         votes: dict[str, Vote] = {}
         # A row's result is read only after the next row was started, so that a GPU always has work.
@@ -157,21 +169,35 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         for prompts, rows, copied in scored:
             if copied is not None:
                 copied.synchronize()
-            for prompt, row in zip(prompts, rows.tolist(), strict=True):
+            n_labels = len(self.taxonomy.labels)
+            states = rows[:, n_labels:].numpy() if self.tells_states else [None] * len(rows)
+            for prompt, row, state in zip(prompts, rows[:, :n_labels].tolist(), states, strict=True):
                 if not isfinite(sum(row)):
                     logger.info(f"{self.name}: sample {prompt.sample_id!r} has scores that are no finite numbers")
                     continue
                 votes[prompt.sample_id] = Vote(
-                    self.name, prompt.sample_id, tuple(row), prompt.problems, n_prompt_tokens=len(prompt)
+                    self.name, prompt.sample_id, tuple(row), prompt.problems, n_prompt_tokens=len(prompt), state=state
                 )
         return votes
+
+    def _rows(self, model: Any, batch: "Batch") -> "Tensor":
+        """The rows of a batch, as ``Scored`` has them."""
+        import torch
+
+        from experts.qwen2vl.model.scoring import label_log_likelihoods, log_likelihoods_and_states
+
+        if not self.tells_states:
+            return label_log_likelihoods(model, batch, self.trie).softmax(dim=-1)
+        scores, states = log_likelihoods_and_states(model, batch, self.trie)
+        # The cosine of two samples is then the mean of those at each position.
+        unit = torch.nn.functional.normalize(states.float(), dim=-1) / sqrt(states.shape[1])
+        return torch.cat([scores.softmax(dim=-1), unit.flatten(1)], dim=1)
 
     def _score(self, model: Any, prompts: Sequence[EncodedPrompt]) -> list[Scored]:
         """Label probabilities of one row; one that does not fit into memory is halved, as are later ones like it."""
         import torch
 
         from experts.qwen2vl.model.device import out_of_memory
-        from experts.qwen2vl.model.scoring import label_log_likelihoods
 
         middle = len(prompts) // 2
         n_tokens = sum(len(prompt) + len(self.trie.inner) for prompt in prompts)
@@ -179,7 +205,7 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
             try:
                 with torch.inference_mode():
                     batch = self._pack(prompts, model.device)
-                    return [(prompts, *_to_cpu(label_log_likelihoods(model, batch, self.trie).softmax(dim=-1)))]
+                    return [(prompts, *_to_cpu(self._rows(model, batch)))]
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise

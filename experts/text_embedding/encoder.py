@@ -146,6 +146,8 @@ class HubEncoder:
         if not folder.is_dir():
             folder = self._fetched()
         read_json(folder / "config.json")
+        if (folder / "adapter_config.json").exists():  # transformers would load the model that it names
+            raise self._refused("adapter_config.json names another model")
         return folder
 
     def _fetched(self) -> Path:

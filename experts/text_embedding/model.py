@@ -37,16 +37,20 @@ class TextEmbeddingModel:
         from sklearn.linear_model import Ridge
 
         chosen = self.embedder.settings
-        described = [(own, index) for index, label in enumerate(live) for own in label_texts(label, self.task)]
-        known = [*texts, *(own for own, _ in described)]
-        indices = [*(self.labels.index(label) for label in labels), *(index for _, index in described)]
+        described = [
+            (own, weight, index)
+            for index, label in enumerate(live)
+            for own, weight in label_texts(label, self.task, chosen)
+        ]
+        known = [*texts, *(own for own, _, _ in described)]
+        indices = [*(self.labels.index(label) for label in labels), *(index for _, _, index in described)]
         self._parts = {"vectorizers": _fit_vectorizers(known, PARTS[self.task], chosen.grams)}
         targets = np.where(np.eye(len(self.labels), dtype=bool)[indices], 1.0, -1.0)
-        weights = [1.0] * len(texts) + [chosen.description_weight] * len(described)
+        weights = [1.0] * len(texts) + [weight for _, weight, _ in described]
         # An exact solution: its cost follows the number of texts, not of columns.
         linear = Ridge(alpha=chosen.penalty, solver="cholesky")
         self._parts["linear"] = linear.fit(self._input(known).toarray(), targets, sample_weight=weights)
-        sides = (texts, [own for own, _ in described])
+        sides = (texts, [own for own, _, _ in described])
         by_part = ({name: [own[name] for own in side] for name in PARTS[self.task]} for side in sides)
         self._parts["vectorizers"] = forget_private_grams(linear, self._parts["vectorizers"], *by_part)
         return self

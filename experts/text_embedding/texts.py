@@ -1,11 +1,12 @@
 """The texts of a sample, by part, and those that stand for a label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from experts.dialogue_text.features import clean, take_apart
 from experts.screen_text.reader import Reader
 from mire.labels import Label, Task
 from mire.samples import Sample
+from mire.settings import TextEmbedding
 
 PARTS: dict[Task, tuple[str, ...]] = {"dialogue": ("question", "exchange"), "image": ("screen",)}
 """The parts whose text is used; ``exchange`` is the last question with its answer."""
@@ -30,7 +31,14 @@ def _dialogue(sample: Sample) -> dict[str, str]:
     return {name: getattr(parts, name) for name in PARTS["dialogue"]}
 
 
-def label_texts(label: Label, task: Task) -> list[Texts]:
-    """A label's name, gloss and description, and name and description as one: each stands in every part."""
-    texts = (label.name, label.gloss, label.description, f"{label.name} {label.description}")
-    return [dict.fromkeys(PARTS[task], text) for text in dict.fromkeys(map(clean, texts)) if text]
+def label_texts(label: Label, task: Task, settings: TextEmbedding) -> Iterator[tuple[Texts, float]]:
+    """What stands for a label, each with its weight.
+
+    Its name and description, as one text, stand in every part; without a description the gloss does. Of a dialogue
+    label's made-up turns a customer's is a question, and an agent's an answer without one.
+    """
+    text = clean(f"{label.name} {label.description or label.gloss}")
+    yield dict.fromkeys(PARTS[task], text), settings.description_weight
+    for draft in label.drafts if task == "dialogue" else ():
+        text = clean(draft.text)
+        yield {"question": text if draft.speaker == "user" else "", "exchange": text}, settings.draft_weight

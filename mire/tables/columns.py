@@ -76,7 +76,7 @@ def picture_names(cell: Any) -> list[str]:
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
             cell = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):  # no list after all
             cell = [cell]
     names = _SEPARATORS.split(cell) if isinstance(cell, str) else cell or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

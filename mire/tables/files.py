@@ -3,12 +3,13 @@
 import csv
 import logging
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mire.errors import DataError, quoted, shortened
 from mire.tables.columns import find_columns, picture_names, squeezed
-from mire.tables.workbook import is_workbook, workbook_rows
+from mire.tables.workbook import MAX_COLUMNS, is_workbook, workbook_rows
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,10 @@ def _cell(text: str) -> str:
 def _check_header(names: Sequence[str], path: Path) -> None:
     if not all(names):
         raise DataError(f"{path}: column {names.index('') + 1} of the first row has no name; give each column one")
-    if twice := [name for name in names if sum(squeezed(name) == squeezed(other) for other in names) > 1]:
+    if len(names) > MAX_COLUMNS:
+        raise DataError(f"{path}: {len(names)} columns, at most {MAX_COLUMNS} are read")
+    times = Counter(map(squeezed, names))
+    if twice := [name for name in names if times[squeezed(name)] > 1]:
         raise DataError(f"{path}: the columns must have different names, {quoted(twice[0])} stands twice")
 
 

@@ -40,14 +40,11 @@ _UNWRITTEN = (
 
 def draw(samples: Sequence[Sample], n_each: int, *, seed: int) -> tuple[list[Sample], list[Sample]]:
     """At most ``n_each`` samples of every label to learn from, and the third to test on, the same for each number."""
+    from ensemble.evaluation.learning_curve import first_of_each
+
     folds = make_folds(samples, n_folds=3, seed=seed)
     known = [sample for sample in samples if folds[sample.id]]
-    order = np.random.default_rng(seed).permutation(len(known))
-    by_label: dict[str, list[Sample]] = {}
-    for index in order:
-        by_label.setdefault(str(known[index].label), []).append(known[index])
-    few = [sample for own in by_label.values() for sample in own[:n_each]]
-    return few, [sample for sample in samples if not folds[sample.id]]
+    return first_of_each(known, n_each, seed=seed), [sample for sample in samples if not folds[sample.id]]
 
 
 def judged(task: Task, settings: Settings, few: Sequence[Sample], test: Sequence[Sample]) -> dict[str, float]:

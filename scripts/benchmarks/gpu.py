@@ -165,7 +165,7 @@ def training_row(bench: Bench, settings: "Qwen2VL", n_visual: int, *, checkpoint
 
     from experts.qwen2vl.inputs.batch import pack
     from experts.qwen2vl.model.scoring import label_log_likelihoods
-    from experts.qwen2vl.training.trainer import label_loss
+    from experts.qwen2vl.training.loss import label_loss
     from mire.doctor.training_cost import LongestSample, Shape, training_operations
     from mire.labels import builtin_taxonomy
     from scripts.benchmarks.synthetic import label_trie, prompts
@@ -191,7 +191,7 @@ def training_row(bench: Bench, settings: "Qwen2VL", n_visual: int, *, checkpoint
     def step() -> None:
         with cast():
             likelihoods = label_log_likelihoods(model, batch, trie)
-        label_loss(likelihoods, labels, "label_set", lengths).backward()
+        label_loss(likelihoods, labels, settings.image, lengths).backward()
         optimiser.step()
         optimiser.zero_grad()
 

@@ -1,12 +1,15 @@
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import FakeVoter, image_panel
 from records import dialogue_instruction, image_instruction
 
 from mire.budget import Cost, Ledger
 from mire.errors import BudgetError, PanelError
+from mire.labels import Label, Taxonomy, builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.votes import Vote
@@ -67,6 +70,39 @@ def test_order_is_kept_and_tasks_that_are_not_loaded_are_named() -> None:
     stranger = Sample(id="d", prompt=parse_prompt(dialogue_instruction("用户: 会生锈吗")))
     with pytest.raises(PanelError, match="the panel has no dialogue experts, but sample 'd' is a dialogue sample"):
         panel.predict([stranger], Ledger())
+
+
+@dataclass
+class LeadingVoter(FakeVoter):
+    """Its votes hold a state."""
+
+    def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
+        return [vote and replace(vote, state=np.ones(1, dtype=np.float32)) for vote in super().vote(samples)]
+
+
+@dataclass
+class FollowingVoter(FakeVoter):
+    """Votes, on a label more, for what the leader gave a state to."""
+
+    leader: str = "a"
+
+    def after(self, votes: Sequence[Vote | None]) -> FakeVoter:
+        known = {vote.sample_id: "新" for vote in votes if vote and vote.state is not None}
+        return FakeVoter(self.name, known, self.cost, self.taxonomy)
+
+
+def test_a_voter_that_follows_votes_on_the_leaders_pass_and_costs_nothing() -> None:
+    image = builtin_taxonomy("image")
+    grown = Taxonomy("image", (*image.entries, Label(name="新")))
+    voters = LeadingVoter("a", {"s": CART}), FollowingVoter("b", {}, Cost(0, 0), grown)
+    one = image_panel(*voters).tasks["image"]
+    panel = replace(image_panel(*voters), tasks={"image": replace(one, taxonomy=grown)})
+    known, unknown = panel.predict([sample("s"), sample("t")], Ledger())
+    assert (known.label, known.n_calls) == ("新", 1) and voters[0].runs == 1
+    assert known.probabilities[-1] == pytest.approx(0.8)
+    assert [len(vote.probabilities) for vote in known.votes] == [24, 24]
+    assert known.votes[0].probabilities[-1] == 0 and known.votes[0].state is None
+    assert unknown.problems == ("a abstained", "b abstained", "nobody voted: the label is the first of the list")
 
 
 class PoisonedVoter(FakeVoter):

@@ -6,7 +6,7 @@ import pytest
 from records import dialogue_instruction
 
 from experts.dialogue_text.features import clean, is_question, take_apart
-from experts.dialogue_text.lexicon import Lexicon
+from experts.dialogue_text.lexicon import Lexicon, kept_strengths
 from experts.dialogue_text.model import DialogueTextModel
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.dialogue_text.voter import DialogueTextVoter
@@ -101,6 +101,19 @@ def test_a_broken_lexicon_is_named(tmp_path: Path) -> None:
     path.write_text('{"intents": {"锈": {"usr": []}}}', encoding="utf-8")
     with pytest.raises(SettingsError, match=r"lexicon\.json is not a lexicon.*usr"):
         Lexicon.read(path)
+
+
+def test_a_phrase_that_would_be_searched_for_ever_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lexicon.json"
+    path.write_text(f'{{"intents": {{"锈": {{"user": ["会{"…" * 20}锈"]}}}}}}', encoding="utf-8")
+    with pytest.raises(SettingsError, match="a phrase may have 3 wildcards, got '会…"):
+        Lexicon.read(path)
+
+
+def test_no_text_is_kept_that_is_not_learned_from() -> None:
+    before = kept_strengths.cache_info().currsize
+    Lexicon(LEXICON).strengths("我的手机号是", labels=LABELS, side="user")
+    assert kept_strengths.cache_info().currsize == before
 
 
 def test_the_shipped_lexicon_knows_every_intent() -> None:

@@ -21,7 +21,7 @@ from experts.text_embedding.voter import TextEmbeddingVoter
 from mire.budget import Cost
 from mire.doctor.weights import weights
 from mire.errors import PanelError, SettingsError
-from mire.labels import Label, Taxonomy
+from mire.labels import Draft, Label, Taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import TextEmbedding, load_settings
@@ -91,6 +91,16 @@ def test_a_description_helps_beside_examples(settings: TextEmbedding) -> None:
     assert [answers(train(examples, settings, each), held_out) for each in (told, untold)] == [["丙"], ["乙"]]
 
 
+def test_drafts_are_learned_from_at_their_weight(settings: TextEmbedding) -> None:
+    drafts = (Draft(speaker="user", text="灯能不能调亮"), Draft(speaker="agent", text="可以调光"))
+    drafted = Taxonomy("dialogue", (RUST, STOCK, Label(name="丙", drafts=drafts)))
+    questions = [asked(0, "灯太亮了"), asked(1, "怎么调光")]
+    assert answers(train([], settings, drafted), questions) == ["丙", "丙"]
+    assert answers(train([], settings, drafted.without_drafts()), questions) != ["丙", "丙"]
+    unheard = settings.model_copy(update={"draft_weight": 0.0})
+    assert answers(train([], unheard, drafted), questions) != ["丙", "丙"]
+
+
 def test_examples_outweigh_a_description(settings: TextEmbedding) -> None:
     swapped = [asked(number, text, "乙") for number, text in enumerate(["生锈吗", "会生锈", "会生锈吗", "生锈了"])]
     assert answers(train(swapped, settings), [asked(9, "这个会生锈吗")]) == ["乙"]
@@ -139,9 +149,17 @@ def test_vectors_are_kept_and_cut(settings: TextEmbedding, monkeypatch: pytest.M
 
 
 def test_texts_of_a_label_and_of_a_screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    texts = label_texts(Label(name="退款", gloss="Refund", description="退款成功"), "image")
-    assert [each["screen"] for each in texts] == ["退款", "refund", "退款成功", "退款 退款成功"]
-    assert label_texts(Label(name="退款"), "dialogue") == [{"question": "退款", "exchange": "退款"}]
+    settings = TextEmbedding(description_weight=0.5, draft_weight=0.25)
+    drafts = (Draft(speaker="user", text="退钱"), Draft(speaker="agent", text="已退"))
+    refund = Label(name="退款", gloss="Refund", description="退款成功", drafts=drafts)
+    assert list(label_texts(refund, "image", settings)) == [({"screen": "退款 退款成功"}, 0.5)]
+    glossed = refund.model_copy(update={"description": ""})
+    assert list(label_texts(glossed, "image", settings)) == [({"screen": "退款 refund"}, 0.5)]
+    assert list(label_texts(Label(name="退款", drafts=drafts), "dialogue", settings)) == [
+        ({"question": "退款", "exchange": "退款"}, 0.5),
+        ({"question": "退钱", "exchange": "退钱"}, 0.25),
+        ({"question": "", "exchange": "已退"}, 0.25),
+    ]
     path = tmp_path / "1.png"
     Image.new("RGB", (9, 9)).save(path)
     boxes = tuple(Box(text, 1, 0, place / 10, 1, place / 10 + 0.1) for place, text in enumerate(["退款", "Refund 1"]))
@@ -163,6 +181,14 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_prefix_that_the_package_does_not_know() -> None:
     with pytest.raises(SettingsError, match=r"prefix is 'query: ' or 'passage: ' .*, got 'ask: '"):
         PackagedEncoder("ask: ")
+
+
+def test_an_encoder_that_is_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
+    """transformers would ask the hub for the other one."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "somebody/something"}')
+    with pytest.raises(PanelError, match="cannot be loaded: adapter_config.json names another model; name a folder"):
+        HubEncoder(TextEmbedding(encoder=str(tmp_path))).encode(["a"])
 
 
 def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:

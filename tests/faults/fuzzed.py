@@ -74,6 +74,8 @@ class Workshop:
             "ensemble.check_submission": ["--data", data, "--submission", self.submission(), "--config", self.config()],
             "ensemble.ablate": [*files, "--panel", panel, "--out", out],
             "ensemble.rules": ["--panel", panel],
+            "ensemble.compare": [self.submission(), panel, "--truth", data, "--images", images, "--out", out],
+            "ensemble.sweep": [task, *files, "--config", self.config(), "--run", "base", "--out", out],
             "ensemble.explain": ["--panel", panel, *self.dice.choice(([], files, files[:2]))],
             "ensemble.audit": [*files, "--panel", panel, "--out", out],
             "ensemble.fit": ["--panel", panel, *self.dice.choice(([], ["--task", task, "--adapter", adapter, *files]))],

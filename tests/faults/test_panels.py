@@ -14,8 +14,9 @@ from bench import Bench, error_line
 from ensemble import ablate
 from ensemble.panel import Panel
 from ensemble.voting.oof_votes import read_out_of_fold_votes
+from ensemble.voting.weights import read_weights
 from mire.cli import run
-from mire.errors import PanelError
+from mire.errors import DataError, PanelError
 from mire.labels import TASKS
 from mire.panel_folder import PanelFolder
 
@@ -39,6 +40,20 @@ class Bomb:
 def test_the_bomb_is_live(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Bomb(tmp_path / "ran")))
     assert (tmp_path / "ran").exists()
+
+
+def test_a_pipe_among_a_panels_files_is_refused_and_not_waited_for(panel: Path) -> None:
+    (panel / "dialogue/dialogue_text/linear.skops").unlink()
+    os.mkfifo(panel / "dialogue/dialogue_text/linear.skops")
+    with pytest.raises(DataError, match="linear.skops must be a plain file, but it is a pipe"):
+        Panel.load(panel)
+
+
+@pytest.mark.parametrize("entry", ['"temperature": NaN', '"temperature": 0', '"weight": -1', '"weight": Infinity'])
+def test_weights_that_are_no_weights_are_refused(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "weights.json").write_text(f'{{"voters": {{"dialogue_text": {{{entry}}}}}}}')
+    with pytest.raises(PanelError, match="weights.json is broken: Input should be "):
+        read_weights(tmp_path / "weights.json")
 
 
 @pytest.mark.parametrize(

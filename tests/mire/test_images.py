@@ -22,6 +22,13 @@ def test_transparency_becomes_white(tmp_path: Path) -> None:
     assert load_image(tmp_path / "a.png").getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_every_transparency_of_every_value_is_laid_on_white_as_pillow_composites_it() -> None:
+    value, alpha = Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90)
+    seen_through = Image.merge("RGBA", (value, value.rotate(180), value, alpha))
+    white = Image.new("RGBA", seen_through.size, "white")
+    assert images._rgb(seen_through).tobytes() == Image.alpha_composite(white, seen_through).convert("RGB").tobytes()
+
+
 @pytest.mark.parametrize(
     ("mode", "name"), [("CMYK", "a.jpg"), ("P", "a.png"), ("L", "a.png"), ("I;16", "a.png"), ("LA", "a.png")]
 )

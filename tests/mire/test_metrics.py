@@ -33,8 +33,10 @@ def test_our_resampled_f1_is_scikit_learns(pairs: list[tuple[str, str]]) -> None
 
     truth, predicted = zip(*pairs, strict=True)
     places = {name: place for place, name in enumerate("abcd")}
-    ours = _weighted_f1(np.array([places[t] for t in truth]), np.array([places[p] for p in predicted]), 4)
+    cells = [places[true] * 4 + places[guess] for true, guess in pairs]
+    ours, perfect = _weighted_f1(np.array([cells, [places[true] * 5 for true in truth]]), 4)
     assert ours == pytest.approx(METRICS["f1"](truth, predicted))
+    assert perfect == 1
 
 
 def test_resamples_repeat_and_bracket_the_figure() -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mire.errors import SettingsError
-from mire.labels import builtin_taxonomy
+from mire.errors import PanelError, SettingsError
+from mire.labels import Label, builtin_taxonomy
+from mire.panel_card import fingerprint
 from mire.panel_folder import PanelFolder
 from mire.settings import load_settings
 
@@ -42,3 +43,16 @@ def test_how_a_panel_computes_may_be_overridden_and_what_it_was_trained_with_may
         PanelFolder(trained.root, ("qwen2vl.dtype=int8",)).settings()
     with pytest.raises(SettingsError, match=r"--set qwen2vl.max_pixels: .* only qwen2vl.dtype, .* may differ"):
         PanelFolder(trained.root, ("qwen2vl.max_pixels=9",))
+
+
+def test_added_labels_are_answered_after_the_trained_ones_until_the_next_training(trained: PanelFolder) -> None:
+    before, plain = fingerprint(trained), builtin_taxonomy("image")
+    assert trained.answered("image") == plain
+    trained.added("image").write_text('[{"name": "新页面", "gloss": "new"}]', encoding="utf-8")
+    assert trained.taxonomy("image") == plain and fingerprint(trained) != before
+    assert trained.taxonomies()["image"].entries == (*plain.entries, Label(name="新页面", gloss="new"))
+    trained.added("image").write_text('[{"nam": "新页面"}]', encoding="utf-8")
+    with pytest.raises(PanelError, match="added.json is broken: .*; copy the panel again"):
+        trained.answered("image")
+    trained.write_taxonomy(plain)
+    assert not trained.added("image").exists() and fingerprint(trained) == before

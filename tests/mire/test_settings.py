@@ -28,6 +28,10 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
     [
         ("name: x", "panel: Field required"),
         ("name: [", "not valid YAML"),
+        ("name: 2024-13-01", "not valid YAML: month must be in 1..12"),
+        ("name: !!bool x", "not valid YAML"),
+        (f"seed: {'1' * 5000}", "not valid YAML: Exceeds the limit"),
+        ("[" * 50_000, "not valid YAML"),
         ("name: x\npanel: {image: [], dialogue: [qwen2vl]}", "panel.image: Tuple should have at least 1 item"),
         (
             "name: x\npanel: {image: [dialogue_text], dialogue: [qwen2vl]}",
@@ -51,7 +55,13 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
         (f"{PANEL}weights: {{image: {{screen_text: 0}}}}", "weights.image must not be negative and not all zero"),
         (f"{PANEL}weights: {{image: {{screen_text: .nan}}}}", "weights.image.screen_text: Input should be a finite"),
         (PANEL.replace("screen_text", "screentext"), "image has no voter 'screentext', did you mean 'screen_text'?"),
+        (
+            "name: x\npanel: {image: [neighbours, qwen2vl], dialogue: [neighbours]}",
+            "image: neighbours votes on the pass of qwen2vl: name qwen2vl before it; dialogue: neighbours votes on",
+        ),
         (f"{PANEL}screen_text: {{grams: [3, 1]}}", "screen_text.grams: Value error, the shortest n-gram comes first"),
+        (f"{PANEL}qwen2vl: {{image: {{loss: sft, brier: 1}}}}", "label_smoothing and brier need loss: label_set"),
+        (f"{PANEL}qwen2vl: {{image: {{ema: 0.9, average_from: 0.5}}}}", "remove one of them"),
         (f"{PANEL}qwen2vl: {{min_pixels: 5000, max_pixels: 4000}}", "min_pixels (5000) must not exceed max_pixels"),
     ],
 )
@@ -127,3 +137,20 @@ def test_a_taxonomy_of_the_other_task_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsError, match="holds image labels but is named for the dialogue task"):
         settings.taxonomy("dialogue")
+
+
+def test_label_files_beside_the_configuration_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    config = tmp_path / "mine/config.yaml"
+    labels = {"task": "dialogue", "labels": [{"name": "a"}, {"name": "b"}]}
+    for path in ("mine/dialogue.json", "old.json"):
+        (tmp_path / path).write_text(json.dumps(labels))
+    config.write_text(f"{PANEL}taxonomies: {{dialogue: dialogue.json}}\n")
+    assert load_settings(str(config)).taxonomy("dialogue").labels == ("a", "b")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings("mine/config.yaml").taxonomies.dialogue == Path("mine/dialogue.json")
+    # Configurations of earlier versions name it as seen from the working directory, and so does the command line.
+    config.write_text(f"{PANEL}taxonomies: {{dialogue: mine/dialogue.json}}\n")
+    assert load_settings("mine/config.yaml").taxonomies.dialogue == Path("mine/dialogue.json")
+    override = ["taxonomies.dialogue=old.json"]
+    assert load_settings("mine/config.yaml", override).taxonomies.dialogue == Path("old.json")

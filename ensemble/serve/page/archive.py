@@ -1,6 +1,5 @@
 """Unpacks a zip of pictures, which a stranger may have sent."""
 
-import io
 import logging
 import shutil
 import zipfile
@@ -13,11 +12,11 @@ from ensemble.serve.limits import RefusedError
 from ensemble.serve.questions import check_format
 from mire.errors import DataError, shortened
 from mire.images import resolve_image
+from mire.plain_files import BoundedZip
 
 logger = logging.getLogger(__name__)
 
 MAX_MEMBERS = 100_000
-MAX_LIST_BYTES = 12 * 2**20
 MAX_DEPTH = 16
 MAX_PICTURE_BYTES = 32 * 2**20
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -72,7 +71,7 @@ def unpacked_bytes(archive: Path, *, max_bytes: int) -> int:
 @contextmanager
 def _opened(archive: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
     try:
-        with _Bounded(archive) as file, zipfile.ZipFile(file) as opened:
+        with BoundedZip(archive) as file, zipfile.ZipFile(file) as opened:
             members = opened.infolist()
             if len(members) > MAX_MEMBERS or _announced(opened) > max_bytes:
                 raise RefusedError(422, f"a zip may unpack to {MAX_MEMBERS} files and {max_bytes} bytes")
@@ -92,15 +91,6 @@ def _opened(archive: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
 
 def _announced(opened: zipfile.ZipFile) -> int:
     return sum(member.file_size for member in opened.infolist())
-
-
-class _Bounded(io.FileIO):
-    """A zip's file; zipfile reads the whole list of members at once, however long that is."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MAX_LIST_BYTES:
-            raise zipfile.BadZipFile(f"its list of files takes {size} bytes, at most {MAX_LIST_BYTES} are read")
-        return super().read(size) or b""
 
 
 def _pictures(members: list[zipfile.ZipInfo]) -> dict[zipfile.ZipInfo, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from gradio.routes import file_upload_statuses
 from gradio.utils import get_upload_folder
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +18,7 @@ from ensemble.serve.page.sessions import Sessions
 
 _API = "/gradio_api/"
 _ASKED = re.compile(
-    r"upload|upload_progress|run/predict|queue/join|queue/data|file=.+|heartbeat/[^/]+|startup-events|cancel|reset/?|info|app_id"
+    r"upload|upload_progress|run/predict|queue/join|queue/data|file=.+|heartbeat/[^/]{1,64}|startup-events|cancel|reset/?|info|app_id"
 )
 """What the page's scripts ask for; Gradio answers much more (a proxy, recordings, saved runs).
 
@@ -26,6 +27,8 @@ _ASKED = re.compile(
 
 
 _MAX_SESSION_CHARACTERS = 64
+_MAX_QUERY_BYTES = 256
+"""A query names a session or an upload, which Gradio may keep for ever."""
 
 
 class PageCalls:
@@ -45,7 +48,7 @@ class PageCalls:
             return
         try:
             asked = path.removeprefix(_API)
-            if not _ASKED.fullmatch(asked):
+            if not _ASKED.fullmatch(asked) or len(scope.get("query_string", b"")) > _MAX_QUERY_BYTES:
                 raise RefusedError(404, "the page does not use this; programs use /v1/classify")
             if asked.startswith("file="):
                 check_upload(asked.removeprefix("file="))
@@ -61,13 +64,17 @@ class PageCalls:
             return
         if asked == "queue/data":
             await self._stream(scope, receive, send)
-        else:
+            return
+        try:
             await self._app(scope, receive, send)
+        finally:
+            if asked == "upload_progress":  # Gradio keeps a signal for each name that is asked for
+                file_upload_statuses._signals.pop(_queried(scope, "upload_id"), None)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A session's stream of answers; a visitor who closes it before its end wants none of them."""
-        session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
-        ended = False
+        session = _queried(scope, "session_hash")
+        ended: bool | None = None
 
         async def watched(message: Message) -> None:
             nonlocal ended
@@ -75,7 +82,12 @@ class PageCalls:
             await send(message)
 
         with self._sessions.reading(session):
-            await self._app(scope, receive, watched)
+            try:
+                await self._app(scope, receive, watched)
+            except RuntimeError:  # Gradio's, once it has told the page that it does not know the session
+                if ended is None:
+                    raise
+                await watched({"type": "http.response.body", "body": b""})
         if not ended:
             self._sessions.left(session)
 
@@ -97,6 +109,10 @@ class PageCalls:
         for file in files:
             check_upload(file)
         return called, bytes(body)
+
+
+def _queried(scope: Scope, name: str) -> str:
+    return str(parse_qs(scope["query_string"].decode("latin-1")).get(name, [""])[0])
 
 
 def check_call(called: Any, functions: Mapping[int, Any]) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ensemble.serve.page.archive import unpack_pictures, unpacked_bytes
 from ensemble.serve.page.render import render_answer, render_decisions, render_progress, render_refusal
 from ensemble.serve.page.words import words_for
 from ensemble.serve.questions import Posted, QuestionIn, TurnIn, ask, check_lengths
-from ensemble.serve.service import Service
+from ensemble.serve.service import Service, temporary_folder
 from mire.errors import MireError
 from mire.labels import Task
 from mire.panel_folder import PanelFolder
@@ -29,11 +29,11 @@ from mire.prompts import DIALOGUE_END, IMAGE_TAG, OFFICIAL_DIALOGUE_HEAD, Turn, 
 from mire.records import read_records
 from mire.samples import Sample, read_samples
 from mire.tables.files import is_table
-from mire.tables.workbook import check_size, is_workbook
+from mire.tables.workbook import MAX_COLUMNS, check_size, is_workbook
 
 _N_REASONS = 8
 """Reasons of degradation that are shown after a batch, the most frequent first."""
-_LEAST_PRECISION, _MOST_PRECISION = 0.5, 0.999
+_LEAST_PERCENT, _MOST_PERCENT = 50, 99
 
 
 class Handlers:
@@ -41,7 +41,7 @@ class Handlers:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._jobs, self._unpacking = FairShares(service.limits.max_jobs), asyncio.Semaphore(1)
+        self._jobs, self._reading = FairShares(service.limits.max_jobs), asyncio.Semaphore(1)
 
     async def picture(self, path: str | None, request: gr.Request) -> str:
         return await self._answer(QuestionIn(), [path] if path else [], request)
@@ -57,7 +57,7 @@ class Handlers:
     async def decisions(self, percent: float, request: gr.Request) -> str:
         """What is answered and what goes to people, where so many of 100 answers are to be right."""
         words, service = words_for(request.headers.get("accept-language")), self._service
-        precision = min(max(percent / 100, _LEAST_PRECISION), _MOST_PRECISION)
+        precision = min(max(round(percent), _LEAST_PERCENT), _MOST_PERCENT) / 100  # few, so that all of them are kept
         panel = service.panel
         find = partial(thresholds_at, service.folder, tuple(panel.tasks), precision, fingerprint=panel.fingerprint)
         try:
@@ -95,15 +95,15 @@ class Handlers:
         n_bytes = data.stat().st_size
         if n_bytes > limits.max_request_bytes:
             raise RefusedError(413, f"the samples' file may have {limits.max_request_bytes} bytes, got {n_bytes}")
-        with ExitStack() as held:
+        async with AsyncExitStack() as held:
             held.enter_context(_taken(service.memory, client, n_bytes))
-            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="mire-")))
-            if archive:
-                async with self._unpacking:
+            folder = (await held.enter_async_context(temporary_folder())).path
+            async with self._reading:  # not at the desk: others' answers do not wait for a whole file
+                if archive:
                     n_unpacked = await run_in_threadpool(unpacked_bytes, archive, max_bytes=limits.max_upload_bytes)
                     held.enter_context(_taken(service.disk, client, n_unpacked))
                     await run_in_threadpool(unpack_pictures, archive, folder, max_bytes=limits.max_upload_bytes)
-            samples = await service.at_desk(partial(_samples, data, folder, limits), client, cost=n_bytes)
+                samples = await run_in_threadpool(_samples, data, folder, limits)
             yield render_progress(0, len(samples), 0, words), gr.update(visible=False)
             labels: dict[str, str] = {}
             n_degraded, reasons = 0, Counter[str]()
@@ -114,7 +114,7 @@ class Handlers:
                 if len(labels) % limits.max_batch == 0:
                     yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(visible=False)
         out = Path(tempfile.mkdtemp(prefix="mire-csv-")) / "submit.csv"
-        write_submission(out, samples, labels)
+        await run_in_threadpool(write_submission, out, samples, labels)
         done = render_progress(len(labels), len(samples), n_degraded, words, reasons.most_common(_N_REASONS))
         yield done, gr.update(value=str(out), visible=True)
 
@@ -186,10 +186,17 @@ def _samples(data: Path, folder: Path, limits: Limits) -> list[Sample]:
         check_json(content, limits.max_batch_nodes)
     elif is_workbook(data):
         check_size(data, limits.max_request_bytes)
+    n_characters, names = 0, set[str]()
     for number, record in enumerate(read_records(data), start=1):
         if number > limits.max_batch_samples:
             raise RefusedError(422, f"a batch may have {limits.max_batch_samples} samples")
-        check_lengths([str(record)], limits)
+        check_lengths([text := str(record)], limits)
+        names.update(record if isinstance(record, dict) else ())
+        if len(names) > MAX_COLUMNS:
+            raise RefusedError(422, f"a batch's samples may have {MAX_COLUMNS} keys together")
+        n_characters += len(text)
+        if n_characters > limits.max_request_bytes:  # a workbook may hold one text very many times
+            raise RefusedError(422, f"a batch's samples may have {limits.max_request_bytes} characters together")
     return read_samples(data, folder, max_decoded_pixels=limits.max_pixels)
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 from traceback import extract_tb
+from types import SimpleNamespace
 from typing import Any
 
 # Before gradio is imported: it reads this once, and would call its makers otherwise.
@@ -15,7 +16,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import gradio as gr
 from fastapi import FastAPI
-from gradio import route_utils
+from gradio import route_utils, state_holder
 
 from ensemble.serve.page.browser_language import CHINESE, BrowserLanguage
 from ensemble.serve.page.calls import PageCalls
@@ -60,7 +61,26 @@ class _Upload(route_utils.GradioUploadFile):
         self.sha.update(os.urandom(16))
 
 
+class _OnlyFiles(route_utils.GradioMultiPartParser):
+    """An upload without fields, which would be kept in memory, however long they are."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **{**named, "max_fields": 0})
+
+
+class _Session(state_holder.SessionState):
+    """A visitor's values, without the settings of the whole page, which only links into a session need.
+
+    They take a hundredth of a second of everybody's for each visitor.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
+
+
 route_utils.GradioUploadFile = _Upload  # type: ignore[misc]
+route_utils.GradioMultiPartParser = _OnlyFiles  # type: ignore[misc]
+state_holder.SessionState = _Session  # type: ignore[misc]
 
 
 def _as_sent(payload: Any) -> str | None:

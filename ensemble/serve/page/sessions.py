@@ -36,6 +36,8 @@ class Sessions:
             yield
         finally:
             self._streams[session] -= 1
+            if not self._streams[session]:
+                del self._streams[session]
 
     def left(self, session: str) -> None:
         """The visitor has closed the stream before its end."""
@@ -48,7 +50,6 @@ class Sessions:
             self._drop(session)
 
     def _drop(self, session: str) -> None:
-        self._streams.pop(session, None)
         task = asyncio.ensure_future(self._forget(session))
         self._dropping.add(task)
         task.add_done_callback(self._dropping.discard)

@@ -7,12 +7,15 @@ from typing import Protocol
 
 from ensemble.classify import Classification
 from ensemble.panel import Panel
-from ensemble.serve.limits import Limits
+from ensemble.serve.limits import Limits, RefusedError
 from ensemble.serve.questions import check_lengths
 from ensemble.serve.service import Service
 from ensemble.serve.wire.asked import Asked, Kind, Taxonomies, Understood, Value, understand
 from ensemble.serve.wire.content import Content
 from mire.labels import Task
+
+_ROUTED = 10
+"""Times ``Limits.max_characters``: what one request may have read to find its questions' tasks."""
 
 
 class Body(Protocol):
@@ -80,6 +83,12 @@ def _read(read: Callable[[], Body], limits: Limits, panel: Panel) -> tuple[Body,
     asked = body.asked()
     _check(asked, body.names(), limits)
     content = body.content(limits)
+    check_lengths([content.instructions, *(text for _, text in content.turns)], limits)
+    n_characters = sum(len(content.instructions) + len(each.instructions) for each in asked)
+    if n_characters > (most := _ROUTED * limits.max_characters):
+        raise RefusedError(
+            422, f"questions, each with the system's message, may have {most} characters, got {n_characters}"
+        )
     taxonomies: Taxonomies = panel.taxonomies
     return body, content, [understand(each, taxonomies, content) for each in asked]
 

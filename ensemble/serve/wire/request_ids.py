@@ -52,6 +52,6 @@ class RequestIds:
             await self._app(scope, receive, named)
         finally:
             if scope["path"].startswith(_LOGGED):
-                asked = f"{scope['method']} {shortened(scope['path'])}"
+                asked = shortened(f"{scope['method']} {scope['path']}")
                 seconds = time.monotonic() - started
                 logger.info(f"{request_id} {asked} {status} {1000 * seconds:.0f} ms, panel {panel}")

@@ -12,6 +12,7 @@ import torch
 from peft.tuners import lora
 from torch import Tensor
 
+from experts.qwen2vl.model.device import linear
 from experts.qwen2vl.model.quantised import QuantisedLinear
 from mire.labels import Task
 
@@ -22,15 +23,18 @@ class ApartAdapters:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def use(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` active."""
+    def use(self, task: Task | None) -> Any:
+        """The model with the adapter of ``task`` active; None: with none."""
         for module in self._model.modules():
             if type(module) is lora.Linear:
                 quantised = isinstance(module.base_layer, QuantisedLinear)
                 module.__class__ = QuantisedApartLinear if quantised else ApartLinear
             if isinstance(module, ApartLinear):
                 module.join()
-        self._model.set_adapter(task)
+        if task:
+            self._model.set_adapter(task)
+        else:
+            self._model.base_model.set_adapter([])
         return self._model.requires_grad_(False)
 
 
@@ -63,8 +67,8 @@ class ApartLinear(lora.Linear):
         parts = [x]
         for name in self.names:
             low = self.lora_A[name].weight
-            parts.append(x @ low.T if name in self.active_adapters else x.new_zeros(*x.shape[:-1], len(low)))
-        return torch.nn.functional.linear(torch.cat(parts, dim=-1), self.joined, self.base_layer.bias)
+            parts.append(linear(x, low) if name in self.active_adapters else x.new_zeros(*x.shape[:-1], len(low)))
+        return linear(torch.cat(parts, dim=-1), self.joined, self.base_layer.bias)
 
 
 class QuantisedApartLinear(ApartLinear):

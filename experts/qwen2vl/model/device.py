@@ -35,6 +35,21 @@ def number_format(name: str, device: str) -> torch.dtype:
     return dtype
 
 
+def emulates_bfloat16(weight: torch.Tensor) -> bool:
+    """Whether the weight is bfloat16 on a CPU for which oneDNN has no such product: torch has a slow one."""
+    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu":
+        return False
+    return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """``torch.nn.functional.linear``; where bfloat16 is emulated, in float32, and rounded once."""
+    if not emulates_bfloat16(weight):
+        return torch.nn.functional.linear(x, weight, bias)
+    wide = torch.nn.functional.linear(x.float(), weight.float(), None if bias is None else bias.float())
+    return wide.to(x.dtype)
+
+
 def choose_attention_kernels() -> None:
     """Leave attention to the flash and the memory-efficient kernel, never to cuDNN's.
 

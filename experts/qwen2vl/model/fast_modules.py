@@ -19,6 +19,7 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, rotate_ha
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.model.attention import attend_text, use_own_attention
+from experts.qwen2vl.model.device import linear
 
 VOCABULARY_SLICE = 16_384
 
@@ -53,7 +54,7 @@ class PatchProjection(torch.nn.Conv3d):
         weight = self.weight
         if patches.stride(2) == 0:  # one frame, expanded
             patches, weight = patches[:, :, :1], weight.sum(2)
-        embedded = torch.nn.functional.linear(patches.flatten(1), weight.flatten(1), self.bias)
+        embedded = linear(patches.flatten(1), weight.flatten(1), self.bias)
         return embedded[:, :, None, None, None]
 
 
@@ -63,7 +64,7 @@ class FloatHead(torch.nn.Linear):
     def forward(self, states: Tensor) -> Tensor:
         """(..., width) to (..., vocabulary), float32."""
         if self.weight.dtype == torch.float32 or torch.is_grad_enabled():
-            return super().forward(states).float()
+            return linear(states, self.weight, self.bias).float()
         rows = states.flatten(0, -2)
         if self.weight.is_cuda:
             found = torch.mm(rows, self.weight.T, out_dtype=torch.float32)

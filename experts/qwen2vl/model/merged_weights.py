@@ -21,8 +21,8 @@ class MergedModel:
         self._original: dict[str, Tensor] = {}
         self._task: Task | None = None
 
-    def use(self, task: Task) -> Any:
-        """The model with the adapter of ``task`` merged into its weights."""
+    def use(self, task: Task | None) -> Any:
+        """The model with the adapter of ``task`` merged into its weights; None: with the base's own weights."""
         if task != self._task:
             for name, layer in self._layers():
                 self._merge(name, layer, task)
@@ -30,7 +30,7 @@ class MergedModel:
         self._model.base_model.disable_adapter_layers()
         return self._model
 
-    def _merge(self, name: str, layer: Any, task: Task) -> None:
+    def _merge(self, name: str, layer: Any, task: Task | None) -> None:
         weight = layer.get_base_layer().weight
         if name not in self._original:
             self._original[name] = weight.detach().to("cpu", copy=True)

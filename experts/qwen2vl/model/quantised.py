@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from experts.qwen2vl.model.frozen_linear import FrozenLinear
 from mire.errors import SettingsError, missing_package
 
 Format = Literal["int8", "nf4"]
@@ -39,7 +40,7 @@ def quantise_layers(model: Any, kind: Format, device: str) -> None:
     model.to(device)
 
 
-class QuantisedLinear(torch.nn.Linear):
+class QuantisedLinear(FrozenLinear):
     """A frozen linear layer that stores its weight quantised; ``weight`` restores it, (out, in), at each use.
 
     It stays on the device on which it was quantised.
@@ -64,21 +65,7 @@ class QuantisedLinear(torch.nn.Linear):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
-        product: Tensor = _FrozenProduct.apply(x, self)  # type: ignore[no-untyped-call]
-        return product if self.bias is None else product + self.bias
-
-
-class _FrozenProduct(torch.autograd.Function):
-    """``x`` times a layer's weight, which the backward pass restores again instead of keeping it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: QuantisedLinear) -> Tensor:
-        ctx.layer = layer
-        return torch.nn.functional.linear(x, layer.weight)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0] @ ctx.layer.weight, None
+        return super().forward(x)
 
 
 def _int8(weight: Tensor) -> tuple[Tensor, Any]:

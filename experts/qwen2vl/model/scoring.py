@@ -19,7 +19,22 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     ``model`` is a base of one of the families, with or without a PEFT adapter around it. The chain rule is
     summed over each label's path through the trie; only the positions that are read produce logits.
     """
-    logits = prompt_logits(model, batch)
+    return _along_paths(prompt_logits(model, batch), trie)
+
+
+def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tuple[Tensor, Tensor]:
+    """As ``label_log_likelihoods``; of the same pass the states that are read, (prompts, n_read_positions, width).
+
+    A state is the last layer's after its norm: what the vocabulary's logits are made of. For prediction only: the
+    base is called inside of what a wrapper or PEFT put around it.
+    """
+    base = getattr(model, "get_base_model", lambda: model)()
+    states = _read(base.model(**_inputs(model, batch)).last_hidden_state, batch)
+    return _along_paths(base.lm_head(states), trie), states
+
+
+def _along_paths(logits: Tensor, trie: LabelTrie) -> Tensor:
+    """Log-likelihoods (prompts, n_labels) from logits (prompts, n_read_positions, vocabulary)."""
     read_indices, tokens, paths = _tables(trie, str(logits.device))
     n = max(1, SLICE_BYTES // logits[:1].nbytes)
     # log_softmax is one fused kernel; logsumexp would write as much in four. It copies all logits, hence the slices.
@@ -32,21 +47,30 @@ def prompt_logits(model: Any, batch: Batch) -> Tensor:
 
     Position 0 of a prompt is its last token; the others are the trie's inner nodes, in their order.
     """
+    return _read(model(**_inputs(model, batch)).logits, batch)
+
+
+def _inputs(model: Any, batch: Batch) -> dict[str, Any]:
+    """What the model is called with."""
     # A DistributedDataParallel wrapper has neither a configuration nor a number format.
     family = FAMILIES[getattr(model, "module", model).config.model_type]
     dtype = next(model.parameters()).dtype
-    logits: Tensor = model(
-        input_ids=batch.ids,
-        layout=batch.layout,
-        position_ids=batch.positions,
-        pixel_values=None if batch.pixels is None else normalise(batch.pixels, family, dtype),
-        image_grid_thw=batch.grids,
-        mm_token_type_ids=batch.mm_token_type_ids,
-        use_cache=False,
-    ).logits
-    if logits.shape[1] == batch.ids.shape[1]:  # a base whose last layer is left whole
-        logits = logits[:, batch.layout.read_positions]
-    return logits.view(-1, batch.layout.n_read_positions, logits.shape[-1])
+    return {
+        "input_ids": batch.ids,
+        "layout": batch.layout,
+        "position_ids": batch.positions,
+        "pixel_values": None if batch.pixels is None else normalise(batch.pixels, family, dtype),
+        "image_grid_thw": batch.grids,
+        "mm_token_type_ids": batch.mm_token_type_ids,
+        "use_cache": False,
+    }
+
+
+def _read(row: Tensor, batch: Batch) -> Tensor:
+    """What a packed row (1, read positions or S, size) holds where it is read: (prompts, n_read_positions, size)."""
+    if row.shape[1] == batch.ids.shape[1]:  # a base whose last layer is left whole
+        row = row[:, batch.layout.read_positions]
+    return row.view(-1, batch.layout.n_read_positions, row.shape[-1])
 
 
 @lru_cache(maxsize=16)

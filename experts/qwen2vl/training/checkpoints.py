@@ -76,6 +76,12 @@ def write_history(log: list[dict[str, Any]], folder: Path) -> None:
     write_text(folder / _HISTORY, json.dumps(log, indent=1) + "\n")
 
 
+def epoch_losses(folder: Path) -> list[float]:
+    """The mean training loss of each epoch of a finished adapter."""
+    log = json.loads((folder / _HISTORY).read_text(encoding="utf-8"))
+    return [float(entry["loss"]) for entry in log if "loss" in entry]
+
+
 def last_epoch(folder: Path) -> float | None:
     """How many epochs an adapter was trained for; None if it was trained by another program."""
     if not (folder / _HISTORY).is_file():

@@ -20,12 +20,12 @@ CACHED_BYTES = 2 << 30
 
 
 class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
-    """Samples as (prompt, index of the right label)."""
+    """Samples as (prompt, index of the right label); ``labels`` holds these indices."""
 
     def __init__(self, samples: Sequence[Sample], encoder: PromptEncoder, taxonomy: Taxonomy) -> None:
         self._samples = samples
         self._encoder = encoder
-        self._labels = [taxonomy.index(str(sample.label)) for sample in samples]
+        self.labels = [taxonomy.index(str(sample.label)) for sample in samples]
         self._kept: dict[int, EncodedPrompt] = {}
         self._kept_bytes = 0
 
@@ -43,7 +43,7 @@ class PromptDataset(Dataset[tuple[EncodedPrompt, int]]):
         if index not in self._kept and self._kept_bytes + size <= CACHED_BYTES:
             self._kept[index] = prompt
             self._kept_bytes += size
-        return prompt, self._labels[index]
+        return prompt, self.labels[index]
 
 
 @dataclass(frozen=True)

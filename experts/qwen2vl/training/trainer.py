@@ -1,10 +1,10 @@
-"""LoRA training with transformers' Trainer: the dataset, the two losses, resuming."""
+"""LoRA training with transformers' Trainer: what it is given, and how it resumes."""
 
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from experts.qwen2vl.training.checkpoints import (
 )
 from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
 from experts.qwen2vl.training.distributed import init_process, load_rank_base, main_process_first, shard_frozen_base
+from experts.qwen2vl.training.loss import balanced_weights, label_loss
 from experts.qwen2vl.voter import manifest, prompt_encoder
 from mire.doctor.forecast import Machine, training_plan
 from mire.doctor.machine import LOADERS_NEED, shared_memory
@@ -39,20 +40,8 @@ from mire.panel_folder import PanelFolder
 from mire.samples import Sample
 from mire.settings import Lora, Settings, Training
 
-
-def label_loss(log_likelihoods: Tensor, labels: Tensor, kind: str, path_lengths: Tensor) -> Tensor:
-    """The mean loss of a batch of B samples, a scalar; the prompt's own tokens do not count.
-
-    ``log_likelihoods`` (B, n_labels) float32; ``labels`` (B,) the right labels' indices; ``path_lengths`` (n_labels,)
-    the tokens of each label. ``kind`` is one of
-
-    - ``sft``: negative log-likelihood per token of the right labels, as in ordinary fine-tuning;
-    - ``label_set``: cross-entropy over the label set, which is what prediction ranks.
-    """
-    if kind == "label_set":
-        return torch.nn.functional.cross_entropy(log_likelihoods, labels)
-    right = log_likelihoods.gather(1, labels[:, None]).squeeze(1)
-    return -(right.sum() / path_lengths[labels].sum())
+if TYPE_CHECKING:
+    from experts.qwen2vl.training.weight_average import WeightAverage
 
 
 def train_adapter(
@@ -102,6 +91,7 @@ def train_adapter(
         shard_frozen_base(model)
     else:
         sum_weights(model)
+    average = _average(model, options)
     trainer = _trainer(
         model,
         _arguments(
@@ -117,9 +107,12 @@ def train_adapter(
         collator=Collator(trie, base.image_pad, base.pad, base.family.patch, distributed=n_devices > 1),
         trie=trie,
         options=options,
+        average=average,
         title=title or taxonomy.task,
     )
     trainer.train(resume_from_checkpoint=resume)
+    if average:
+        average.apply()
     if trainer.is_world_process_zero():
         model.save_pretrained(folder)
         write_history(trainer.state.log_history, folder)
@@ -170,6 +163,13 @@ def _machine(n_devices: int, kind: Kind) -> Machine:
     gpu = torch.cuda.is_available()
     memory = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() if gpu else 0
     return Machine(n_devices, gpu, memory, kind)
+
+
+def _average(model: Any, options: Training) -> "WeightAverage | None":
+    from experts.qwen2vl.training.weight_average import WeightAverage
+
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return WeightAverage(learned, options) if options.averaged else None
 
 
 def _lora_config(kind: Any, lora: Lora) -> Any:
@@ -234,6 +234,7 @@ def _trainer(
     collator: Collator,
     trie: LabelTrie,
     options: Training,
+    average: "WeightAverage | None",
     title: str,
 ) -> Any:
     from transformers import PrinterCallback, Trainer
@@ -242,6 +243,7 @@ def _trainer(
     from experts.qwen2vl.training.safe_steps import SafeSteps
 
     path_lengths = torch.tensor([len(path) for path in trie.paths])
+    class_weights = balanced_weights(train.labels, len(trie.paths)) if options.class_weights == "balanced" else None
 
     class LabelTrainer(Trainer):
         """The Trainer with our loss and our order of samples."""
@@ -254,7 +256,8 @@ def _trainer(
             labels: Tensor = inputs["label_indices"]
             batch: Batch = inputs["batch"].to(labels.device)
             log_likelihoods = label_log_likelihoods(model, batch, trie)
-            loss = label_loss(log_likelihoods, labels, options.loss, path_lengths.to(labels.device))
+            weights = None if class_weights is None else class_weights.to(labels.device)
+            loss = label_loss(log_likelihoods, labels, options, path_lengths.to(labels.device), weights)
             return (loss, log_likelihoods) if return_outputs else loss
 
         def prediction_step(
@@ -265,6 +268,17 @@ def _trainer(
                 loss, log_likelihoods = self.compute_loss(model, inputs, return_outputs=True)
             return loss.detach(), log_likelihoods.detach(), inputs["label_indices"]
 
+        # The average is in a checkpoint before the trainer's state, which marks it as whole.
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            super()._save_optimizer_and_scheduler(output_dir)
+            if average and self.args.should_save:
+                average.save(Path(output_dir))
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            if average and checkpoint:
+                average.load(Path(checkpoint))
+
     trainer = LabelTrainer(
         model=model,
         args=arguments,
@@ -272,7 +286,7 @@ def _trainer(
         eval_dataset=valid,
         data_collator=collator,
         compute_metrics=_weighted_f1,
-        callbacks=[EpochLog(title, evaluated=valid is not None), SafeSteps()],
+        callbacks=[EpochLog(title, evaluated=valid is not None), SafeSteps(), *([average] if average else [])],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -74,6 +74,14 @@ def test_a_label_is_replaced_where_that_is_asked_for_and_listed(tmp_path: Path) 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("value", ["x", None, {"choices": {"0": "new"}}, {"choices": "new"}, {"choices": []}])
+def test_an_annotation_without_a_choice_is_none(tmp_path: Path, value: object) -> None:
+    entry = task("a", "new")
+    entry["annotations"][0]["result"] = [{"from_name": "label", "value": value}]
+    code, written, listed = merged(tmp_path, [entry])
+    assert (code, "a" in written, listed) == (0, False, [])
+
+
 def test_a_person_is_known_by_number_and_the_last_word_counts(tmp_path: Path) -> None:
     entry = task("b", "new", "other", people=({"id": 4, "email": "a@example.com"}, {"id": 4}))
     _, written, listed = merged(tmp_path, [entry])

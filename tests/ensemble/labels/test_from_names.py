@@ -51,6 +51,12 @@ def test_the_other_task_joins_the_configuration_and_edits_stay(listed: Path) -> 
     assert read_samples(Path("mine/examples.csv"))[0].prompt.n_images == 1
 
 
+def test_the_configuration_works_from_any_folder(listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(make_configuration(listed, "dialogue", Path("mine")))
+    monkeypatch.chdir("/")
+    assert load_settings(str(tmp_path / "mine/config.yaml")).taxonomy("dialogue").labels == ("开发票", "改地址")
+
+
 def test_a_plain_list_and_a_workbook(tmp_path: Path) -> None:
     (tmp_path / "plain.txt").write_text("开发票\n改地址,要改地址\n", encoding="utf-8")
     found = [each.label for each in read_labels(tmp_path / "plain.txt")]

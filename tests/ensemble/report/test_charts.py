@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ensemble.report import charts
-from ensemble.report.ablation_result import Bin, Calibration, Contribution, ErrorByChance
+from ensemble.report.ablation_result import Bin, Calibration, Contribution, CurvePoint, ErrorByChance
 
 CHANCE = ErrorByChance(mean=0.1, high=0.2)
 BINS = (
@@ -60,9 +60,21 @@ def test_coverage_tells_every_second_accuracy() -> None:
     assert [figure for figure in ("1.000", "0.875", "0.800", "0.625") if figure in svg] == ["0.875", "0.625"]
 
 
+def test_a_learning_curve_names_each_step_and_its_f1() -> None:
+    points = [CurvePoint(most=most, f1=f1, low=f1 - 0.125, high=f1 + 0.25, versus_before=None) for most, f1 in
+              ((0, 0.25), (5, 0.5), (None, 0.625))]  # fmt: skip
+    svg = charts.learning(points, "all", "examples", "F1")
+    assert all(f">{text}</text>" in svg for text in ("0", "5", "all", "0.250", "0.500", "0.625", "examples", "F1"))
+    assert len(elements(svg, "--ink", "path")) >= 3 and elements(svg, "--accent", "path")
+
+
 def test_a_chart_stands_alone_in_a_page_in_its_colours() -> None:
     svg = charts.changes([STEP], 0.25)
     assert svg.startswith('<svg class="plot" viewBox=')
     assert "http" not in svg and "<style" not in svg
     assert not re.findall("#[0-9a-f]{6}", svg.replace("#000000", ""))
     assert svg == charts.changes([STEP], 0.25)
+
+
+def test_a_labels_dollar_signs_are_its_own() -> None:
+    assert "$\\bad$" in charts.mixes(["$\\bad$", "b"], [0.5, 0.5], [0.5, 0.5])

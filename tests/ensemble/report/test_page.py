@@ -66,6 +66,13 @@ def body(tmp_path: Path) -> dict[str, Any]:
             {"precision": 0.99, "confidence": 0.95, "labels": {},
              "task": {"threshold": None, "coverage": 0.0, "bound": 0.0, "n": 40}},
         ],
+        "alike": [["店铺页面", "退款页面", 0.625]],
+        "learning": {
+            "voters": ["a"], "n": 4,
+            "points": [{"most": most, "f1": f1, "low": 0.1, "high": 0.9, "versus_before": step} for most, f1, step in
+                       ((1, 0.3125, None), (None, 0.5, {"low": -0.25, "high": 0.375}))],
+            "labels": [{"name": "退款页面", "n": 2, "f1": 0.5}, {"name": "店铺页面", "n": 0, "f1": None}],
+        },
     }  # fmt: skip
     mean = {"name": "panel", "n": 8, "f1": 0.4375, "low": 0.25, "high": 0.5}
     mean = [mean | {"calls": 0.5, "output_tokens": 9.5, "milliseconds": None}]
@@ -88,7 +95,7 @@ def test_the_json_is_the_dump_of_the_result(body: dict[str, Any], result: Ablati
     assert list(json.loads(text)) == ["configuration", "router", "mean", "tasks"]
     task, system = json.loads(text)["tasks"]["image"], body["tasks"]["image"]["systems"][0]
     assert list(task) == ["n", "votes", "systems", "calibration", "weights", "labels", "confusion", "mistakes",
-                          "contributions", "thresholds", "unlike"]  # fmt: skip
+                          "contributions", "thresholds", "unlike", "learning", "alike"]  # fmt: skip
     assert task["systems"][0] == system and list(task["systems"][0]) == list(system)
 
 
@@ -210,11 +217,22 @@ def test_what_a_sample_costs_is_told_where_it_is_known(result: AblationResult) -
 def test_both_charts_of_changes_are_there(result: AblationResult) -> None:
     page = render(result)
     assert page.count(">+0.062</text>") == 3 and "has 0.625" in page
-    assert page.count('<svg class="plot"') == 4
+    assert page.count('<svg class="plot"') == 5
 
 
 def test_the_most_frequent_mistakes_are_named(result: AblationResult) -> None:
     assert '<span class="right">店铺页面</span> taken for\n<span class="wrong">退款页面</span> 1×' in render(result)
+
+
+def test_the_learning_curve_and_the_labels_in_need(body: dict[str, Any]) -> None:
+    page = render(AblationResult.model_validate(body))
+    assert ">0.312</text>" in page and ">all</text>" in page and "F1 by -0.250 to +0.375" in page
+    needs = page[page.index("Which labels need more?") :]
+    assert re.findall(r'<div class="number">(\S+) <span class="soft">n (\d)', needs) == [("–", "0"), ("0.50", "2")]
+    assert "店铺页面 and 退款页面 (cosine 0.62, confused 1×)" in page
+    body["tasks"]["image"] |= {"learning": None, "alike": []}
+    page = render(AblationResult.model_validate(body))
+    assert "How many examples" not in page and "Described alike" not in page
 
 
 def test_a_voter_alone_has_no_contributions(body: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
 from ensemble.serve.limits import RefusedError
-from ensemble.serve.page import archive
 from ensemble.serve.page.archive import unpack_pictures, unpacked_bytes
+from mire.plain_files import MAX_LIST_BYTES
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
@@ -93,7 +93,7 @@ def test_a_very_long_list_of_members_is_not_read(tmp_path: Path) -> None:
     path = zipped(tmp_path, **{"a.png": PNG})
     data = bytearray(path.read_bytes())
     end = data.rfind(b"PK\5\6")
-    n_bytes = archive.MAX_LIST_BYTES + 1
+    n_bytes = MAX_LIST_BYTES + 1
     data[end + 12 : end + 16] = struct.pack("<I", n_bytes)
     data[end:end] = bytes(n_bytes)
     path.write_bytes(data)

@@ -86,7 +86,7 @@ def limited(inner: Requests, limits: Limits) -> BodyLimit:
     return BodyLimit(inner, limits=limits, memory=shares, disk=FairShares(limits.max_uploaded_bytes))
 
 
-async def status(app: BodyLimit, receive: Receive, client: str = "a", path: str = "/v1/classify") -> int:
+async def status(app: BodyLimit, receive: Receive, client: str = "a", path: str = "/v1/classify", **more: Any) -> int:
     found: list[int] = []
 
     async def send(message: Message) -> None:
@@ -94,7 +94,7 @@ async def status(app: BodyLimit, receive: Receive, client: str = "a", path: str 
             found.append(message["status"])
 
     async with asyncio.timeout(30):
-        await app({**SCOPE, "path": path, "client": (client, 1)}, receive, send)
+        await app({**SCOPE, "path": path, "client": (client, 1), **more}, receive, send)
     return found[0]
 
 
@@ -131,6 +131,7 @@ def test_a_full_budget_keeps_a_64th_for_each_client() -> None:
     assert [shares.take("honest", 10), shares.take("honest", 1), shares.take("other", 11)] == [True, False, False]
     shares.give_back("honest", 10)
     assert shares.take("honest", 10)
+    assert sum(shares.take(f"one of many addresses {number}", 10) for number in range(100)) == 63
 
 
 @pytest.mark.parametrize(("bytes_per_second", "expected"), [(10, 200), (10**6, 408)])
@@ -169,6 +170,55 @@ def test_uploads_of_the_last_hour_share_the_disk_and_a_small_one_counts_for_two_
         return [await status(app, sends(size), path="/gradio_api/upload") for size in (1, 1, 1)]
 
     assert asyncio.run(run()) == [200, 200, 429]
+
+
+def test_files_of_an_upload_are_counted_though_the_marks_between_them_come_in_two_pieces() -> None:
+    pieces = iter([b"--x\r\n", *[b"\r\n", b"--x"] * 4])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": next(pieces, b""), "more_body": True}
+
+    async def run() -> int:
+        inner = Requests()
+        inner.go.set()
+        return await status(limited(inner, Limits(max_files=3)), receive, path="/gradio_api/upload")
+
+    assert asyncio.run(run()) == 422
+
+
+def test_a_body_of_two_lengths_is_refused_and_nothing_after_it_is_read() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        headers = [(b"content-length", b"4"), (b"transfer-encoding", b"chunked")]
+        await limited(Requests(), Limits())({**SCOPE, "headers": headers, "client": ("a", 1)}, sends(1), send)
+
+    asyncio.run(run())
+    assert sent[0]["status"] == 400 and (b"connection", b"close") in sent[0]["headers"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("multipart/form-data; boundary=x", 200),
+        ('Multipart/form-data; charset="UTF-8"; boundary=x', 200),
+        ("application/json; charset=gbk", 200),
+        ("multipart/form-data; boundary=x; charset=punycode", 415),
+        ("multipart/form-data; charset=utf-8; boundary=x; charset=undefined", 415),
+        ("multipart/form-data; boundary=x; charset*0=puny; charset*1=code", 415),
+    ],
+)
+def test_a_form_in_an_encoding_that_takes_minutes_to_read_is_refused(kind: str, expected: int) -> None:
+    async def run() -> int:
+        inner = Requests()
+        inner.go.set()
+        headers = [(b"content-type", kind.encode()), (b"content-type", b"a")]
+        return await status(limited(inner, Limits()), sends(1), headers=headers)
+
+    assert asyncio.run(run()) == expected
 
 
 def service_of(voter: FakeVoter, limits: Limits, **options: Any) -> Service:
@@ -276,12 +326,14 @@ def test_a_batch_jobs_samples_are_bounded_before_they_are_parsed(tmp_path: Path,
     [
         ("a.csv", b"text\n" + b"a\n" * 4, "a batch may have 3 samples"),
         ("a.csv", b"text\n" + b"a" * 100, "a text may have 99 characters"),
+        ("a.csv", b"text\n" + b"a" * 60 + b"\n" + b"a" * 60, "a batch's samples may have 150 characters together"),
     ],
 )
 def test_a_batch_jobs_tables_are_bounded(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(data)
+    limits = Limits(max_batch_samples=3, max_characters=99, max_request_bytes=150)
     with pytest.raises(RefusedError, match=reason):
-        _samples(tmp_path / name, tmp_path, Limits(max_batch_samples=3, max_characters=99))
+        _samples(tmp_path / name, tmp_path, limits)
 
 
 def test_a_batch_jobs_workbook_is_not_unpacked_beyond_a_request(tmp_path: Path) -> None:

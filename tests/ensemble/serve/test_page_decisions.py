@@ -28,6 +28,21 @@ def test_a_precision_shows_the_share_and_the_load(tiny_panel: Path) -> None:
     assert "自动回答" in chinese and "1000 条转人工" in chinese
 
 
+def test_every_fraction_of_a_percent_costs_no_search_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def found(folder: object, tasks: object, precision: float, *, fingerprint: str) -> dict[str, object]:
+        asked.append(precision)
+        return {}
+
+    monkeypatch.setattr("ensemble.serve.page.handlers.thresholds_at", found)
+    service = Service(image_panel(FakeVoter("a", {})), Limits())
+    for percent in (80.1, 80.2, -5.0, 1e300):
+        asyncio.run(Handlers(service).decisions(percent, SimpleNamespace(headers={}, client=None)))  # type: ignore[arg-type]
+    service.close()
+    assert asked == [0.8, 0.8, 0.5, 0.99]
+
+
 def test_a_panel_without_votes_is_refused_politely(tmp_path: Path) -> None:
     service = Service(image_panel(FakeVoter("a", {})), Limits(), folder=tmp_path / "gone")
     request = SimpleNamespace(headers={}, client=None)

@@ -10,6 +10,7 @@ from fakes import FakeVoter, image_panel
 
 pytest.importorskip("gradio", reason="the extra 'serve' is not installed")
 from fastapi.testclient import TestClient
+from gradio.routes import file_upload_statuses
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -85,6 +86,23 @@ def test_gradio_itself_refuses_them_too(client: TestClient, secret: Path, monkey
         assert '"success":false' in said, said
 
 
+@pytest.mark.parametrize("query", ["", "?upload_id=a"])
+def test_an_upload_holds_no_fields_which_would_stay_in_memory(client: TestClient, query: str) -> None:
+    answer = client.post(f"/gradio_api/upload{query}", files={"files": (None, b"a")})
+    assert (answer.status_code, answer.text) == (400, "Too many fields. Maximum number of fields is 0.")
+
+
+def test_nothing_stays_of_an_upload_that_was_asked_for(client: TestClient) -> None:
+    assert client.post("/gradio_api/upload?upload_id=once", files={"files": ("a.png", b"a")}).status_code == 200
+    assert '{"msg": "done"}' in client.get("/gradio_api/upload_progress?upload_id=once").text
+    assert "once" not in file_upload_statuses._signals
+
+
+def test_a_stream_of_nobody_ends_and_is_no_error_of_the_server(client: TestClient) -> None:
+    answer = client.get("/gradio_api/queue/data?session_hash=nobody")
+    assert answer.status_code == 200 and '"session_not_found":true' in answer.text
+
+
 def test_a_link_in_the_uploads_is_followed_to_its_end(client: TestClient, secret: Path) -> None:
     link = Path(get_upload_folder()) / "link.png"
     link.symlink_to(secret)
@@ -112,6 +130,9 @@ def test_a_pipe_does_not_stop_the_server(client: TestClient) -> None:
         "stream/a/b/c/playlist.m3u8",
         "dev/reload",
         "openapi.json",
+        f"queue/data?session_hash={'a' * 300}",
+        f"upload?upload_id={'a' * 300}",
+        f"heartbeat/{'a' * 65}",
     ],
 )
 def test_what_the_page_does_not_use_is_not_there(client: TestClient, path: str) -> None:

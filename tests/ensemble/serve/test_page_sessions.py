@@ -41,6 +41,13 @@ def picture_function(client: TestClient) -> int:
     return next(int(fn["id"]) for fn in config["dependencies"] if fn["inputs"] == [image])
 
 
+def test_no_stream_leaves_anything_behind() -> None:
+    seen = sessions.Sessions(SimpleNamespace())  # type: ignore[arg-type]
+    with seen.reading("a"), seen.reading("a"), seen.reading("b"):
+        assert seen._streams == {"a": 2, "b": 1}
+    assert not seen._streams.keys()
+
+
 @pytest.mark.slow
 def test_work_of_a_visitor_who_has_left_is_dropped() -> None:
     """The first visitor's call is under way, the second's waits behind it and goes with its visitor."""
@@ -58,6 +65,9 @@ def test_work_of_a_visitor_who_has_left_is_dropped() -> None:
         assert client.portal is not None
         client.portal.call(seen.left, "two")
         until(client, 0)
+        held = next(route.app.state_holder for route in app.routes if hasattr(getattr(route, "app", 0), "state_holder"))
+        n_parts = [len(session.config_values) for session in held.session_data.values()]
+        assert len(n_parts) == 2 and max(n_parts) <= len(call["data"]), n_parts
         voter.go.set()
     assert voter.runs == 1
 

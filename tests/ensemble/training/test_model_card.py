@@ -28,6 +28,7 @@ def test_a_card_says_what_really_ran(panel: PanelFolder) -> None:
     assert card.panel == card.voters["dialogue_text"]
     assert card.panel.n == 12 and card.panel.low <= card.panel.f1 <= card.panel.high
     assert card.milliseconds.keys() == {"dialogue_text"} and card.milliseconds["dialogue_text"] > 0
+    assert card.checks["dialogue_text"].figures["most frequent answer"][1] == 12
     assert card.versions.keys() >= {"mire", "torch", "lightgbm"}
 
 
@@ -38,9 +39,18 @@ def test_the_readme_is_the_card_in_words(panel: PanelFolder) -> None:
     assert card is not None
     assert f"| **panel** | {card.panel.f1:.3f} | {card.panel.low:.3f} to {card.panel.high:.3f} | 12 | " in text
     assert "12 labelled samples of 3 labels, in 2 folds" in text and card.data_digest in text
+    assert "clip_lightgbm: most frequent answer " in text and "% (n 12). No accident was found." in text
     assert "## Dialogue task" in text and "clip_lightgbm" in text
     # the settings of voters that are not on the panel would only confuse
     assert "mire-nano" in text and "max_tokens" not in text and "zone_grams" not in text
+
+
+def test_the_readme_says_whether_drafts_helped(panel: PanelFolder) -> None:
+    card = json.loads(panel.card("dialogue").read_text())
+    card["drafts"] = {"dialogue_text": {"f1": 0.75, "without": 0.5, "low": 0.125, "high": 0.375}}
+    panel.card("dialogue").write_text(json.dumps(card))
+    told = "The drafts change the F1 of dialogue_text by +0.250 (+0.125 to +0.375): 0.750 with them, 0.500 without."
+    assert told in panel_card(panel)
 
 
 def test_the_fingerprint_follows_what_decides_only(panel: PanelFolder) -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.voting.pooling import log_linear, majority, sharpen, winners
+from ensemble.voting.weights import VoterWeight, Weights
 
 
 def rows(*values: list[float]) -> np.ndarray:
@@ -81,3 +82,23 @@ def test_the_order_of_voters_does_not_matter(votes: list[list[float]], weights: 
         back = rule(arrays[::-1], shares[::-1])
         np.testing.assert_allclose(there, back, atol=1e-9)
         assert there.sum() == pytest.approx(1)
+
+
+def test_only_votes_that_reach_an_added_label_say_how_probable_it_is() -> None:
+    voters = {"short": VoterWeight(weight=1.0), "long": VoterWeight(weight=0.0)}
+    weights = Weights(voters=voters, uniform_share=0.1)
+    votes = {"short": rows([0.9, 0.1], [0.9, 0.1]), "long": rows([0.1, 0.3, 0.6], [0.0, 0.0, 1.0])}
+    pooled = weights.pool(votes)
+    # The rest is divided as before: 0.9 * 0.9 + 0.1 / 2 = 0.86 of 0.4.
+    assert pooled[0].tolist() == pytest.approx([0.344, 0.056, 0.6])
+    assert pooled[1].tolist() == pytest.approx([0, 0, 1], abs=1e-5)
+    assert weights.pool({"short": votes["short"]})[0].tolist() == pytest.approx([0.86, 0.14])
+    assert weights.pool({"long": votes["long"]}).shape == (2, 3)
+
+
+def test_an_added_label_keeps_its_voters_temperature() -> None:
+    weights = Weights(voters={"short": VoterWeight(), "long": VoterWeight(temperature=2.0)})
+    pooled = weights.pool({"short": rows([0.8, 0.2]), "long": rows([0.16, 0.04, 0.36])})
+    # sqrt(.16) : sqrt(.04) : sqrt(.36) = 2 : 1 : 3; of the rest sqrt(.8 * 2/3) : sqrt(.2 * 1/3) = sqrt(8) : 1
+    rest = 0.5 / (8**0.5 + 1)
+    assert pooled[0].tolist() == pytest.approx([rest * 8**0.5, rest, 0.5])

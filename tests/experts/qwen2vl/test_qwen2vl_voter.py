@@ -256,3 +256,26 @@ def test_resident_memory_is_flat_over_many_chunks(voter: Qwen2VLVoter, tmp_path:
     # 10 x 64 pictures of 588 x 12 bytes would be 4.3 MiB, their decoded pixels 1,200 MiB. What leaks does so every
     # time; an allocator that takes another page of its own does not.
     assert min(growth) < 2, growth
+
+
+@pytest.mark.usefixtures("one_core")
+def test_states_are_of_the_same_pass_and_change_no_vote(voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch) -> None:
+    import experts.qwen2vl.model.scoring as scoring
+
+    samples = dialogues(3)
+    plain = voter.vote(samples)
+    telling = replace(voter, tells_states=True)
+    monkeypatch.setattr(scoring, "label_log_likelihoods", lambda *_: pytest.fail("a second pass"))
+    votes = [vote for vote in telling.vote(samples) if vote]
+    assert votes == plain and all(vote and vote.state is None for vote in plain)
+    assert [np.linalg.norm(vote.state) for vote in votes if vote.state is not None] == pytest.approx([1, 1, 1])
+    # The first part is what the vocabulary's logits of the next token are made of, up to its length.
+    first = telling.vote(samples[:1])[0]
+    prompt = voter.encoder.encode(samples[0])
+    ids = torch.tensor([prompt.ids])
+    with torch.inference_mode():
+        plain_state = voter.base.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0, -1]
+    assert first and first.state is not None
+    n_read, width = len(voter.trie.inner) + 1, len(plain_state)
+    assert len(first.state) == n_read * width
+    np.testing.assert_allclose(first.state[:width] * n_read**0.5, plain_state / plain_state.norm(), atol=1e-4)

@@ -217,6 +217,15 @@ def test_what_cannot_be_asked_is_refused_with_the_reason(
         ({"input": "a", "questions": [{"type": "box"}]}, "does not match any of the expected tags"),
         ({"input": "a" * 501, "questions": [predicate(RUST)]}, "a text may have 500 characters, got 501"),
         ({"input": "a", "questions": [predicate("x" * 501)]}, "a text may have 500 characters, got 501"),
+        (
+            {"input": [{"role": "system", "content": "a" * 501}, *shown({"type": "text", "text": "a"})],
+             "questions": [choice()]},
+            "a text may have 500 characters, got 502",
+        ),
+        (
+            {"input": "a", "questions": [choice(instructions="x" * 499)] * 11},
+            "questions, each with the system's message, may have 5000 characters, got 5489",
+        ),
         ({"input": "a", "questions": [choice(RUST, "\ud800")]}, "text must be Unicode"),
         ({"input": shown({"type": "input_image", "image_url": "data:;base64,AAAA"}), "questions": [predicate(CART)]},
          "picture 1 cannot be read; send a PNG"),

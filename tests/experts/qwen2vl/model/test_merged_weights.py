@@ -56,3 +56,14 @@ def test_weights_that_a_task_does_not_adapt_are_the_base_s() -> None:
     assert not torch.equal(model.base_model.model.second.base_layer.weight, pristine)
     merged.use("image")
     assert torch.equal(model.base_model.model.second.base_layer.weight, pristine)
+
+
+def test_without_a_task_the_model_is_the_base() -> None:
+    model, inputs = adapted(), torch.randn(8, 6)
+    merged = MergedModel(model)
+    with model.disable_adapter():
+        expected = model(inputs)
+    changed = merged.use("image")(inputs)
+    assert not torch.equal(changed, expected)
+    assert torch.equal(merged.use(None)(inputs), expected)
+    assert torch.equal(merged.use("image")(inputs), changed)

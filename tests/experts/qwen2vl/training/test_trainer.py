@@ -8,25 +8,13 @@ from records import dialogue_instruction
 
 from experts.qwen2vl.base import load_base
 from experts.qwen2vl.training import trainer
-from experts.qwen2vl.training.checkpoints import last_epoch, resume_from, write_history
-from experts.qwen2vl.training.trainer import label_loss, train_adapter
+from experts.qwen2vl.training.checkpoints import epoch_losses, last_epoch, resume_from, write_history
+from experts.qwen2vl.training.trainer import train_adapter
 from mire.errors import PanelError
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import Qwen2VL, Training, load_settings
-
-
-def test_both_losses_by_hand() -> None:
-    # two samples, three labels of 1, 2 and 4 tokens
-    likelihoods = torch.tensor([[-1.0, -2.0, -3.0], [-4.0, -6.0, -4.0]])
-    labels, lengths = torch.tensor([0, 1]), torch.tensor([1, 2, 4])
-    # sft: (1 + 6) / (1 + 2) tokens
-    assert float(label_loss(likelihoods, labels, "sft", lengths)) == pytest.approx(7 / 3)
-    # label_set: log(1 + e^-1 + e^-2) = 0.40761, log(1 + 2 e^2) = 2.75862
-    assert float(label_loss(likelihoods, labels, "label_set", lengths)) == pytest.approx(
-        (0.407606 + 2.758623) / 2, abs=1e-5
-    )
 
 
 def test_a_cut_off_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
@@ -47,7 +35,7 @@ def test_checkpoints_of_other_settings_are_refused(tmp_path: Path) -> None:
 
 def test_the_last_epoch_is_that_of_the_history(tmp_path: Path) -> None:
     write_history([{"epoch": 1.0, "loss": 3.0}, {"epoch": 3.0, "eval_f1": 0.6}], tmp_path)
-    assert last_epoch(tmp_path) == 3.0
+    assert last_epoch(tmp_path) == 3.0 and epoch_losses(tmp_path) == [3.0]
     assert last_epoch(tmp_path / "elsewhere") is None
 
 
@@ -69,6 +57,40 @@ def test_loaders_keep_what_they_have_decoded(monkeypatch: pytest.MonkeyPatch, tm
     assert (made.dataloader_num_workers, made.dataloader_persistent_workers) == (n, n > 0)
 
 
+def eight_dialogues() -> list[Sample]:
+    """Of two labels in turn."""
+    labels = builtin_taxonomy("dialogue").labels
+    lines = [f"用户: {word}{'?' * n}" for n in range(4) for word in ("会生锈吗", "有货吗")]
+    texts = [parse_prompt(dialogue_instruction(line)) for line in lines]
+    return [Sample(id=str(n), prompt=text, label=labels[n % 2]) for n, text in enumerate(texts)]
+
+
+@pytest.mark.slow
+def test_the_average_outlives_a_cut_off_run(
+    nano_settings: Qwen2VL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends after its last checkpoint: what resumes has no step left to average."""
+    taxonomy, samples = builtin_taxonomy("dialogue"), eight_dialogues()
+
+    def train(name: str, **entries: float) -> bytes:
+        recipe = Training(epochs=2, batch_size=4, gradient_checkpointing=False, **entries)  # type: ignore[arg-type]
+        stage = nano_settings.model_copy(update={"dialogue": recipe})
+        settings = load_settings("nano").model_copy(update={"qwen2vl": stage})
+        base, folder = load_base(nano_settings, device="cpu"), tmp_path / name
+        train_adapter(base, samples, [], taxonomy=taxonomy, settings=settings, folder=folder)
+        return (folder / "adapter_model.safetensors").read_bytes()
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    last, averaged = train("last"), train("averaged", average_from=0.5)
+    assert averaged != last
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "write_history", cut_off)
+        train("cut", average_from=0.5)
+    assert train("cut", average_from=0.5) == averaged
+
+
 @pytest.mark.slow
 def test_the_fold_that_is_left_out_decides_nothing(
     nano_settings: Qwen2VL, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -78,12 +100,7 @@ def test_the_fold_that_is_left_out_decides_nothing(
     settings = load_settings("nano").model_copy(
         update={"qwen2vl": nano_settings.model_copy(update={"dialogue": Training(epochs=3, batch_size=4)})}
     )
-    texts = [
-        parse_prompt(dialogue_instruction(f"用户: {word}{'?' * n}"))
-        for n in range(4)
-        for word in ("会生锈吗", "有货吗")
-    ]
-    samples = [Sample(id=str(n), prompt=text, label=taxonomy.labels[n % 2]) for n, text in enumerate(texts)]
+    samples = eight_dialogues()
     weights = []
     caplog.set_level("INFO", logger="experts")
     for label in taxonomy.labels[:2]:

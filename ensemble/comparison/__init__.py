@@ -1,0 +1,1 @@
+"""Comparing systems on the same samples: their answers, paired statistics, tables and figures, sweeps of settings."""

@@ -1,0 +1,99 @@
+"""What is compared: systems of one run or several, each run a prediction's CSV or a panel, and what they answered."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.evaluation.held_out_votes import collect_held_out_votes
+from ensemble.panel import by_task
+from ensemble.prediction.submission_scores import read_answers, read_truth
+from ensemble.voting.pooling import winners
+from mire.errors import DataError
+from mire.labels import TASKS, Task, Taxonomy
+from mire.panel_folder import PanelFolder
+from mire.samples import Sample
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class System:
+    """A system's name and its runs, of different seeds: CSVs of ``mire predict``, or panels."""
+
+    name: str
+    runs: tuple[Path, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "System":
+        """``RUN``, or ``NAME=RUN,RUN`` for several runs of one system; without a name the text is it."""
+        if Path(text).exists():  # whatever signs are in its name
+            return cls(text, (Path(text),))
+        name, runs = text.split("=", 1) if "=" in text else (text, text)
+        return cls(name, tuple(map(Path, runs.split(","))))
+
+
+@dataclass(frozen=True)
+class TaskAnswers:
+    """One task's right labels, and for each system what each of its runs answered: as many labels, in their order."""
+
+    truth: tuple[str, ...]
+    systems: Mapping[str, tuple[tuple[str, ...], ...]]
+
+
+def collect_answers(systems: Sequence[System], truth: Path, images: Path) -> dict[Task, TaskAnswers]:
+    """Every system's answers to the samples that all runs answer, by task in the order of ``TASKS``.
+
+    A panel answers samples that it was trained on by its out-of-fold votes, pooled by weights that were fitted on
+    others, and all others anew.
+
+    Raises:
+        DataError: a CSV does not hold exactly the ids of ``truth``, a sample has no label, or no sample is answered by
+            every run.
+        PanelError: a folder is no panel, or its votes are missing.
+    """
+    samples = read_truth(truth)
+    answers = {
+        system.name: [
+            _panel_answers(run, truth, images) if run.is_dir() else read_answers(run, samples, truth)
+            for run in system.runs
+        ]
+        for system in systems
+    }
+    shared = [sample for sample in samples if all(sample.id in run for runs in answers.values() for run in runs)]
+    if not shared:
+        raise DataError(f"no sample of {truth} has an answer of every run; compare panels of the same task and data")
+    if n_left_out := len(samples) - len(shared):
+        logger.info(f"{n_left_out} of {len(samples)} samples are left out: not every panel has held-out votes on them")
+    groups = by_task(shared, _taxonomies(systems))
+    return {
+        task: TaskAnswers(
+            tuple(str(sample.label) for sample in groups[task]),
+            {name: tuple(_labels(run, groups[task]) for run in runs) for name, runs in answers.items()},
+        )
+        for task in TASKS
+        if task in groups
+    }
+
+
+def _panel_answers(root: Path, truth: Path, images: Path) -> dict[str, str]:
+    """A panel's label of each sample of its tasks, by id."""
+    folder = PanelFolder(root)
+    taxonomies = folder.taxonomies()
+    groups = by_task(folder.read_samples(truth, images), taxonomies)
+    held_out = collect_held_out_votes({task: groups[task] for task in taxonomies if task in groups}, root)
+    return {
+        sample.id: part.taxonomy.labels[place]
+        for part in held_out
+        for sample, place in zip(part.samples, winners(part.pooled(tuple(part.votes))), strict=True)
+    }
+
+
+def _taxonomies(systems: Sequence[System]) -> Mapping[Task, Taxonomy]:
+    """The labels of the first panel: the router knows a label list by them."""
+    panels = (PanelFolder(run) for system in systems for run in system.runs if run.is_dir())
+    return next((panel.taxonomies() for panel in panels), {})
+
+
+def _labels(answers: Mapping[str, str], samples: Sequence[Sample]) -> tuple[str, ...]:
+    return tuple(answers[sample.id] for sample in samples)
