@@ -15,7 +15,7 @@ from experts.qwen2vl.adapters.lora import read_lora
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.label_trie import LabelTrie
-from experts.qwen2vl.model.device import default_device
+from experts.qwen2vl.model.device import default_device, emulates_bfloat16
 from experts.qwen2vl.model.scoring import label_log_likelihoods
 from experts.qwen2vl.training.checkpoints import (
     CHECKPOINTS,
@@ -201,7 +201,8 @@ def _arguments(options: Training, checkpoints: Path, seed: int, *, model: Any, n
         gradient_accumulation_steps=n_steps,
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
-        bf16=model.dtype == torch.bfloat16,
+        # Autocast would bring float32 products to a format that the CPU only emulates, a hundred times slower.
+        bf16=model.dtype == torch.bfloat16 and not emulates_bfloat16(model.lm_head.weight),
         fp16=model.dtype == torch.float16,
         use_cpu=default_device() == "cpu",
         eval_strategy="epoch" if evaluated else "no",

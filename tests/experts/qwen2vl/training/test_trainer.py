@@ -57,6 +57,17 @@ def test_loaders_keep_what_they_have_decoded(monkeypatch: pytest.MonkeyPatch, tm
     assert (made.dataloader_num_workers, made.dataloader_persistent_workers) == (n, n > 0)
 
 
+@pytest.mark.parametrize(("native", "autocast"), [(True, True), (False, False)])
+def test_nothing_is_cast_to_a_format_that_the_cpu_emulates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, native: bool, autocast: bool
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
+    model = torch.nn.Module()
+    model.lm_head = torch.nn.Linear(1, 1, dtype=torch.bfloat16)
+    model.dtype = torch.bfloat16  # type: ignore[assignment]
+    assert trainer._arguments(Training(), tmp_path, 7, model=model, n_devices=1, evaluated=False).bf16 is autocast
+
+
 def eight_dialogues() -> list[Sample]:
     """Of two labels in turn."""
     labels = builtin_taxonomy("dialogue").labels
