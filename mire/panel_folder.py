@@ -1,8 +1,11 @@
 """Where things lie in a panel folder; everything in it is readable, nothing is pickled."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from mire.atomic_files import read_model
 from mire.errors import PanelError, some
@@ -61,14 +64,21 @@ class PanelFolder:
             PanelError: it holds experts that were trained with other settings; names the entries that differ.
         """
         path = self.root / "settings.json"
-        begun = any(self.task(task).is_dir() for task in TASKS)
-        if begun and path.is_file() and (differing := differences(self.settings(), settings)):
-            raise PanelError(
-                f"{self.root} was trained with other settings: {some(differing)}; choose another --panel, or delete "
-                "the folder"
-            )
         self.root.mkdir(parents=True, exist_ok=True)
-        save_settings(settings, path)
+        with self.shared():
+            begun = any(self.task(task).is_dir() for task in TASKS)
+            if begun and path.is_file() and (differing := differences(self.settings(), settings)):
+                raise PanelError(
+                    f"{self.root} was trained with other settings: {some(differing)}; choose another --panel, or "
+                    "delete the folder"
+                )
+            save_settings(settings, path)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Inside, only this process writes what belongs to both tasks, which may be trained at the same time."""
+        with FileLock(self.root / ".shared.lock"):
+            yield
 
     def check_no_pickle(self) -> None:
         """Refuse a panel with a file of an unexpected kind: code, or what only unpickling could read, which runs code.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ensemble.panel import Panel, by_task
-from ensemble.training.model_card import panel_card
+from ensemble.training.model_card import write_panel_card
 from ensemble.training.replacement import check_none_begun, replacing
 from experts.neighbours.voter import NeighboursVoter
 from experts.registry import VOTERS
@@ -33,7 +33,7 @@ def add_examples(panel: PanelFolder, data: Path, images: Path) -> Iterator[str]:
     for task, samples in groups.items():
         with replacing(panel, task, panel.settings()) as beside:
             new = _add(beside, task, samples)
-        write_text(panel.root / "README.md", panel_card(panel) + "\n")
+        write_panel_card(panel)
         yield f"{task}: {len(samples)} examples added; " + (f"new labels: {some(new)}" if new else "no new label")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ensemble.panel import Panel, Votes
-from ensemble.training.model_card import panel_card, write_cards
+from ensemble.training.model_card import write_cards, write_panel_card
 from ensemble.training.replacement import check_none_begun, replacing
 from ensemble.training.train_panel import read_labelled
 from ensemble.training.training_set import TrainingSet
@@ -14,7 +14,6 @@ from ensemble.voting.fitting import fit_panel
 from ensemble.voting.oof_votes import add_votes, write_votes
 from ensemble.voting.weights import Weights
 from experts.qwen2vl.adapter import Manifest, read_manifest
-from mire.atomic_files import write_text
 from mire.budget import Cost, Ledger
 from mire.errors import DataError, PanelError
 from mire.folds import add_unseen, read_folds, trained_on
@@ -53,7 +52,7 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
         checks = {name: each for name, each in trained.checks.items() if name != _NAME} if trained else {}
         write_cards(known, checks, trained=trained)
     save_settings(settings, panel.root / "settings.json")
-    write_text(panel.root / "README.md", panel_card(panel) + "\n")
+    write_panel_card(panel)
     return weights
 
 

@@ -102,6 +102,12 @@ def panel_card(panel: PanelFolder) -> str:
     return "\n\n".join(parts)
 
 
+def write_panel_card(panel: PanelFolder) -> None:
+    """Write the panel's README."""
+    with panel.shared():
+        write_text(panel.root / "README.md", panel_card(panel) + "\n")
+
+
 def adapter_card(panel: PanelFolder, task: Task) -> str:
     """The README of a Qwen2-VL adapter, as PEFT folders carry it.
 

@@ -15,14 +15,13 @@ from ensemble.training.accelerate_launch import Launch
 from ensemble.training.accidents import Probes, check_training
 from ensemble.training.adapters import train_adapters, train_follower
 from ensemble.training.few_samples import fitting_settings
-from ensemble.training.model_card import panel_card, write_cards
+from ensemble.training.model_card import write_cards, write_panel_card
 from ensemble.training.probes import answers_of
 from ensemble.training.replacement import replacing
 from ensemble.training.training_set import TrainingSet
 from ensemble.voting.fitting import fit_panel, keep_equal_weights
 from ensemble.voting.oof_votes import write_votes
 from experts.registry import VOTERS, train_voter
-from mire.atomic_files import write_text
 from mire.budget import Cost
 from mire.errors import DataError, some
 from mire.labels import TASKS, Task, Taxonomy
@@ -201,7 +200,7 @@ def train_panel(
     for task in tasks:
         with replacing(panel, task, settings) as beside:
             train_task(TrainingSet.divide(task, groups[task], data=data, images=images, panel=beside), launch)
-        write_text(panel.root / "README.md", panel_card(panel) + "\n")
+        write_panel_card(panel)
     for card in (card for task in tasks if (card := read_card(panel, task))):
         for name, checks in card.checks.items():
             if checks.accidents:

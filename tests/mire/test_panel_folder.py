@@ -1,5 +1,6 @@
 """When a task counts as trained."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def trained(tmp_path: Path) -> PanelFolder:
 
 def test_a_finished_task_counts(trained: PanelFolder) -> None:
     assert trained.trained_tasks() == ("image",)
+
+
+def test_trainings_of_both_tasks_may_claim_a_panel_at_the_same_time(tmp_path: Path) -> None:
+    panel, settings = PanelFolder(tmp_path / "p"), load_settings("cpu")
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(lambda _: panel.claim(settings), range(64))) == [None] * 64
+    assert panel.settings() == settings
 
 
 @pytest.mark.parametrize("part", ["weights.json", "taxonomy.json", "screen_text"])
