@@ -163,8 +163,8 @@ class Qwen2VL(VoterStage):
     threads).
 
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
-    ``final`` adapter is either trained on all samples, in the same way (``refit``), or the average of the folds'
-    adapters (``merge``).
+    ``final`` adapter is trained on all samples, in the same way (``refit``); or it is the first fold's, trained on all
+    samples for ``epochs / folds`` further epochs (``continue``); or the average of the folds' adapters (``merge``).
     """
 
     voter = "qwen2vl"
@@ -184,7 +184,7 @@ class Qwen2VL(VoterStage):
     input_workers: int | None = Field(None, ge=0, le=64)
     lora: Lora = Lora()
     vote_folds: int = Field(1, ge=1)
-    final: Literal["refit", "merge"] = "refit"
+    final: Literal["refit", "continue", "merge"] = "refit"
     image: Training = Training()
     dialogue: Training = Training()
 

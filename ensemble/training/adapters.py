@@ -27,8 +27,9 @@ from mire.votes import Vote
 def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None], Cost, Probes]:
     """Train in processes of their own; returns the out-of-fold votes, the cost of a vote, and the first fold's probes.
 
-    All adapters are trained alike, so a fold's votes are those of a model that has not seen it in any way. Fold
-    adapters are kept for pseudo-labels. With several devices or CPU cores several adapters are trained at once.
+    A fold's votes are those of an adapter that has not seen it in any way: the final adapter, which has, is one of its
+    own, even if it continues a fold's. Fold adapters are kept for pseudo-labels. With several devices or CPU cores
+    several adapters are trained at once.
     """
     task, panel, settings = known.task, known.panel, known.settings.qwen2vl
     folder, training = panel.voter(task, Qwen2VL.voter), settings.training(task)
@@ -42,6 +43,9 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
         _run(task, groups, jobs[: len(groups)])
         jobs = jobs[len(groups) :]
     parts = [_cast(known, fold) for fold in range(settings.vote_folds)]
+    if settings.final == "continue":
+        further = [*arguments, "--out", str(folder), "--epochs", str(training.epochs / known.settings.folds)]
+        _run(task, list(launch.groups(1, training)), [[*further, "--start", str(adapters[0])]])
     if settings.final == "merge":
         merge_adapters(adapters, folder)
     _, cost, probes = parts[0]

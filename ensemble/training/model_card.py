@@ -143,6 +143,8 @@ def _final(settings: Qwen2VL, folder: Path) -> str:
     n_epochs = last_epoch(folder)
     if n_epochs is None:
         return "This adapter was trained elsewhere."
+    if settings.final == "continue":
+        return f"This adapter is the first of theirs, trained on all samples for {n_epochs:.1f} further epochs."
     return f"This adapter was trained once more on all samples, for {n_epochs:.1f} epochs."
 
 

@@ -24,6 +24,8 @@ from mire.votes import Vote
 if TYPE_CHECKING:
     from lightgbm import Booster
 
+MANY = 10_000
+"""Of fewer samples trees grow on one thread (0: one per core): at every split threads wait for each other."""
 _MODEL_FILE = "model.txt"
 _META_FILE = "meta.json"
 
@@ -55,7 +57,8 @@ class ClipLightgbmVoter(VoterClass[Clip]):
             np.stack([vectors[sample.images[0]] for sample in usable]),
             label=[taxonomy.index(str(sample.label)) for sample in usable],
         )
-        parameters = {**settings.trees.parameters, "num_class": len(taxonomy.labels), "seed": seed}
+        own = {"num_class": len(taxonomy.labels), "seed": seed, "num_threads": int(len(usable) < MANY)}
+        parameters = {**settings.trees.parameters, **own}
         return cls(embedder, lightgbm.train(parameters, data, num_boost_round=settings.trees.rounds), taxonomy)
 
     @classmethod

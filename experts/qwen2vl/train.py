@@ -5,7 +5,7 @@
 
 The panel folder must hold the settings, the labels and the folds (``ensemble.train`` writes them). With
 ``--fold`` that fold is left out, and F1 on it is logged. With ``--epochs`` the adapter is trained on all folds
-for so long.
+for so long, from the adapter ``--start`` on, if there is one.
 """
 
 import argparse
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--fold", type=int, help="leave this fold out, and log F1 on it")
     what.add_argument("--epochs", type=float, help="train on all folds for so many epochs")
+    parser.add_argument("--start", type=Path, help="folder of the adapter to continue (default: a new one)")
     parser.add_argument("--sharded", action="store_true", help="cut the base into one part per process (FSDP2)")
 
 
@@ -41,6 +42,7 @@ def execute(options: argparse.Namespace) -> None:
         folder=options.out,
         fold=options.fold,
         n_epochs=options.epochs,
+        start=options.start,
         sharded=options.sharded,
     )
 

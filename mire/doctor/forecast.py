@@ -178,8 +178,8 @@ def _sizes(parts: Mapping[str, int]) -> str:
 def _time(settings: Settings, task: Task, plan: TrainingCost, tflops: float) -> Iterator[Check]:
     one = plan.seconds(1000, tflops * 1e12 * SHARE)
     qwen2vl = settings.qwen2vl
-    n_epochs = qwen2vl.vote_folds * (settings.folds - 1) / settings.folds + (qwen2vl.final == "refit")
-    n_epochs *= plan.training.epochs
+    of_final = {"refit": 1, "continue": 1 / settings.folds, "merge": 0}[qwen2vl.final]
+    n_epochs = plan.training.epochs * (qwen2vl.vote_folds * (settings.folds - 1) / settings.folds + of_final)
     yield Check(
         f"{task:<9} 1,000 such samples: at most {_duration(one)} per epoch, {_duration(one * n_epochs)} for the "
         f"{n_epochs:g} of folds and final adapter; computed from {tflops:g} TFLOP/s at {100 * SHARE:.0f} %, "

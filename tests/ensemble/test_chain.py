@@ -172,7 +172,9 @@ def test_wrong_paths_end_in_one_line(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("final", ["vote_folds: 1, final: refit", "vote_folds: 2, final: merge"])
+@pytest.mark.parametrize(
+    "final", [f"vote_folds: {n}, final: {how}" for n, how in ((1, "refit"), (1, "continue"), (2, "merge"))]
+)
 def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Path, final: str) -> None:
     from experts.qwen2vl.nano import build_nano
 
@@ -189,8 +191,13 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
     names = {path.name for path in (panel / "image" / "qwen2vl").iterdir()}
     assert {"adapter_model.safetensors", "adapter_config.json", "mire.json", "folds"} <= names
     card = (panel / "image" / "qwen2vl" / "README.md").read_text(encoding="utf-8")
-    origin = "the average of theirs" if "merge" in final else "trained once more on all samples, for 1.0 epochs"
-    assert f"on {final[12]} of 2 folds. This adapter " in card and origin in card and str(tmp_path) not in card
+    origin = {
+        "refit": "This adapter was trained once more on all samples, for 1.0 epochs",
+        # Half an epoch of three steps is two of them.
+        "continue": "This adapter is the first of theirs, trained on all samples for 0.7 further epochs",
+        "merge": "This adapter is the average of theirs",
+    }[final.split()[-1]]
+    assert f"on {final[12]} of 2 folds. {origin}." in card and str(tmp_path) not in card
     votes = json.loads((panel / "image" / "votes" / "qwen2vl.json").read_text(encoding="utf-8"))["votes"]
     assert len(votes) == (12 if "merge" in final else 6)
     assert run(predict, [*data(tiny_set), "--panel", str(panel), "--out", str(out)]) == 0

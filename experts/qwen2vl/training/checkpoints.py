@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experts.qwen2vl.adapter import WEIGHTS
 from mire.atomic_files import write_text
 from mire.errors import PanelError
 from mire.folds import digest
@@ -24,8 +25,9 @@ def run_digest(
     held_out: Sequence[Sample],
     n_epochs: float | None,
     base_fingerprint: str,
+    start: Path | None = None,
 ) -> str:
-    """SHA-256, 64 hex digits, of everything that decides an adapter."""
+    """SHA-256, 64 hex digits, of everything that decides an adapter; ``start`` holds the one it continues."""
     body = {
         "settings": settings.model_dump(mode="json"),
         "samples": sorted((sample.id, digest(sample), sample.label) for sample in samples),
@@ -33,6 +35,8 @@ def run_digest(
         "n_epochs": n_epochs,
         "base": base_fingerprint,
     }
+    if start:
+        body["start"] = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from experts.qwen2vl.adapter import write_manifest
+from experts.qwen2vl.adapters.lora import read_lora
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.label_trie import LabelTrie
@@ -52,11 +53,13 @@ def train_adapter(
     settings: Settings,
     folder: Path,
     n_epochs: float | None = None,
+    start: Path | None = None,
     sharded: bool = False,
     title: str | None = None,
 ) -> None:
     """Train on ``samples`` for ``n_epochs`` (None: the settings'), and write a PEFT folder.
 
+    The adapter is a new one, or that of the folder ``start``, trained further with a new optimiser and schedule.
     A line per epoch is logged that starts with ``title`` (None: the task). It holds F1 on ``held_out``, which decides
     nothing. A finished adapter of the same settings, samples and base is kept as it is; an interrupted run resumes
     from its last checkpoint, on any number of devices. Every process of a training calls this with its own copy of the
@@ -65,10 +68,12 @@ def train_adapter(
     Raises:
         PanelError: ``folder`` holds checkpoints of other settings, samples or base.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from transformers import set_seed
 
-    digest = run_digest(settings, samples, held_out, n_epochs, base.fingerprint)
+    from experts.qwen2vl.training.summed_weights import sum_weights
+
+    digest = run_digest(settings, samples, held_out, n_epochs, base.fingerprint, start)
     if has_digest(folder, digest):
         return
     _, n_devices = init_process()
@@ -80,8 +85,12 @@ def train_adapter(
     encoder = prompt_encoder(base, taxonomy, settings.qwen2vl)
     trie = encoder.label_trie(taxonomy)
     model = get_peft_model(base.model, _lora_config(LoraConfig, settings.qwen2vl.lora))
+    if start:
+        set_peft_model_state_dict(model, read_lora(start).state())
     if sharded and n_devices > 1:
         shard_frozen_base(model)
+    else:
+        sum_weights(model)
     average = _average(model, options)
     trainer = _trainer(
         model,
@@ -122,6 +131,7 @@ def train_in_panel(
     folder: Path,
     fold: int | None,
     n_epochs: float | None,
+    start: Path | None,
     sharded: bool,
 ) -> None:
     """Train an adapter on the samples of a file that the panel assigns to a fold other than ``fold`` (None: to any).
@@ -142,6 +152,7 @@ def train_in_panel(
         settings=settings,
         folder=folder,
         n_epochs=n_epochs,
+        start=start,
         sharded=sharded,
         title=f"{task}, {'all folds' if fold is None else f'without fold {fold}'}",
     )

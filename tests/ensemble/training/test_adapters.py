@@ -1,6 +1,7 @@
 """The parent of a training: it holds no model, and no memory of the GPU, while a process trains."""
 
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from ensemble.training.accelerate_launch import Launch
 from ensemble.voting.weights import Weights
 from mire.budget import Cost
 from mire.labels import Label, Taxonomy
+from mire.panel_folder import PanelFolder
 from mire.prompts import parse_prompt
 from mire.samples import Sample
 from mire.settings import load_settings
@@ -46,6 +48,23 @@ def test_a_fold_s_expert_is_gone_when_its_votes_are_cast(emptied: list[str], mon
     known: Any = SimpleNamespace(outside=lambda fold: range(3))
     assert adapters._cast(known, 1)[:2] == ([None] * 3, Cost(1, 2))
     assert made[0]() is None and emptied == ["emptied"]
+
+
+def test_a_continued_adapter_starts_from_the_first_fold_s_once_that_has_voted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    happened: list[list[str]] = []
+    monkeypatch.setattr(adapters, "run_side_by_side", lambda _, jobs: happened.append(jobs[0][8:]) or [0])
+    monkeypatch.setattr(adapters, "_cast", lambda known, fold: (happened.append(["votes"]) or [], Cost(1, 2), None))
+    settings = load_settings("nano", ["qwen2vl.final=continue", "qwen2vl.image.epochs=10", "folds=5"])
+    known: Any = SimpleNamespace(task="image", panel=PanelFolder(tmp_path), settings=settings, data="d", images="i")
+    adapters.train_adapters(known, Launch("ddp", (), 1))
+    final, first = known.panel.voter("image", "qwen2vl"), str(known.panel.fold_voter("image", "qwen2vl", 0))
+    assert happened == [
+        ["--out", first, "--fold", "0"],
+        ["votes"],
+        ["--out", str(final), "--epochs", "2.0", "--start", first],
+    ]
 
 
 def test_what_the_parent_trained_is_gone_before_a_process_trains(emptied: list[str]) -> None:
