@@ -98,7 +98,8 @@ class Handlers:
         async with AsyncExitStack() as held:
             held.enter_context(_taken(service.memory, client, n_bytes))
             folder = (await held.enter_async_context(temporary_folder())).path
-            async with self._reading:  # not at the desk: others' answers do not wait for a whole file
+            # Not at the desk: others' answers do not wait for a whole file, nor others' files for many of one client.
+            async with service.turn(client, "read"), self._reading:
                 if archive:
                     n_unpacked = await run_in_threadpool(unpacked_bytes, archive, max_bytes=limits.max_upload_bytes)
                     held.enter_context(_taken(service.disk, client, n_unpacked))

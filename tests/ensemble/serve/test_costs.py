@@ -254,6 +254,30 @@ def test_a_batch_job_waits_for_room_and_loses_nothing() -> None:
     assert [len(labels) for labels in found] == [6, 6, 6]
 
 
+def test_many_batch_jobs_of_one_client_hold_the_place_of_one() -> None:
+    voter = HeldVoter()
+    service = service_of(voter, Limits(max_batch=2, max_waiting=8))
+
+    async def job(client: str) -> None:
+        async for _ in service.classify_many(picture_samples(2), client):
+            pass
+
+    async def run() -> dict[str, int]:
+        jobs = [asyncio.create_task(job("hostile")) for _ in range(5)]
+        await asyncio.to_thread(voter.started.wait, 30)
+        jobs.append(asyncio.create_task(job("honest")))
+        for _ in range(2):
+            await service.at_desk(lambda: None, "honest", cost=0)  # by then all jobs have asked for what they may
+        held = dict(service._passes._shares._taken)
+        voter.go.set()
+        await asyncio.gather(*jobs)
+        return held
+
+    assert asyncio.run(run()) == {"hostile": 2, "honest": 2}
+    service.close()
+    assert not service._turns
+
+
 def test_work_of_a_client_who_has_left_is_dropped() -> None:
     """Five requests wait behind a pass that runs; their clients leave, and another pass is not made."""
     voter = HeldVoter()
