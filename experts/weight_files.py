@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experts.qwen2vl.families import FAMILIES
 from mire.errors import PanelError
 
 _POINTER = b"version https://git-lfs"
+_NO_WEIGHTS = ("explained_variance_ratio_",)
+"""Attributes that are 0 / 0 where all training texts are the same, and that no answer rests on."""
 _TOKENIZER = ("tokenizer.json", "vocab.json and merges.txt")
 
 
@@ -34,6 +38,34 @@ def check_safetensors(path: Path) -> None:
             pass
     except (SafetensorError, OSError) as error:
         raise PanelError(f"{path} is no whole safetensors file: {error}; download the weights again") from error
+
+
+def load_skops(path: Path) -> dict[str, Any]:
+    """The parts of a model that ``skops.io.dump`` wrote; skops refuses any type that it does not know to be harmless.
+
+    Raises:
+        PanelError: a number in it is infinite or none.
+    """
+    import skops.io
+
+    parts: dict[str, Any] = skops.io.load(path, trusted=[])
+    if not _is_finite(parts):
+        raise PanelError(f"{path} holds numbers that are infinite or none; copy the panel again, or train it again")
+    return parts
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether every number in a value, its entries and its attributes is finite, but for those that decide nothing."""
+    if isinstance(value, dict):
+        value = [each for name, each in value.items() if name not in _NO_WEIGHTS]
+    elif isinstance(value, np.ndarray) and value.dtype.hasobject:
+        value = value.ravel().tolist()
+    if isinstance(value, (list, tuple, set)):
+        return all(_is_finite(each) for each in value if not isinstance(each, (int, str)))  # as most, of vocabularies
+    if isinstance(value, (float, np.ndarray, np.generic)):
+        numbers = np.asarray(value)
+        return bool(np.isfinite(numbers).all()) if numbers.dtype.kind in "fc" else True
+    return _is_finite(vars(value)) if hasattr(value, "__dict__") else True
 
 
 def check_base_folder(folder: Path, *, partial: bool = False) -> None:

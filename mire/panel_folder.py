@@ -1,8 +1,10 @@
 """Where things lie in a panel folder; everything in it is readable, nothing is pickled."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from filelock import FileLock
@@ -61,8 +63,10 @@ class PanelFolder:
         """Make the folder this configuration's panel, or go on with one that is.
 
         Raises:
-            PanelError: it holds experts that were trained with other settings; names the entries that differ.
+            PanelError: it holds experts that were trained with other settings; names the entries that differ. Or it
+                holds a link that leads out of it.
         """
+        self.check_links()
         path = self.root / "settings.json"
         self.root.mkdir(parents=True, exist_ok=True)
         with self.shared():
@@ -100,6 +104,22 @@ class PanelFolder:
                 )
             if kind not in _EXPECTED:
                 raise PanelError(f"{path} is no file of a panel, and may be code; remove it")
+
+    def check_links(self, *paths: Path) -> None:
+        """Refuse links out of the panel, which a stranger may have made, among these files and under these folders.
+
+        Without paths, in all of it. The panel itself may be a link.
+
+        Raises:
+            PanelError: names the first link that leads to no file of the panel.
+        """
+        inside = self.root.resolve()
+        for path in chain.from_iterable(map(_with_all_inside, paths or (inside,))):
+            if (path.is_symlink() and not path.is_file()) or not path.resolve().is_relative_to(inside):
+                raise PanelError(
+                    f"{path} lies behind a link that leads to no file of {self.root}: what lies there would be copied, "
+                    "or overwritten; put the file itself there, or remove the link"
+                )
 
     def taxonomy(self, task: Task) -> Taxonomy:
         """The labels that the task's voters were trained for."""
@@ -212,3 +232,10 @@ class PanelFolder:
     def fold_voter(self, task: Task, name: str, fold: int) -> Path:
         """The voter that was trained without one fold, where it is kept."""
         return self.voter(task, name) / "folds" / str(fold)
+
+
+def _with_all_inside(place: Path) -> Iterator[Path]:
+    """The path, then whatever lies under it; links are not followed, and what vanishes meanwhile is left out."""
+    yield place
+    for folder, folders, files in os.walk(place):
+        yield from (Path(folder, name) for name in (*folders, *files))

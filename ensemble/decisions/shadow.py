@@ -7,10 +7,13 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from mire.cache import empty_cache
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING = 16
 """Samples that wait for the second panel; further ones are left out, and counted."""
+_SECONDS_BETWEEN_STARTS = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ class Told:
 
 
 class Shadow:
-    """The second panel, in a process of its own and of the lowest priority, so that no answer waits for it or fails."""
+    """The second panel, in a process of its own and of the lowest priority, so that no answer waits for it or fails.
+
+    A process that has died is started anew, at most every minute; what is asked until then counts as failed.
+    """
 
     def __init__(self, folder: Path, share: float) -> None:
         """Load the panel in ``folder``; ``share`` (0 to 1) of the samples are compared.
@@ -49,9 +56,8 @@ class Shadow:
             MireError: as ``Panel.load``.
         """
         self._share, self._room = share, threading.Semaphore(MOST_WAITING)
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_start, initargs=(tempfile.gettempdir(),))
-        self._answer = partial(_answer, folder)
-        self.fingerprint = self._pool.submit(_fingerprint, folder).result()
+        self._folder, self._answer = folder, partial(_answer, folder)
+        self.fingerprint = self._load().result()
 
     def compare(
         self, sample: Sample, told: Told, request: str, count: Callable[[str], None]
@@ -69,15 +75,36 @@ class Shadow:
             return None
         try:
             asked = self._pool.submit(self._answer, sample)
-        except RuntimeError:  # the process has died, or the server ends
+        except (RuntimeError, OSError) as error:  # the process has died or cannot be started, or the server ends
             self._room.release()
             count("failed")
+            if isinstance(error, BrokenProcessPool) and monotonic() - self._started >= _SECONDS_BETWEEN_STARTS:
+                self._start_anew()
             return None
         asked.add_done_callback(partial(self._compared, told, request, count))
         return asked
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self) -> "Future[str]":
+        """Start a process that loads the panel; its fingerprint to come, before any answer of it."""
+        self._started = monotonic()
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_start, initargs=(tempfile.gettempdir(),))
+        return self._pool.submit(_fingerprint, self._folder)
+
+    def _start_anew(self) -> None:
+        logger.warning(f"the process of the second panel, {self._folder}, has died, and is started anew")
+        with suppress(OSError):  # of a machine without memory: the next minute tells
+            self._load().add_done_callback(self._loaded)
+
+    def _loaded(self, loading: "Future[str]") -> None:
+        """Take up the name of the panel that lies in the folder now."""
+        error = None if loading.cancelled() else loading.exception()
+        if error:
+            logger.warning(f"the second panel, {self._folder}, cannot be loaded: {error}")
+        elif not loading.cancelled():
+            self.fingerprint = loading.result()
 
     def _compared(
         self, told: Told, request: str, count: Callable[[str], None], asked: "Future[tuple[str, float]]"

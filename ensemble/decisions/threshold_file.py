@@ -70,5 +70,6 @@ def read_thresholds(panel: PanelFolder, task: Task) -> TaskThresholds | None:
 
 
 def write_thresholds(thresholds: TaskThresholds, panel: PanelFolder, task: Task) -> None:
-    """Write ``thresholds.json``."""
+    """Write ``thresholds.json``; raises PanelError where it lies behind a link that leads out of the panel."""
+    panel.check_links(panel.thresholds(task))
     write_text(panel.thresholds(task), thresholds.model_dump_json(indent=2) + "\n")

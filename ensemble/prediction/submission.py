@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -50,8 +51,9 @@ def write_submission(
     *,
     columns: Columns = "all",
     encoding: str = "utf-8-sig",
+    for_excel: bool = False,
 ) -> None:
-    """Write one line per sample; the file appears whole or not at all.
+    """Write one line per sample; the file appears whole or not at all. ``for_excel`` as in ``write_lines``.
 
     Raises:
         DataError: the ids of samples and labels are not the same.
@@ -62,7 +64,7 @@ def write_submission(
         raise DataError(f"every sample needs exactly one prediction; {len(odd)} ids differ (first: {sorted(odd)[0]!r})")
     names = dict.fromkeys(name for sample in samples for name in sample.row)
     lines = (SubmissionLine(sample.id, sample.row, labels[sample.id]) for sample in samples)
-    write_lines(path, lines, names if columns == "all" else ["id"], encoding=encoding)
+    write_lines(path, lines, names if columns == "all" else ["id"], encoding=encoding, for_excel=for_excel)
 
 
 def write_lines(
@@ -79,7 +81,7 @@ def write_lines(
     ``scores``: the lines' scores follow, under ``SCORES``.
 
     ``path`` may be ``STDOUT``. ``for_excel`` guards what a spreadsheet would read as a number or a formula; without
-    it, ids that one would change are counted in a warning.
+    it, cells are written as they came, and rows that one would change or run are counted in a warning.
 
     Raises:
         OSError: as ``write_submission``.
@@ -90,26 +92,27 @@ def write_lines(
         first, n_changed = _write_rows(file, lines, names, ours, guard=for_excel)
     if n_changed:
         logger.warning(
-            f"{n_changed} ids would be changed by a spreadsheet (first: {quoted(first)}): open the CSV there with "
-            "--for-excel only, or import the column as text"
+            f"{n_changed} rows hold what a spreadsheet would change or run as a formula (first: {quoted(first)}): open "
+            "the CSV there with --for-excel only, or import its columns as text"
         )
 
 
 def _write_rows(
     file: IO[str], lines: Iterable[SubmissionLine], names: Sequence[str], ours: Sequence[str], *, guard: bool
 ) -> tuple[str, int]:
-    """Write header and rows; the first id that a spreadsheet would change, and how many it would."""
+    """Write header and rows; the first row that a spreadsheet would change, in its id, or run; and the rows' number."""
     plain, all_quoted = (
         csv.writer(file, lineterminator="\n", quoting=way) for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
     )
-    plain.writerow([*names, *ours])
+    header: list[str | float] = [*names, *ours]
+    rows = ((line.id, _cells(line, names, len(ours) - 1)) for line in lines)
     first, n_changed = "", 0
-    for line in lines:
-        cells: list[str | float] = [*(_cell(line, name) for name in names), line.label, *line.scores[: len(ours) - 1]]
+    for row, cells in chain([("the header", header)], rows):
+        safe = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
         if guard:
-            cells = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
-        elif guarded(line.id) != line.id:
-            first, n_changed = first or line.id, n_changed + 1
+            cells = safe
+        elif guarded(row) != row or any(new == f"'{old}" for new, old in zip(safe, cells, strict=True)):
+            first, n_changed = first or row, n_changed + 1
         # A bare carriage return ends a row for every reader, but the module quotes it only when told to.
         (all_quoted if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     return first, n_changed
@@ -131,7 +134,8 @@ _NUMBER = re.compile(r"\s*[+-]?(\d++\.?\d*|\.\d+)(e[+-]?\d+)?\s*%?", re.IGNORECA
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})")
 """What a spreadsheet shows as it stands: it keeps 15 digits, and no zeros in front."""
 _DATE = re.compile(r"\d{1,4}[-/:]\d{1,2}([-/:]\d{1,4})?|\d{1,2}-?[a-z]{3}(-?\d{2,4})?", re.IGNORECASE)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""The wide ones too: a Chinese or Japanese spreadsheet reads them alike."""
 
 
 def guarded(cell: str) -> str:
@@ -143,7 +147,7 @@ def guarded(cell: str) -> str:
         return cell
     if _NUMBER.fullmatch(cell) or _DATE.fullmatch(cell):
         return f'="{cell}"'
-    return f"'{cell}" if cell.lstrip(" \u3000").startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(("\t", "\r", "\n")) or cell.lstrip().startswith(_FORMULA) else cell
 
 
 def read_submission(path: Path) -> dict[str, str]:
@@ -182,6 +186,10 @@ def _answers(rows: Iterator[list[str]], path: Path) -> dict[str, str]:
             raise DataError(f"{path}, row {number}: ids must be unique, {quoted(row[id_place])} occurs twice")
         answers[row[id_place]] = row[label_place]
     return answers
+
+
+def _cells(line: SubmissionLine, names: Sequence[str], n_scores: int) -> list[str | float]:
+    return [*(_cell(line, name) for name in names), line.label, *line.scores[:n_scores]]
 
 
 def _cell(line: SubmissionLine, name: str) -> str:

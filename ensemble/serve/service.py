@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from ensemble.classify import Classification
 from ensemble.decisions.shadow import Shadow, Told
@@ -98,6 +99,7 @@ class Service:
         self.memory, self.disk = FairShares(limits.max_bytes_under_way), FairShares(limits.max_uploaded_bytes)
         self._cache = nullcontext if keep_cache else empty_cache
         self._large = threading.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._desk: Batcher[Callable[[], Any], Any] = Batcher(
             _run_each, max_batch=1, max_waiting=limits.max_waiting, cost_per_second=_PIXELS_PER_SECOND
         )
@@ -138,15 +140,23 @@ class Service:
     async def classify_many(self, samples: Sequence[Sample], client: str) -> AsyncIterator[tuple[str, Classification]]:
         """Id and classification of many samples, a batch at a time; where the queue is full it waits for room.
 
+        A client's jobs take turns, so that all of them together hold no more of the queue than one.
+
         Raises:
             RefusedError: as ``classify``.
         """
         size, panel = min(self.limits.max_batch, self.limits.max_waiting), self.panel
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
-            asked = await self.at_desk(partial(_all_asked, chunk, panel), client, cost=0)
-            for sample, outcome in zip(chunk, await self._outcomes(asked, client), strict=True):
+            async with self.turn(client):
+                asked = await self.at_desk(partial(_all_asked, chunk, panel), client, cost=0)
+                outcomes = await self._outcomes(asked, client)
+            for sample, outcome in zip(chunk, outcomes, strict=True):
                 yield sample.id, outcome.found
+
+    def turn(self, client: str, to: str = "ask") -> asyncio.Lock:
+        """What one of a client's batch jobs holds at a time, to do something; forgotten when nobody needs it."""
+        return self._turns.setdefault(f"{to} {client}", asyncio.Lock())
 
     async def at_desk(self, job: Callable[[], Result], client: str, *, cost: float) -> Result:
         """What ``job`` returns, run in turn by the thread that reads requests and pictures; raises as ``classify``."""

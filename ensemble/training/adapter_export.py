@@ -17,10 +17,12 @@ def export_adapter(panel: PanelFolder, task: Task, out: Path) -> None:
     """Copy the adapter with its labels and its model card, without any path of this machine.
 
     Raises:
-        PanelError: the panel has no such adapter, or ``out`` is not an empty folder.
+        PanelError: the panel has no such adapter, a file of it lies elsewhere, behind a link, or ``out`` is not an
+            empty folder.
     """
     source = panel.voter(task, Qwen2VL.voter)
     manifest = read_manifest(source)
+    panel.check_links(source / CONFIG, source / WEIGHTS, panel.task(task) / "taxonomy.json", panel.card(task))
     new_folder(out)
     name = base_name(manifest.base)
     config = json.loads((source / CONFIG).read_text(encoding="utf-8")) | {"base_model_name_or_path": name}

@@ -14,6 +14,7 @@ from ensemble.voting.fitting import fit_panel
 from ensemble.voting.oof_votes import add_votes, write_votes
 from ensemble.voting.weights import Weights
 from experts.qwen2vl.adapter import Manifest, read_manifest
+from experts.registry import VOTERS
 from mire.budget import Cost, Ledger
 from mire.errors import DataError, PanelError
 from mire.folds import add_unseen, read_folds, trained_on
@@ -42,8 +43,7 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
     samples = read_labelled((task,), data, images, settings)[task]
     check_none_begun(panel, task)
     with replacing(panel, task, settings) as beside:
-        shutil.rmtree(beside.voter(task, _NAME), ignore_errors=True)
-        shutil.copytree(adapter, beside.voter(task, _NAME))
+        _copy(adapter, beside.voter(task, _NAME))
         _add_votes(beside, task, samples)
         weights = fit_panel(beside, task)
         known = TrainingSet.known(task, samples, data=data, images=images, panel=beside)
@@ -54,6 +54,15 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
     save_settings(settings, panel.root / "settings.json")
     write_panel_card(panel)
     return weights
+
+
+def _copy(adapter: Path, place: Path) -> None:
+    """Put the files that it answers with in the place of a voter; whatever else its folder links to stays outside."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for path in (adapter / name for name in VOTERS[_NAME].files):
+        if path.is_file():  # what is missing is named when the voter is loaded
+            shutil.copyfile(path, place / path.name)
 
 
 def _settings_with(found: Manifest, panel: PanelFolder, task: Task) -> Settings:

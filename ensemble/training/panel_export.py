@@ -21,11 +21,13 @@ def export_panel(panel: PanelFolder, out: Path) -> None:
     base or weights of one's own must lie in the folder that the exported panel is used from.
 
     Raises:
-        PanelError: it is no panel, or not trained; a voter's file is missing; ``out`` is not an empty folder.
+        PanelError: it is no panel, or not trained; a voter's file is missing, or lies elsewhere, behind a link; ``out``
+            is not an empty folder.
     """
     files = list(_files(panel))
     if missing := [path for _, path in files if not path.is_file()]:
         raise PanelError(f"{missing[0]} is missing; copy the panel again, or train it again")
+    panel.check_links(*(path for _, path in files))
     new_folder(out)
     for name, path in files:
         _copy(path, out / name)

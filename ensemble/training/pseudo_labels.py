@@ -77,6 +77,7 @@ def pseudo_label(data: Path, unlabelled: Path, images: Path, panel: Path, out: P
     labelled = read_labelled(tasks, data, images, old.settings())
     for task in tasks:
         _check_known(old, task, labelled[task], data)
+        old.check_links(old.task(task))  # it may be copied in the end
     new.claim(old.settings())
     for task in tasks:
         known = TrainingSet.known(task, labelled[task], data=data, images=images, panel=old)

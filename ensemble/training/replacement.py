@@ -24,8 +24,10 @@ def replacing(panel: PanelFolder, task: Task, settings: Settings) -> Iterator[Pa
     """The panel in which the task's new experts are made; without an error inside they take the old ones' place.
 
     Raises:
-        PanelError: another process trains the task, or ``training`` holds another configuration's experts.
+        PanelError: another process trains the task, ``training`` holds another configuration's experts, or the panel
+            a link that leads out of it.
     """
+    panel.check_links()
     with only_training(panel.lock(task)):
         _finish(panel, task)
         beside = panel.beside(task)

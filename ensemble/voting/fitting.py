@@ -115,7 +115,11 @@ def fit_panel(panel: PanelFolder, task: Task) -> Weights:
     """Fit one task's weights on the votes in the panel folder, and write them there.
 
     Thresholds that were found with other weights go.
+
+    Raises:
+        PanelError: the votes are missing or broken, or the weights lie behind a link that leads out of the panel.
     """
+    panel.check_links(panel.weights(task))
     weights = weigh(read_out_of_fold_votes(panel, task), panel.settings(), task)
     panel.thresholds(task).unlink(missing_ok=True)
     write_weights(weights, panel.weights(task))

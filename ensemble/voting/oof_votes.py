@@ -46,7 +46,7 @@ class OutOfFoldVotes:
 
 
 class _CastVote(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     label: str
     probabilities: tuple[float, ...]
@@ -54,7 +54,7 @@ class _CastVote(BaseModel):
 
 
 class _VotesFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     labels: tuple[str, ...]
     cost: Cost

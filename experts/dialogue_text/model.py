@@ -15,6 +15,7 @@ from experts.dialogue_text.lexicon import Lexicon, Side, kept_strengths
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.linear import Attributions, deciding_words, typical_words
 from experts.private_grams import forget_private_grams
+from experts.weight_files import load_skops
 from mire.atomic_files import write_text
 from mire.labels import Draft
 from mire.samples import Sample
@@ -114,11 +115,9 @@ class DialogueTextModel:
 
     @classmethod
     def load(cls, folder: Path, settings: DialogueText) -> "DialogueTextModel":
-        """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless."""
-        import skops.io
-
+        """Read what ``save`` wrote; raises as ``load_skops``."""
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
-        parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
+        parts = load_skops(folder / _SKLEARN_FILE)
         return cls(tuple(meta["labels"]), meta["seed"], settings, Lexicon.read(folder / _LEXICON_FILE), parts)
 
     def _input(self, parts: Sequence[Parts], strengths: "Callable[..., Array]" = Lexicon.strengths) -> "csr_matrix":

@@ -73,7 +73,7 @@ class NeighboursVoter(VoterClass[Neighbours]):
         """Read what ``save`` wrote.
 
         Raises:
-            PanelError: it is of other labels, or of another adapter than the one beside it.
+            PanelError: it is of other labels, or of another adapter than the one beside it, or is damaged.
         """
         from safetensors.numpy import load_file
 
@@ -83,7 +83,12 @@ class NeighboursVoter(VoterClass[Neighbours]):
         if meta["adapter"] != _adapter(folder):
             raise PanelError(f"{folder} holds states of another adapter than {Qwen2VL.voter}'s; train it again")
         kept = load_file(folder / _STATES_FILE)
-        return cls(taxonomy, settings, kept["states"].astype(np.float32), kept["labels"])
+        states, labels = kept["states"].astype(np.float32), kept["labels"]
+        if not np.isfinite(states).all() or not np.isin(labels, np.arange(len(taxonomy.labels))).all():
+            raise PanelError(
+                f"{folder / _STATES_FILE} is damaged: numbers that are not finite, or unknown labels; copy it again"
+            )
+        return cls(taxonomy, settings, states, labels)
 
     @property
     def cost(self) -> Cost:

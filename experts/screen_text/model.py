@@ -22,6 +22,7 @@ from experts.screen_text.features import (
 from experts.screen_text.reader import Reading
 from experts.screen_text.words import fit_vectorizers, group_words
 from experts.trees import TREES_DIGEST, load_trees, save_trees
+from experts.weight_files import load_skops
 from mire.atomic_files import write_text
 from mire.settings import ScreenText
 
@@ -138,11 +139,9 @@ class ScreenTextModel:
 
     @classmethod
     def load(cls, folder: Path, settings: ScreenText) -> "ScreenTextModel":
-        """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless."""
-        import skops.io
-
+        """Read what ``save`` wrote; raises as ``load_skops``."""
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
-        parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
+        parts = load_skops(folder / _SKLEARN_FILE)
         labels = tuple(meta["labels"])
         trees = load_trees(folder / _TREES_FILE, n_classes=len(labels), digest=meta.get(TREES_DIGEST))
         return cls(labels, meta["seed"], settings, parts, trees)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from experts.private_grams import forget_private_grams
 from experts.text_embedding.embed import Embedder
 from experts.text_embedding.texts import PARTS, Texts, label_texts
+from experts.weight_files import load_skops
 from mire.atomic_files import write_text
 from mire.errors import PanelError
 from mire.labels import Label, Task
@@ -73,13 +74,11 @@ class TextEmbeddingModel:
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> "TextEmbeddingModel":
-        """Read what ``save`` wrote; skops refuses any type that it does not know to be harmless.
+        """Read what ``save`` wrote.
 
         Raises:
-            PanelError: trained with another encoder.
+            PanelError: trained with another encoder, or as ``load_skops``.
         """
-        import skops.io
-
         meta = json.loads((folder / _META_FILE).read_text(encoding="utf-8"))
         before = {name: meta[name] for name in embedder.identity}
         # The same weights may lie elsewhere.
@@ -88,7 +87,7 @@ class TextEmbeddingModel:
                 f"{folder} was trained with {before}, but {embedder.identity} is asked for; train it again, or bring "
                 "the encoder that it was trained with"
             )
-        parts = skops.io.load(folder / _SKLEARN_FILE, trusted=[])
+        parts = load_skops(folder / _SKLEARN_FILE)
         return cls(meta["task"], tuple(meta["labels"]), embedder, parts)
 
     def _input(self, texts: Sequence[Texts]) -> "csr_matrix":

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from records import dialogue_instruction
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from experts.neighbours.voter import NeighboursVoter
 from experts.voter import Follower
@@ -91,6 +91,10 @@ def test_what_is_saved_answers_alike_and_names_no_sample(voter: NeighboursVoter,
     assert loaded.after(question).vote([asked("x")]) == voter.after(question).vote([asked("x")])
     with pytest.raises(PanelError, match="neighbours was made for other labels; train it again"):
         NeighboursVoter.load(folder, taxonomy=Taxonomy("dialogue", (STOCK, RUST)), settings=HALF)
+    for damage in ({"states": np.full((3, 2), np.nan, np.float16)}, {"labels": np.array([0, 1, 2])}):
+        save_file({**kept, **damage}, folder / "states.safetensors")
+        with pytest.raises(PanelError, match="is damaged: numbers that are not finite, or unknown labels"):
+            NeighboursVoter.load(folder, taxonomy=TAXONOMY, settings=HALF)
     adapter.write_bytes(b"others")
     with pytest.raises(PanelError, match="holds states of another adapter than qwen2vl's; train it again"):
         NeighboursVoter.load(folder, taxonomy=TAXONOMY, settings=HALF)

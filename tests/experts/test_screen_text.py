@@ -162,6 +162,17 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "m").iterdir()} == {"linear.skops", "trees.txt", "meta.json"}
 
 
+def test_numbers_that_are_none_are_refused_but_where_no_answer_rests_on_them(tmp_path: Path) -> None:
+    model = trained()
+    model._parts["topics"].explained_variance_ratio_[:] = np.nan  # as of texts that are all the same
+    model.save(tmp_path)
+    ScreenTextModel.load(tmp_path, ScreenText())
+    model._parts["topics"].components_[0, 0] = np.nan
+    model.save(tmp_path)
+    with pytest.raises(PanelError, match="linear.skops holds numbers that are infinite or none; copy the panel again"):
+        ScreenTextModel.load(tmp_path, ScreenText())
+
+
 def test_training_twice_gives_the_same_model() -> None:
     asked = [reading(line("购物车", 0.08))]
     assert np.array_equal(trained().probabilities(asked), trained().probabilities(asked))

@@ -125,6 +125,14 @@ def test_what_is_saved_answers_alike(settings: TextEmbedding, tmp_path: Path) ->
         TextEmbeddingVoter.load(tmp_path / "voter", taxonomy=other, settings=settings)
 
 
+def test_numbers_that_are_none_are_refused(settings: TextEmbedding, tmp_path: Path) -> None:
+    voter = train([], settings)
+    voter.model._parts["linear"].intercept_[0] = np.inf
+    voter.save(tmp_path)
+    with pytest.raises(PanelError, match="linear.skops holds numbers that are infinite or none; copy the panel again"):
+        TextEmbeddingVoter.load(tmp_path, taxonomy=TAXONOMY, settings=settings)
+
+
 def test_another_encoder_is_refused_by_both_names(settings: TextEmbedding, tmp_path: Path) -> None:
     train([], settings).save(tmp_path / "voter")
     other = settings.model_copy(update={"pooling": "cls"})

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from records import dialogue_instruction, image_instruction
 
-from ensemble.prediction.submission import guarded, read_submission, write_submission
+from ensemble.prediction.submission import SubmissionLine, guarded, read_submission, write_lines, write_submission
 from ensemble.prediction.workload import Workload
 from mire.samples import Sample, read_samples
 
@@ -105,6 +105,11 @@ def test_what_is_not_read_is_named(images: Path, changes: dict[str, Any], proble
         ("+x", "'+x"),
         ("-x", "'-x"),
         (" =1", "' =1"),
+        ("\u00a0=1", "'\u00a0=1"),
+        ("\tx", "'\tx"),
+        ("\n=1", "'\n=1"),
+        ("\r=1", "'\r=1"),
+        ("＝1+1", "'＝1+1"),
         ("12", "12"),
         ("0", "0"),
         ("-5", "-5"),
@@ -117,9 +122,18 @@ def test_a_spreadsheet_shows_what_was_written(cell: str, shown: str) -> None:
     assert guarded(cell) == shown
 
 
-def test_ids_that_a_spreadsheet_would_change_are_counted(images: Path, caplog: pytest.LogCaptureFixture) -> None:
-    samples = read(images, *({"id": key, "instruction": "x"} for key in ("a1", "007", "1e5")))
+def test_rows_that_a_spreadsheet_would_change_are_counted(images: Path, caplog: pytest.LogCaptureFixture) -> None:
+    texts = {"a1": "x", "007": "x", "1e5": "x", "a2": "@SUM(A1)", "a3": "-5", "a4": "1e5"}
+    samples = read(images, *({"id": key, "instruction": text} for key, text in texts.items()))
     write_submission(images.parent / "s.csv", samples, {sample.id: "x" for sample in samples})
     (line,) = caplog.messages
-    assert line.startswith("2 ids would be changed by a spreadsheet (first: '007')")
-    assert read_submission(images.parent / "s.csv").keys() == {"a1", "007", "1e5"}
+    assert line.startswith("3 rows hold what a spreadsheet would change or run as a formula (first: '007')")
+    assert read_submission(images.parent / "s.csv").keys() == texts.keys()
+
+
+def test_names_of_columns_are_guarded_too_and_a_carriage_return_in_one_ends_no_row(tmp_path: Path) -> None:
+    record = {"id": "1", "=cmd|' /C calc'!A0": "x", "a\r=1": "y"}
+    for guard, head in ((False, '"id","=cmd|\' /C calc\'!A0"'), (True, '"id","\'=cmd|\' /C calc\'!A0"')):
+        lines = [SubmissionLine("1", record, "x")]
+        write_lines(tmp_path / "s.csv", lines, record, encoding="utf-8", for_excel=guard)
+        assert (tmp_path / "s.csv").read_bytes().decode() == f'{head},"a\r=1","predict"\n1,x,y,x\n'

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from bench import Bench, error_line
 
-from ensemble import ablate
+from ensemble import ablate, fit, threshold, train
 from ensemble.panel import Panel
 from ensemble.voting.oof_votes import read_out_of_fold_votes
 from ensemble.voting.weights import read_weights
@@ -82,6 +83,24 @@ def test_a_planted_pickle_is_refused_and_never_run(panel: Path, tmp_path: Path, 
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+@pytest.mark.parametrize("spoil", ["coefficient", "idf", "option"])
+def test_a_skops_file_with_numbers_that_are_none_is_refused(panel: Path, spoil: str, number: float) -> None:
+    import skops.io
+
+    path = panel / "dialogue/dialogue_text/linear.skops"
+    parts = skops.io.load(path, trusted=[])
+    vectorizer = parts["vectorizers"]["question"]
+    if spoil == "option":
+        vectorizer.max_df = number
+    else:
+        numbers = parts["linear"].coef_ if spoil == "coefficient" else vectorizer.idf_
+        numbers.flat[1] = number
+    skops.io.dump(parts, path)
+    with pytest.raises(PanelError, match="linear.skops holds numbers that are infinite or none; copy the panel again"):
+        Panel.load(panel, ["dialogue"])
+
+
 def test_a_skops_file_with_a_foreign_type_is_refused(panel: Path, tmp_path: Path) -> None:
     import skops.io
 
@@ -130,14 +149,49 @@ def test_a_broken_file_of_the_training_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "vote", [{"label": "没有的", "probabilities": [1 / 23] * 23}, {"label": "是否会生锈", "probabilities": [1.0]}]
+    ("door", "options", "place"),
+    [
+        (fit, ["--task", "image"], "image/weights.json"),
+        (threshold, ["--precision", "0.5"], "image/thresholds.json"),
+        (train, ["image"], "settings.json"),
+    ],
 )
-def test_votes_that_fit_no_label_are_refused(panel: Path, vote: dict[str, object]) -> None:
+def test_nothing_is_written_through_a_link_of_a_panel(
+    bench: Bench,
+    panel: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    door: ModuleType,
+    options: list[str],
+    place: str,
+) -> None:
+    link, target = panel / place, tmp_path / "target"
+    target.write_bytes(link.read_bytes() if link.is_file() else b"mine")
+    before = target.read_bytes()
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    data = ["--data", str(bench.data), "--images", str(bench.images), "--config", str(bench.root / "tiny.yaml")]
+    assert run(door, [*options, "--panel", str(panel), *(data if door is train else ())]) == 1
+    assert f"{place} lies behind a link that leads to no file of" in capsys.readouterr().err
+    assert target.read_bytes() == before and link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("vote", "reason"),
+    [
+        ({"label": "没有的", "probabilities": [1 / 23] * 23}, "sample 'x' has another label, or not one probability"),
+        ({"label": "是否会生锈", "probabilities": [1.0]}, "sample 'x' has another label, or not one probability"),
+        ({"label": "是否会生锈", "probabilities": [float("nan")] * 23}, "Input should be a finite number"),
+    ],
+)
+def test_votes_that_fit_no_label_or_are_no_numbers_are_refused(
+    panel: Path, vote: dict[str, object], reason: str
+) -> None:
     path = PanelFolder(panel).votes("dialogue", "dialogue_text")
     body = json.loads(path.read_text(encoding="utf-8"))
     body["votes"]["x"] = vote
     path.write_text(json.dumps(body), encoding="utf-8")
-    with pytest.raises(PanelError, match="is broken: .*sample 'x' has another label, or not one probability per label"):
+    with pytest.raises(PanelError, match=f"is broken: .*{reason}"):
         read_out_of_fold_votes(PanelFolder(panel), "dialogue")
 
 

@@ -75,7 +75,7 @@ class Handlers:
         return "\n".join(lines), [*(paths or ()), *files], None
 
     async def batch(self, data: str | None, archive: str | None, request: gr.Request) -> AsyncIterator[tuple[str, Any]]:
-        """Progress as HTML, and at last the CSV."""
+        """Progress as HTML, and at last the CSV, exact and as a spreadsheet may open it: its texts are a stranger's."""
         words = words_for(request.headers.get("accept-language"))
         if not data:
             yield render_refusal(words["need_data"], words), gr.update(visible=False)
@@ -98,7 +98,8 @@ class Handlers:
         async with AsyncExitStack() as held:
             held.enter_context(_taken(service.memory, client, n_bytes))
             folder = (await held.enter_async_context(temporary_folder())).path
-            async with self._reading:  # not at the desk: others' answers do not wait for a whole file
+            # Not at the desk: others' answers do not wait for a whole file, nor others' files for many of one client.
+            async with service.turn(client, "read"), self._reading:
                 if archive:
                     n_unpacked = await run_in_threadpool(unpacked_bytes, archive, max_bytes=limits.max_upload_bytes)
                     held.enter_context(_taken(service.disk, client, n_unpacked))
@@ -113,10 +114,12 @@ class Handlers:
                 reasons.update(set(found.problems))
                 if len(labels) % limits.max_batch == 0:
                     yield render_progress(len(labels), len(samples), n_degraded, words), gr.update(visible=False)
-        out = Path(tempfile.mkdtemp(prefix="mire-csv-")) / "submit.csv"
-        await run_in_threadpool(write_submission, out, samples, labels)
+        made = Path(tempfile.mkdtemp(prefix="mire-csv-"))
+        files = [made / "submit.csv", made / "submit-for-excel.csv"]
+        for path, for_excel in zip(files, (False, True), strict=True):
+            await run_in_threadpool(write_submission, path, samples, labels, for_excel=for_excel)
         done = render_progress(len(labels), len(samples), n_degraded, words, reasons.most_common(_N_REASONS))
-        yield done, gr.update(value=str(out), visible=True)
+        yield done, gr.update(value=[str(path) for path in files], visible=True)
 
     async def _answer(self, body: QuestionIn, paths: Sequence[str], request: gr.Request) -> str:
         words, client = words_for(request.headers.get("accept-language")), _client(request)

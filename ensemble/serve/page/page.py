@@ -200,7 +200,7 @@ def _batch_tab(handlers: Handlers, spoken: Any) -> None:
             button = gr.Button(spoken("start"), variant="primary", elem_id="start")
         with gr.Column():
             progress = gr.HTML(spoken("batch_hint"), elem_id="batch-progress")
-            csv = gr.File(label=spoken("csv"), interactive=False, visible=False, elem_id="csv")
+            csv = gr.File(label=spoken("csv"), file_count="multiple", interactive=False, visible=False, elem_id="csv")
     button.click(handlers.batch, [data, archive], [progress, csv], api_visibility="private")
 
 

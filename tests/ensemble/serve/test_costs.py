@@ -254,6 +254,30 @@ def test_a_batch_job_waits_for_room_and_loses_nothing() -> None:
     assert [len(labels) for labels in found] == [6, 6, 6]
 
 
+def test_many_batch_jobs_of_one_client_hold_the_place_of_one() -> None:
+    voter = HeldVoter()
+    service = service_of(voter, Limits(max_batch=2, max_waiting=8))
+
+    async def job(client: str) -> None:
+        async for _ in service.classify_many(picture_samples(2), client):
+            pass
+
+    async def run() -> dict[str, int]:
+        jobs = [asyncio.create_task(job("hostile")) for _ in range(5)]
+        await asyncio.to_thread(voter.started.wait, 30)
+        jobs.append(asyncio.create_task(job("honest")))
+        for _ in range(2):
+            await service.at_desk(lambda: None, "honest", cost=0)  # by then all jobs have asked for what they may
+        held = dict(service._passes._shares._taken)
+        voter.go.set()
+        await asyncio.gather(*jobs)
+        return held
+
+    assert asyncio.run(run()) == {"hostile": 2, "honest": 2}
+    service.close()
+    assert not service._turns
+
+
 def test_work_of_a_client_who_has_left_is_dropped() -> None:
     """Five requests wait behind a pass that runs; their clients leave, and another pass is not made."""
     voter = HeldVoter()
@@ -349,9 +373,11 @@ def test_a_batch_jobs_table_is_read_without_pictures(tmp_path: Path) -> None:
     assert (sample.id, sample.turns[0].text, sample.problems) == ("row-2", "会生锈吗", ())
 
 
-def test_a_batch_of_a_table_needs_no_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_of_a_table_needs_no_zip_and_gives_a_guarded_csv_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "a.csv").write_text("图片\na.png\n", encoding="utf-8")
+    (tmp_path / "a.csv").write_text('图片,=A\na.png,"=HYPERLINK(""x"")"\n', encoding="utf-8")
     service = service_of(FakeVoter("a", {}), Limits())
     request: Any = SimpleNamespace(headers={}, client=None)
 
@@ -361,7 +387,42 @@ def test_a_batch_of_a_table_needs_no_zip(tmp_path: Path, monkeypatch: pytest.Mon
     *_, (html, csv) = asyncio.run(said())
     service.close()
     assert "<li>1 × picture &#39;a.png&#39; is missing</li>" in html
-    assert Path(csv["value"]).read_text("utf-8-sig").startswith("id,图片,predict\nrow-2,a.png,")
+    exact, guarded = (Path(path).read_text("utf-8-sig") for path in csv["value"])
+    assert exact.startswith('id,图片,=A,predict\nrow-2,a.png,"=HYPERLINK(""x"")",')
+    assert guarded.startswith('id,图片,\'=A,predict\nrow-2,a.png,"\'=HYPERLINK(""x"")",')
+
+
+def test_files_of_one_clients_batch_jobs_are_not_read_before_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    service = service_of(FakeVoter("a", {}), Limits())
+    handlers = Handlers(service)
+
+    def reads(data: Path, *_: object) -> list[Sample]:
+        read.append(data.name)
+        return picture_samples(1)
+
+    async def job(client: str, place: int) -> None:
+        data = tmp_path / f"{client} {place}"
+        data.touch()
+        request: Any = SimpleNamespace(headers={}, client=SimpleNamespace(host=client))
+        async for _ in handlers.batch(str(data), None, request):
+            pass
+
+    async def run() -> None:
+        async with asyncio.timeout(30), handlers._reading:
+            jobs = [asyncio.create_task(job("hostile", place)) for place in range(4)]
+            jobs.append(asyncio.create_task(job("honest", 0)))
+            while len(handlers._reading._waiters or ()) < 2:
+                await asyncio.sleep(0.001)
+        await asyncio.gather(*jobs)
+
+    monkeypatch.setattr("ensemble.serve.page.handlers._samples", reads)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    asyncio.run(run())
+    service.close()
+    assert len(read) == 5 and "honest 0" in read[:2]
 
 
 def test_a_batch_ends_with_the_reasons_of_degraded_answers() -> None:

@@ -9,6 +9,7 @@ from qwen2vl_inputs import make_adapter
 
 from ensemble import fit
 from ensemble.panel import Panel
+from ensemble.training.added_adapter import _copy
 from ensemble.training.replacement import replacing
 from ensemble.voting.oof_votes import read_out_of_fold_votes
 from ensemble.voting.weights import read_weights
@@ -94,6 +95,19 @@ def test_what_does_not_fit_is_one_line_and_changes_nothing(
     (tmp_path / "adapter_model.safetensors").touch()
     write_manifest(MANIFEST, tmp_path)
     assert "training/dialogue holds a training that was stopped; finish it, or delete it" in said(tmp_path)
+
+
+def test_only_the_files_of_an_adapter_are_copied(tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    write_manifest(MANIFEST, folder)
+    (tmp_path / "blob").write_text("weights")
+    (folder / "adapter_model.safetensors").symlink_to(tmp_path / "blob")  # as the hub's cache has them
+    (folder / "notes.txt").symlink_to("/etc/passwd")
+    (folder / "all").symlink_to("/etc")
+    _copy(folder, tmp_path / "voter")
+    assert {path.name for path in (tmp_path / "voter").rglob("*")} == {"mire.json", "adapter_model.safetensors"}
+    assert (tmp_path / "voter/adapter_model.safetensors").read_text() == "weights"
 
 
 @pytest.mark.parametrize("left_out", ["--data", "--images", "--adapter", "--task"])

@@ -10,6 +10,7 @@ import pytest
 
 from ensemble import export
 from ensemble.panel import Panel
+from experts.qwen2vl.adapter import Manifest, write_manifest
 from mire.budget import Ledger
 from mire.cli import run
 from mire.folds import digest
@@ -128,6 +129,48 @@ def test_a_panel_with_a_missing_file_is_not_half_exported(
     (adapters / "image/qwen2vl/mire.json").unlink()
     assert run(export, ["--panel", str(adapters), "--out", str(tmp_path / "out")]) == 1
     assert "mire.json is missing; copy the panel again" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["model.txt", "meta.json", "."])
+def test_what_links_out_of_a_panel_point_to_is_not_exported(
+    tiny_panel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    root = Path(shutil.copytree(tiny_panel, tmp_path / "panel"))
+    linked = root / "image/clip_lightgbm" / place
+    linked.rename(tmp_path / "secret")
+    linked.symlink_to(tmp_path / "secret")
+    assert run(export, ["--panel", str(root), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert f"error: {root / 'image/clip_lightgbm'}" in said and said.count("\n") == 1
+    assert f"lies behind a link that leads to no file of {root}: what lies there would be copied" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_inside_a_panel_is_exported_as_the_file(tiny_panel: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tiny_panel, tmp_path / "panel"))
+    model = root / "image/clip_lightgbm/model.txt"
+    model.rename(root / "image/kept.txt")
+    model.symlink_to(Path("../kept.txt"))
+    (tmp_path / "link").symlink_to(root)
+    assert run(export, ["--panel", str(tmp_path / "link"), "--out", str(tmp_path / "out")]) == 0
+    copied = tmp_path / "out/image/clip_lightgbm/model.txt"
+    assert not copied.is_symlink() and copied.read_bytes() == model.read_bytes()
+
+
+def test_an_adapter_that_is_a_link_is_not_exported_alone(
+    adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = Manifest(
+        task="image", base="nano", base_fingerprint="0" * 12, layout="official", taxonomy="0" * 12, min_pixels=3136,
+        max_pixels=9408, max_tokens=1024,
+    )  # fmt: skip
+    write_manifest(manifest, adapters / "image/qwen2vl")
+    weights = adapters / "image/qwen2vl/adapter_model.safetensors"
+    weights.rename(tmp_path / "secret")
+    weights.symlink_to(tmp_path / "secret")
+    assert run(export, ["--panel", str(adapters), "--task", "image", "--out", str(tmp_path / "out")]) == 1
+    assert f"{weights} lies behind a link that leads to no file of {adapters}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

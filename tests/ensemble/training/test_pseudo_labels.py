@@ -103,6 +103,18 @@ def test_no_guess_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_out_of_the_old_panel_is_refused_before_anything_is_trained(
+    trained: tuple[Path, Path], tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "p")
+    (tmp_path / "p/dialogue/notes.txt").symlink_to(tiny_set / "train.json")
+    arguments = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
+    arguments += ["--unlabelled", str(trained[1]), "--panel", str(tmp_path / "p"), "--out", str(tmp_path / "p2")]
+    assert run(pseudo_label, arguments) == 1
+    assert "dialogue/notes.txt lies behind a link that leads to no file of" in capsys.readouterr().err
+    assert not (tmp_path / "p2").exists()
+
+
 def test_experts_that_got_worse_are_put_back(
     trained: tuple[Path, Path], tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

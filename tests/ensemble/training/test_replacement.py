@@ -71,6 +71,21 @@ def killed_at(step: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(shutil, "copytree", planted(shutil.copytree))
 
 
+@pytest.mark.parametrize("place", ["image/notes.txt", "image/screen_text", "README.md", ".image.lock", "training"])
+def test_a_link_out_of_the_panel_is_neither_copied_nor_written_through(
+    panel: PanelFolder, tmp_path: Path, place: str
+) -> None:
+    secret, link = tmp_path / "secret", panel.root / place
+    secret.mkdir() if place in ("image/screen_text", "training") else secret.write_text("secret")
+    shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
+    link.symlink_to(secret)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(PanelError, match=f"{place} lies behind a link that leads to no file of .*/p: what lies there"):
+        train(panel, "new")
+    assert set(tmp_path.rglob("*")) == before
+    assert secret.is_dir() or secret.read_text() == "secret"
+
+
 def test_killed_anywhere_the_panel_is_the_old_or_the_new_one_and_the_next_training_ends_it(
     panel: PanelFolder, tmp_path: Path
 ) -> None:
