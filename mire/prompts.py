@@ -89,6 +89,11 @@ class Turn:
     def n_images(self) -> int:
         return self.text.count(IMAGE_TAG)
 
+    @property
+    def line(self) -> str:
+        """The turn as the official frame prints it, with its line break."""
+        return f"{SPEAKER_NAMES[self.speaker]}: {self.text}\n"
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -124,8 +129,7 @@ class Prompt:
 
 def framed_dialogue(turns: Sequence[Turn]) -> str:
     """A prompt in the official frame that holds a dialogue, one turn after another."""
-    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
-    return f"{OFFICIAL_DIALOGUE_HEAD}{said}{DIALOGUE_END}"
+    return f"{OFFICIAL_DIALOGUE_HEAD}{''.join(turn.line for turn in turns)}{DIALOGUE_END}"
 
 
 def speaker_of(name: str) -> Speaker | None:
