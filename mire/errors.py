@@ -75,6 +75,11 @@ def quoted(value: object) -> str:
     return shortened(mask(repr(value)[:_MASKED_CHARACTERS]))
 
 
+def one_line(error: BaseException) -> str:
+    """A library's error in one line, line breaks as blanks; the name of its class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def some(items: Sequence[str], most: int = 8) -> str:
     """The first of them, and how many more there are."""
     return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mire.errors import DataError, missing_package, quoted, shortened
+from mire.errors import DataError, missing_package, one_line, quoted, shortened
 from mire.plain_files import check_plain_file
 from mire.tables.files import is_table, table_records
 
@@ -122,4 +122,4 @@ def _parquet(path: Path) -> Iterator[Any]:
                 for row in batch.to_pylist():
                     yield _DECODER.decode(json.dumps(row, default=str))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {shortened(' '.join(str(error).split()))}") from error
+        raise DataError(f"{path} cannot be read as Parquet: {shortened(one_line(error))}") from error

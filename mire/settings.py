@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.atomic_files import write_text
-from mire.errors import SettingsError, quoted
+from mire.errors import SettingsError, one_line, quoted
 from mire.images import MAX_DECODED_PIXELS
 from mire.labels import TASKS, Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
@@ -586,7 +586,7 @@ def read_yaml(text: str, name: str) -> Any:
     try:
         return yaml.safe_load(text)
     except Exception as error:  # the 13th month, or "!!bool x", raises anything there
-        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"{name} is not valid YAML: {one_line(error)}") from error
 
 
 def _find_taxonomies(body: Any, folder: Path) -> None:

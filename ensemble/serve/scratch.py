@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 KEEP_SECONDS = 3600
+"""After which uploads, results and other files of requests are deleted."""
 _PREFIX = "mire-serve-"
 _EVERY_SECONDS = 60
 _LOCK = ".lock"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from mire.errors import DataError, quoted, shortened
+from mire.errors import DataError, one_line, quoted, shortened
 from mire.plain_files import BoundedZip
 
 MAX_BYTES = 256 * 2**20
@@ -64,8 +64,7 @@ def workbook_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except Exception as error:
-        reason = shortened(" ".join(str(error).split()) or type(error).__name__)
-        raise DataError(f"{path} cannot be read as XLSX: {reason}") from error
+        raise DataError(f"{path} cannot be read as XLSX: {shortened(one_line(error))}") from error
 
 
 def _rows(book: zipfile.ZipFile) -> Iterator[tuple[int, list[str]]]:

@@ -25,13 +25,12 @@ from ensemble.serve.page.handlers import Handlers
 from ensemble.serve.page.sessions import Sessions
 from ensemble.serve.page.theme import theme
 from ensemble.serve.page.words import WORDS
+from ensemble.serve.scratch import KEEP_SECONDS
 from ensemble.serve.service import Service
 from mire.prompts import SPEAKER_NAMES, parse_prompt
 
 logger = logging.getLogger(__name__)
 
-_KEEP_SECONDS = 3600
-"""Uploaded files are deleted after this time."""
 _MAX_SESSIONS, _MAX_CALLS = 256, 512
 _PICTURE_HEIGHT = 380
 _DROP_HEIGHT = 150
@@ -119,7 +118,7 @@ def mount_page(app: FastAPI, service: Service, *, root_path: str = "") -> FastAP
 
 def _blocks(handlers: Handlers, spoken: Any, *, decides: bool) -> gr.Blocks:
     page: gr.Blocks
-    with _Page(title="MIRE", analytics_enabled=False, delete_cache=(_KEEP_SECONDS, _KEEP_SECONDS)) as page:
+    with _Page(title="MIRE", analytics_enabled=False, delete_cache=(KEEP_SECONDS, KEEP_SECONDS)) as page:
         with gr.Column(elem_classes="mire-head"):
             gr.Markdown("# MIRE")
             gr.Markdown(spoken("about"))
