@@ -10,7 +10,7 @@ import numpy as np
 
 from experts.clip_lightgbm.embed import Embedder
 from experts.trees import TREES_DIGEST, load_trees, save_trees
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order
 from mire.atomic_files import write_text
 from mire.budget import Cost, answer_tokens
 from mire.doctor.check import Check
@@ -102,11 +102,7 @@ class ClipLightgbmVoter(VoterClass[Clip]):
         if not usable:
             return [None] * len(samples)
         rows = np.asarray(self.booster.predict(np.stack([vectors[sample.images[0]] for sample in usable])))
-        votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)))
-            for sample, row in zip(usable, rows, strict=True)
-        }
-        return [votes.get(sample.id) for sample in samples]
+        return votes_in_order(self.name, samples, usable, rows)
 
     def save(self, folder: Path) -> None:
         """LightGBM's own text format, and what the trees were trained for."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experts.qwen2vl.adapter import WEIGHTS
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order
 from mire.atomic_files import write_text
 from mire.budget import Cost
 from mire.errors import PanelError
@@ -100,12 +100,11 @@ class NeighboursVoter(VoterClass[Neighbours]):
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
         """One vote per sample; None if the leader has no state of it."""
-        ids = [sample.id for sample in samples if sample.id in self.asked]
-        if not ids:
+        usable = [sample for sample in samples if sample.id in self.asked]
+        if not usable:
             return [None] * len(samples)
-        rows = self.probabilities(np.stack([self.asked[key] for key in ids]))
-        votes = {key: Vote(self.name, key, tuple(row)) for key, row in zip(ids, rows.tolist(), strict=True)}
-        return [votes.get(sample.id) for sample in samples]
+        rows = self.probabilities(np.stack([self.asked[sample.id] for sample in usable]))
+        return votes_in_order(self.name, samples, usable, rows)
 
     def probabilities(self, states: NDArray[np.float32]) -> NDArray[np.float64]:
         """Of states (n, size), each of length 1: shape (n, n_labels), rows sum to 1."""

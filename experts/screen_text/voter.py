@@ -8,7 +8,7 @@ from typing import Any
 from experts.linear import Attributions
 from experts.screen_text.model import ScreenTextModel
 from experts.screen_text.reader import Box, Reader
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order
 from mire.budget import Cost, answer_tokens
 from mire.doctor.check import Check
 from mire.errors import PanelError
@@ -96,12 +96,7 @@ class ScreenTextVoter(VoterClass[ScreenText]):
         if not usable:
             return [None] * len(samples)
         rows, evidence = self.model.judge([readings[sample.images[0]] for sample in usable])
-        told = [None] * len(usable) if evidence is None else evidence.tolist()
-        votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)), evidence=each)
-            for sample, row, each in zip(usable, rows, told, strict=True)
-        }
-        return [votes.get(sample.id) for sample in samples]
+        return votes_in_order(self.name, samples, usable, rows, evidence)
 
     def save(self, folder: Path) -> None:
         self.model.save(folder)
