@@ -57,14 +57,14 @@ def _text(path: Path) -> str:
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    place = 0
+    offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise _not_utf8(path, error, place) from error
-            place += len(line)
+                raise _not_utf8(path, error, offset) from error
+            offset += len(line)
             if text.strip():
                 yield _json_or_fault(text.removesuffix("\n"), number)
 

@@ -151,10 +151,10 @@ def _label_rows(task: Task, answers: TaskAnswers) -> Iterator[Row]:
         for name, runs in answers.systems.items()
     }
     first = next(iter(f1))
-    for place, (label, n) in enumerate(counts):
+    for index, (label, n) in enumerate(counts):
         for name, each in f1.items():
-            change = None if name == first else _change(f1[first][:, place], each[:, place])
-            yield replace(_row(task, label, name, n, each[:, place]), difference=change)
+            change = None if name == first else _change(f1[first][:, index], each[:, index])
+            yield replace(_row(task, label, name, n, each[:, index]), difference=change)
 
 
 def _verdict(systems: Mapping[str, Measured]) -> str:

@@ -128,7 +128,7 @@ def check_json(body: bytes | bytearray, max_nodes: int) -> None:
 
     Counted piece by piece: counting holds Python's lock, for which the event loop waits.
     """
-    places = range(0, len(body), _PIECE_BYTES)
-    n_nodes = sum(body.count(mark, place, place + _PIECE_BYTES) for place in places for mark in b"{[,:")
+    offsets = range(0, len(body), _PIECE_BYTES)
+    n_nodes = sum(body.count(mark, offset, offset + _PIECE_BYTES) for offset in offsets for mark in b"{[,:")
     if n_nodes > max_nodes:
         raise RefusedError(422, f"a body may hold {max_nodes} values and marks, got {n_nodes}")

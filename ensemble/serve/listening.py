@@ -149,10 +149,10 @@ class Punctual(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        place = 0
-        while place < len(data):
-            part = data[place : place + (_BODY_STEP_BYTES if self._in_plain_body else _STEP_BYTES)]
-            place += len(part)
+        offset = 0
+        while offset < len(data):
+            part = data[offset : offset + (_BODY_STEP_BYTES if self._in_plain_body else _STEP_BYTES)]
+            offset += len(part)
             if self._is_crumbs(part):
                 self.transport.abort()
             if self.transport.is_closing():

@@ -116,7 +116,7 @@ class Lexicon:
             variants = _expand(template)
             n = min(n_each, len(variants))
             chosen = rng.choice(len(variants), size=n, replace=False)
-            made += [(variants[place], 1 / n) for place in sorted(chosen.tolist())]
+            made += [(variants[index], 1 / n) for index in sorted(chosen.tolist())]
         return made
 
     def strength(self, text: str, label: str, side: Side) -> float:

@@ -59,10 +59,10 @@ class DialogueTextModel:
         own, public = [take_apart(sample.turns) for sample in samples], [each.parts for each in made]
         parts = own + public
         self._parts = {"vectorizers": _fit_vectorizers(parts, self.settings.grams)}
-        places = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
+        indices = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
         weights = [1.0] * len(samples) + [each.weight for each in made]
         linear = RidgeClassifier(alpha=self.settings.penalty)
-        self._parts["linear"] = linear.fit(self._input(parts, kept_strengths), places, sample_weight=weights)
+        self._parts["linear"] = linear.fit(self._input(parts, kept_strengths), indices, sample_weight=weights)
         texts = ({name: [getattr(part, name) for part in side] for name in _GRAM_PARTS} for side in (own, public))
         self._parts["vectorizers"] = forget_private_grams(linear, self._parts["vectorizers"], *texts)
         return self
@@ -100,7 +100,7 @@ class DialogueTextModel:
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """Per label the n-grams with the largest coefficients, with their part of the dialogue."""
         names = self._piece_names()
-        return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
+        return {name: typical_words(self._parts["linear"], index, names, n) for index, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
         """scikit-learn parts as skops, the lexicon and the labels as JSON."""

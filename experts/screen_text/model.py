@@ -70,7 +70,7 @@ class ScreenTextModel:
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
-        places = np.array([self.labels.index(label) for label in labels])
+        indices = np.array([self.labels.index(label) for label in labels])
         self._parts = {"vectorizers": fit_vectorizers(readings, self.settings)}
         features = self._features(readings)
         self._parts["scaler"] = StandardScaler().fit(features.numbers)
@@ -80,8 +80,8 @@ class ScreenTextModel:
             with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
                 self._parts["topics"] = TruncatedSVD(n_topics, random_state=self.seed).fit(features.text)
         linear = LogisticRegression(C=self.settings.inverse_penalty, max_iter=400)
-        self._parts["linear"] = linear.fit(self._linear_input(features), places)
-        data = lightgbm.Dataset(self._tree_input(features), label=places, params={"verbosity": -1})
+        self._parts["linear"] = linear.fit(self._linear_input(features), indices)
+        data = lightgbm.Dataset(self._tree_input(features), label=indices, params={"verbosity": -1})
         trees = self.settings.trees
         # Trees this small are no faster on two cores, and far slower where a core is busy.
         own = {"num_threads": 1, "num_class": len(self.labels), "seed": self.seed}
@@ -122,7 +122,7 @@ class ScreenTextModel:
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """Per label the character n-grams with the largest coefficients, with their zone."""
         names = self._piece_names()
-        return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
+        return {name: typical_words(self._parts["linear"], index, names, n) for index, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
         """scikit-learn parts as skops, trees as LightGBM's text, the rest as JSON."""

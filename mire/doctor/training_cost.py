@@ -204,7 +204,7 @@ class TrainingCost:
     @property
     def transient_bytes(self) -> dict[str, int]:
         """Bytes of the temporary tensors of a step, which do not coexist: only the largest counts."""
-        tokens, patches = self._places()
+        tokens, patches = self._step_lengths()
         return {
             "vision tower": 0 if self.lora.vision else patches * self._of_frozen_block(),
             "label trie": self.micro_batch_size * self.row.n_read_positions * self.shape.vocabulary * LOGIT_BYTES,
@@ -234,7 +234,7 @@ class TrainingCost:
         each = self.width + (8 if self.quantize == "int8" else 0)
         return {"restored matrix": self.shape.hidden * self.shape.mlp * each}
 
-    def _places(self) -> tuple[int, int]:
+    def _step_lengths(self) -> tuple[int, int]:
         """Tokens and patches of a step on one device."""
         return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
 
@@ -243,7 +243,7 @@ class TrainingCost:
 
         The last layer keeps little more than the positions whose logits are read.
         """
-        (tokens, patches), shape = self._places(), self.shape
+        (tokens, patches), shape = self._step_lengths(), self.shape
         checkpoints = self.training.gradient_checkpointing
         reads = self.micro_batch_size * self.row.n_read_positions
         layers = (

@@ -86,7 +86,7 @@ def _rows(book: zipfile.ZipFile) -> Iterator[tuple[int, list[str]]]:
         else:
             cells.end(name, told)
             if name == "row":
-                yield cells.row, [cells.found.get(place, "") for place in range(1, max(cells.found, default=0) + 1)]
+                yield cells.row, [cells.found.get(column, "") for column in range(1, max(cells.found, default=0) + 1)]
 
 
 class _Cells:
@@ -167,11 +167,11 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _column(place: str) -> int:
-    """The column of a cell's name: 28 for ``AB7``."""
+def _column(cell: str) -> int:
+    """The column of a cell by its name: 28 for ``AB7``."""
     from openpyxl.utils import coordinate_to_tuple
 
-    return int(coordinate_to_tuple(place)[1])
+    return int(coordinate_to_tuple(cell)[1])
 
 
 def _texts(book: zipfile.ZipFile, part: str) -> Iterator[str]:
@@ -194,7 +194,7 @@ def _date_styles(book: zipfile.ZipFile, part: str) -> dict[int, bool]:
 
     own: dict[str, str] = {}
     dates: dict[int, bool] = {}
-    inside, place = False, 0
+    inside, index = False, 0
     for event, name, told in _events(book, part, {"numFmt", "cellXfs", "xf"}):
         if name == "cellXfs":
             inside = event == "start"
@@ -204,8 +204,8 @@ def _date_styles(book: zipfile.ZipFile, part: str) -> dict[int, bool]:
             number = told.get("numFmtId", "0")
             is_span = _is_span(own[number] if number in own else builtin_format_code(int(number)))
             if is_span is not None:
-                dates[place] = is_span
-            place += 1
+                dates[index] = is_span
+            index += 1
     return dates
 
 

@@ -95,7 +95,7 @@ def _texts(reader: Any) -> "Callable[[Image], list[str]]":
 
 def _characters(readings: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
     """Each picture's characters, marked with the picture's number."""
-    return [(place, character) for place, lines in enumerate(readings) for line in lines for character in line]
+    return [(index, character) for index, lines in enumerate(readings) for line in lines for character in line]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -151,4 +151,4 @@ def _refused(asked: Asked, reason: str, taxonomies: Taxonomies) -> RefusedError:
 
 
 def _twice(labels: Sequence[str]) -> str:
-    return next(label for place, label in enumerate(labels) if label in labels[:place])
+    return next(label for index, label in enumerate(labels) if label in labels[:index])
