@@ -37,7 +37,7 @@ _DEVICE_ERRORS = ("OutOfMemoryError", "AcceleratorError")
 """torch's errors of the whole device, whatever the sample; by name, so that torch is not imported to catch them."""
 
 Votes = dict[str, list[Vote | None]]
-"""For each voter one vote a sample, in the samples' order; None where it abstained."""
+"""For each voter one vote per sample, in the samples' order; None where it abstained."""
 
 
 @dataclass(frozen=True)
@@ -301,7 +301,7 @@ def _problems(sample: Sample, task: Task, silent: Mapping[str, str], votes: Coll
         reasons += silent.values()
     reasons += [problem for vote in votes for problem in vote.problems]
     if not votes:
-        reasons.append("nobody voted: the label is the first of the list")
+        reasons.append("no voter voted: the label is the first of the list")
     return tuple(dict.fromkeys(reasons))
 
 

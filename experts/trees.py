@@ -1,4 +1,4 @@
-"""LightGBM's text format, read strictly: the library believes every index in it, and a wrong one ends the process."""
+"""LightGBM's text format, read strictly: the library checks no index in it, and a wrong one crashes the process."""
 
 import hashlib
 import re

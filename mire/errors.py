@@ -64,7 +64,7 @@ def shortened(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value from somebody's file as it stands in a message: in Python's notation, shortened.
+    """A value from a file as a message shows it: in Python's notation, shortened.
 
     In anything but a name (a record, a row, a list) private text is masked.
     """

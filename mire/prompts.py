@@ -61,7 +61,7 @@ _AGENT_WORDS = (
     "小蜜",
 )
 _USER_WORDS = ("用户", "顾客", "买家", "客户", "会员", "消费者")
-"""What a name holds that is more than a role: 客服小美, 某某旗舰店, 买家3."""
+"""Words that tell the side in a name that is more than a role: 客服小美, 某某旗舰店, 买家3."""
 
 
 def _mark(edge: str) -> str:

@@ -1,4 +1,4 @@
-"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, Parquet, CSV, XLSX.
+"""The records of a data file as plain JSON values, one at a time: from a JSON array, JSON lines, Parquet, CSV, XLSX.
 
 ``NaN``, which pandas writes for an empty cell, counts as null. An object with the same key twice is refused: readers
 differ in which of the two values they take.

@@ -149,7 +149,7 @@ def _logs(oof: OutOfFoldVotes) -> Array:
 
 
 def table(outcomes: dict[Task, list[Outcome]]) -> str:
-    """One rule a line."""
+    """One line per rule."""
     lines = [f"{'task':<9} {'rule':<12} {'n':>5} {'F1':>6}  {'95 % interval':<15}  against {REFERENCE}"]
     for task, rows in outcomes.items():
         for row in rows:

@@ -18,7 +18,7 @@ QUANTISED_BYTES: dict[Quantize, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64 + 4 /
 """Bytes per quantised weight with its share of the scales: nf4 has one byte per 64, and a float per 256 of these."""
 
 KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (36, 16, 28), 2: (28, 8, 21)}
-"""Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
+"""Bytes per token that the backward pass needs of one decoder layer: per unit of its hidden width, its MLP's width and
 the adapters' rank. Counted on transformers 5.23 and PEFT 0.21, bfloat16 under autocast, with torch's hooks on saved
 tensors (``tests/mire/doctor/test_training_cost.py`` counts them again). On an H200 the whole is 7 % below to 4 %
 above what torch allocates (docs/SCALE.md)."""

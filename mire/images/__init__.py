@@ -214,7 +214,7 @@ def _regular(path: Path) -> Path:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Whatever Pillow makes of a stranger's bytes, as an error that names the picture."""
+    """Turn any error that Pillow raises for a broken file into one that names the picture."""
     try:
         yield
     except (DataError, MemoryError):

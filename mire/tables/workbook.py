@@ -1,4 +1,4 @@
-"""Rows of the first sheet of an XLSX file, which a stranger may have sent: its XML is read piece by piece.
+"""Rows of the first sheet of an XLSX file of unknown origin: its XML is read piece by piece.
 
 openpyxl, which knows what numbers and dates mean, keeps every element of a file as objects: a file of kilobytes can
 have gigabytes of them.
@@ -34,7 +34,7 @@ def is_workbook(path: Path) -> bool:
 
 
 def check_size(path: Path, max_bytes: int | None = None) -> None:
-    """Refuse a workbook that would unpack to much more than anybody's table; zipfile holds it to what it announces.
+    """Refuse a workbook that would unpack to more than a table needs; zipfile stops at the sizes that it announces.
 
     Raises:
         DataError: it is too large, or no zip.
