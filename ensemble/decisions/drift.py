@@ -1,4 +1,4 @@
-"""Has what a panel is asked changed? Answers of now beside its cross-fitted out-of-fold answers."""
+"""Drift: a panel's current answers compared with its cross-fitted out-of-fold answers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from mire.panel_folder import PanelFolder
 ERROR_RATE = 0.01
 """Chance of an alarm although nothing has changed, for one file: it is divided among the tests."""
 LEAST_CHANGE = 0.1
-"""Distance, from 0 to 1, below which a change is no drift, however sure: with many answers every difference is sure."""
+"""Distance, from 0 to 1, below which a change is no drift: with many answers every difference is significant."""
 N_SHUFFLES = 9999
 N_GREW, N_EXAMPLES = 5, 5
 

@@ -81,8 +81,8 @@ class Limits:
 class FairShares:
     """A budget that clients share; when it is used up, a client may still have a 64th of it.
 
-    So those who take much do not keep out those who take little. All get at most twice the budget, however many
-    clients there are: who has many addresses is many clients.
+    So clients that take much do not shut out those that take little. All together get at most twice the budget, however
+    many there are, since one with many addresses counts as many clients.
     """
 
     def __init__(self, most: int) -> None:
@@ -119,7 +119,7 @@ class RefusedError(Exception):
 
 
 def client_of(scope: Mapping[str, Any]) -> str:
-    """Who asks: the address, of which a proxy on this machine may name another."""
+    """The client's address; a proxy on this machine may name the one behind it."""
     return str((scope.get("client") or ("",))[0])
 
 

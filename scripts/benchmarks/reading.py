@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One way to read: CPU seconds a picture, their share of the defaults', and the share of the text."""
+    """One way to read: CPU seconds per picture, their share of the defaults', and the share of the text."""
 
     way: str
     n: int

@@ -1,4 +1,4 @@
-"""Lets through what the page asks of Gradio and nothing else; every file that a call names is one of its uploads."""
+"""Lets through what the page asks of Gradio and nothing else; a call may name uploaded files only."""
 
 import json
 import re

@@ -7,11 +7,11 @@ from traceback import extract_tb
 from types import SimpleNamespace
 from typing import Any
 
-# Before gradio is imported: it reads this once, and would call its makers otherwise.
+# Set before gradio is imported, which reads it once; otherwise it reports to its makers.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-# After every call it goes through the last ten thousand, otherwise.
+# Otherwise it searches the last ten thousand calls after each call.
 os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
-# Else the first call asks matplotlib for a backend, which takes a second of everybody's and 40 MiB.
+# Otherwise the first call has matplotlib choose a backend, which delays all requests by a second and takes 40 MiB.
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import gradio as gr
@@ -41,7 +41,7 @@ _TABLES = [".csv", ".xlsx", ".json", ".jsonl"]
 
 
 class _Page(gr.Blocks):
-    """Blocks whose failed calls leave one line in the log; Gradio prints a traceback, what the caller sent with it."""
+    """Blocks whose failed calls leave one line in the log; Gradio would print a traceback with what the caller sent."""
 
     async def process_api(self, *args: Any, **named: Any) -> dict[str, Any]:
         try:
@@ -53,7 +53,7 @@ class _Page(gr.Blocks):
 
 
 class _Upload(route_utils.GradioUploadFile):
-    """An upload whose path does not follow from its bytes: who knows them could else see whether someone sent them."""
+    """An upload whose path does not follow from its bytes: it must not tell whether a file was sent before."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -61,7 +61,7 @@ class _Upload(route_utils.GradioUploadFile):
 
 
 class _OnlyFiles(route_utils.GradioMultiPartParser):
-    """An upload without fields, which would be kept in memory, however long they are."""
+    """A parser of uploads without form fields: Gradio would keep fields in memory, however long they are."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **{**named, "max_fields": 0})
@@ -70,7 +70,7 @@ class _OnlyFiles(route_utils.GradioMultiPartParser):
 class _Session(state_holder.SessionState):
     """A visitor's values, without the settings of the whole page, which only links into a session need.
 
-    They take a hundredth of a second of everybody's for each visitor.
+    To copy them would delay all requests by a hundredth of a second per visitor.
     """
 
     def __init__(self, blocks: gr.Blocks) -> None:
@@ -233,6 +233,6 @@ def _examples(
 
 
 def _longest_words(dialogue: str) -> str:
-    """What the user said at greatest length, cards and links aside, by which a person tells dialogues apart."""
+    """The user's longest text, cards and links aside: the name of an example, by which people tell dialogues apart."""
     said = [turn.text for turn in parse_prompt(dialogue).turns if turn.speaker == "user"]
     return max(said, key=lambda text: (not text.startswith(("【", "<")), len(text)), default="")

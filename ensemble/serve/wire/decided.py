@@ -1,4 +1,4 @@
-"""From a request's content and questions to the panel's probabilities: at most one pass for each task."""
+"""From a request's content and questions to the panel's probabilities: at most one pass per task."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
