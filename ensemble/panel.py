@@ -181,7 +181,7 @@ class Panel:
         folder.check_no_pickle()
         tasks = folder.trained_tasks() if tasks is None else tuple(tasks)
         if not tasks:
-            raise PanelError(f"{root} holds no experts; train them: scripts/train_experts.sh all --panel {root}")
+            raise PanelError(f"{root} holds no experts; train them: mire train all --panel {root}")
         for task in tasks:
             for name in settings.panel.voters(task):
                 check_voter(name, folder.voter(task, name), settings)
@@ -221,7 +221,10 @@ class Panel:
         predictions: dict[str, Prediction] = {}
         for task, members in by_task(samples, self.taxonomies).items():
             if task not in self.tasks:
-                raise PanelError(f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample")
+                raise PanelError(
+                    f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample; train them: "
+                    f"mire train {task}, or leave such samples out"
+                )
             predictions |= {found.sample_id: found for found in self.tasks[task].predict(members, ledger)}
         return [predictions[sample.id] for sample in samples]
 

@@ -45,9 +45,7 @@ class PanelFolder:
         """
         path = self.root / "settings.json"
         if not path.is_file():
-            raise PanelError(
-                f"{self.root} is no panel: {path.name} is missing; train one with scripts/train_experts.sh"
-            )
+            raise PanelError(f"{self.root} is no panel: {path.name} is missing; train one with mire train")
         return load_settings(str(path), self.overrides)
 
     def read_samples(self, path: Path, images: Path) -> list[Sample]:
@@ -95,9 +93,7 @@ class PanelFolder:
         """The labels that the task's voters were trained for."""
         path = self.task(task) / "taxonomy.json"
         if not path.is_file():
-            raise PanelError(
-                f"{self.root} holds no {task} experts; train them: scripts/train_experts.sh {task} --panel {self.root}"
-            )
+            raise PanelError(f"{self.root} holds no {task} experts; train them: mire train {task} --panel {self.root}")
         return load_taxonomy(path)
 
     def answered(self, task: Task) -> Taxonomy:

@@ -133,7 +133,7 @@ def compare_panel(root: Path) -> dict[Task, list[Outcome]]:
     """
     panel = PanelFolder(root)
     if not panel.trained_tasks():
-        raise PanelError(f"{root} holds no trained experts; train some with scripts/train_experts.sh")
+        raise PanelError(f"{root} holds no trained experts; train some with mire train")
     return {task: compare(read_out_of_fold_votes(panel, task)) for task in panel.trained_tasks()}
 
 

@@ -49,7 +49,7 @@ class ScreenTextVoter(VoterClass[ScreenText]):
         if len({sample.label for sample in usable}) < 2:
             raise PanelError(
                 f"{cls.name} needs readable pictures of two labels to train on, got {len(usable)} readable "
-                f"pictures of {len(samples)} samples; check the data with python -m mire.validate"
+                f"pictures of {len(samples)} samples; check the data with mire validate"
             )
         model = ScreenTextModel(taxonomy.labels, seed=seed, settings=settings)
         model.fit([readings[sample.images[0]] for sample in usable], [str(sample.label) for sample in usable])
