@@ -47,19 +47,8 @@ _SPEAKER_INLINE = re.compile(rf"(?<![\w\"'“”]){_CALL}")
 _OFFICIAL_LINE = re.compile(rf"^({'|'.join(SPEAKER_NAMES.values())}): ?", re.MULTILINE)
 
 _AGENT_WORDS = (
-    "客服",
-    "旗舰店",
-    "专卖店",
-    "专营店",
-    "官方店",
-    "商家",
-    "卖家",
-    "店家",
-    "店主",
-    "机器人",
-    "小二",
-    "小蜜",
-)
+    "客服", "旗舰店", "专卖店", "专营店", "官方店", "商家", "卖家", "店家", "店主", "机器人", "小二", "小蜜",
+)  # fmt: skip
 _USER_WORDS = ("用户", "顾客", "买家", "客户", "会员", "消费者")
 """Words that tell the side in a name that is more than a role: 客服小美, 某某旗舰店, 买家3."""
 

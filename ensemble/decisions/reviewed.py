@@ -57,9 +57,7 @@ def merge_reviewed(export: Path, data: Path, out: Path, *, replace: bool = False
     said, samples = read_export(export), read_samples(data)
     if unknown := said.keys() - {sample.id for sample in samples}:
         first = quoted(min(unknown))
-        raise DataError(
-            f"{export}: {len(unknown)} samples are not in {data} (first: {first}); name the file of the queue"
-        )
+        raise DataError(f"{export}: {len(unknown)} samples are not in {data} (first: {first}); name the queue's file")
     records: list[dict[str, Any]] = []
     differing: list[Disagreement] = []
     for sample in samples:

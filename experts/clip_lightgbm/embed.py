@@ -188,9 +188,7 @@ def check_clip_files(settings: Clip) -> None:
     if not isinstance(config, dict) or any(
         "hf_model_name" in part for part in config.values() if isinstance(part, dict)
     ):
-        raise PanelError(
-            f"{folder / 'open_clip_config.json'} describes no CLIP, or names a model of a hub; name another"
-        )
+        raise PanelError(f"{folder / 'open_clip_config.json'} describes no CLIP, or names a hub's model; name another")
     weights = [path for path in sorted(folder.iterdir()) if path.suffix in (".safetensors", ".bin", ".pth", ".pt")]
     if not weights:
         raise PanelError(f"{folder} holds no open_clip_model.safetensors; download the model again, whole")

@@ -43,7 +43,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing; use mire convert")
+        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing; see mire convert")
     manifest = read_model(path, Manifest, next_step="copy the folder again")
     if not (folder / WEIGHTS).is_file():
         raise PanelError(f"{folder} holds no {WEIGHTS}; adapters are only read as safetensors")
