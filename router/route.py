@@ -185,7 +185,7 @@ def _by_structure(prompt: Prompt, by_words: Task) -> Route:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="official JSON, JSONL or ShareGPT file")
+    source.add_argument("--data", type=Path, help="CSV or XLSX; or official JSON, JSONL, Parquet, ShareGPT")
     source.add_argument("--prompt", help="one prompt as text")
     parser.add_argument("--panel", type=Path, help="know label lists by this panel's own labels too")
 

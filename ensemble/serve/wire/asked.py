@@ -10,14 +10,13 @@ from ensemble.serve.limits import RefusedError
 from ensemble.serve.wire.content import Content
 from mire.errors import quoted
 from mire.labels import Task, Taxonomy
-from router.route import route_text, squeeze
+from router.route import Taxonomies, route_text, squeeze
 
 MAX_QUESTIONS = 400
 MIN_OPTIONS, MAX_OPTIONS = 2, 255
 
 Kind = Literal["choice", "predicate", "score"]
 Value = str | bool
-Taxonomies = Mapping[Task, Taxonomy]
 
 
 @dataclass(frozen=True)
