@@ -1,6 +1,6 @@
 """What the panel asks of a voter, and of its class before there is one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -17,6 +17,7 @@ from mire.settings import VoterStage
 from mire.votes import Vote
 
 Array = NDArray[np.float64]
+Found = TypeVar("Found")
 Choices = TypeVar("Choices", bound=VoterStage)
 """The settings stage of a voter's class."""
 
@@ -128,6 +129,15 @@ class VoterClass(Generic[Choices]):
     def read_lines(cls, paths: Sequence[Path]) -> Mapping[Path, Sequence[TextLine]]:
         """The lines of text that it reads on pictures, from top to bottom; none of one that it cannot read."""
         return {}
+
+
+def with_first_picture(
+    samples: Sequence[Sample], read: Callable[[Sequence[Path]], Mapping[Path, Found]]
+) -> tuple[list[Sample], list[Found]]:
+    """The samples whose first picture ``read`` finds something in, and what it finds, in their order."""
+    found = read([sample.images[0] for sample in samples if sample.images])
+    usable = [sample for sample in samples if sample.images and sample.images[0] in found]
+    return usable, [found[sample.images[0]] for sample in usable]
 
 
 def votes_in_order(

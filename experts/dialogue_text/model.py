@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experts.dialogue_text.features import Parts, take_apart
 from experts.dialogue_text.lexicon import Lexicon, Side, kept_strengths
 from experts.dialogue_text.synthetic_turns import made_up
-from experts.linear import Attributions, deciding_words, typical_words
+from experts.linear import Attributions, deciding_words, piece_names, typical_words
 from experts.private_grams import forget_private_grams
 from mire.atomic_files import write_text
 from mire.labels import Draft
@@ -99,7 +99,7 @@ class DialogueTextModel:
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """Per label the n-grams with the largest coefficients, with their part of the dialogue."""
-        names = self._piece_names()
+        names = piece_names(self._parts["vectorizers"], "question")
         return {name: typical_words(self._parts["linear"], index, names, n) for index, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
@@ -137,20 +137,12 @@ class DialogueTextModel:
 
     def _names(self, parts: Parts) -> list[str]:
         """A name for each input column, with the phrases that this dialogue contains."""
-        names = self._piece_names()
+        names = piece_names(self._parts["vectorizers"], "question")
         for name, side in _SIDES.items():
             for label in self.labels:
                 found = self.lexicon.phrases_in(getattr(parts, name), label=label, side=side)
                 names.append(f"{label}: {', '.join(found)}")
         return names
-
-    def _piece_names(self) -> list[str]:
-        """A name for each n-gram's column, with its part of the dialogue."""
-        return [
-            piece if name == "question" else f"{name}: {piece}"
-            for name, vectorizer in self._parts["vectorizers"].items()
-            for piece in vectorizer.get_feature_names_out()
-        ]
 
 
 def _fit_vectorizers(parts: Sequence[Parts], grams: tuple[int, int]) -> dict[str, Any]:

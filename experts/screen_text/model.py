@@ -9,7 +9,7 @@ from zipfile import ZIP_DEFLATED
 
 import numpy as np
 
-from experts.linear import Attributions, deciding_words, typical_words
+from experts.linear import Attributions, deciding_words, piece_names, typical_words
 from experts.screen_text.features import (
     Array,
     group_features,
@@ -121,7 +121,7 @@ class ScreenTextModel:
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """Per label the character n-grams with the largest coefficients, with their zone."""
-        names = self._piece_names()
+        names = piece_names(self._parts["vectorizers"], "all")
         return {name: typical_words(self._parts["linear"], index, names, n) for index, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
@@ -190,14 +190,6 @@ class ScreenTextModel:
 
     def _names(self, features: _Features) -> list[str]:
         """A name for each column of the linear model's input, as one reading's features fill it."""
-        names = self._piece_names() + [f"layout {name}" for name in layout_names()]
+        names = piece_names(self._parts["vectorizers"], "all") + [f"layout {name}" for name in layout_names()]
         names += 3 * group_words(features.phrases[0])
         return names + [f"{kind} {phrase}" for kind in ("phrase", "count", "place") for phrase in phrases()]
-
-    def _piece_names(self) -> list[str]:
-        """A name for each n-gram's column, with its zone."""
-        return [
-            piece if zone == "all" else f"{zone}: {piece}"
-            for zone, vectorizer in self._parts["vectorizers"].items()
-            for piece in vectorizer.get_feature_names_out()
-        ]
