@@ -1,4 +1,4 @@
-"""Ask a trained voter again: without its training, and about samples without what should decide."""
+"""Probe a trained voter: what its base answers without the adapter, and what it answers to altered samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

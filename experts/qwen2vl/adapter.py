@@ -20,7 +20,7 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 class Manifest(BaseModel):
-    """What an adapter only works with: the base's weights, the prompt, the labels and the pixel limits."""
+    """What an adapter was trained for: the base's weights, the prompt, the labels and the pixel limits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -80,7 +80,7 @@ def _allowed(root: Path) -> Iterator[Path]:
 
 
 def missing_problem(root: Path, name: str, path: Path) -> str | None:
-    """That no file lies at ``path``, where picture ``name`` of ``root`` was looked for, and where one may be meant."""
+    """The message that picture ``name`` of ``root`` is not at ``path``, with where it may be; None if a file is there."""
     try:
         if path.is_file():
             return None
