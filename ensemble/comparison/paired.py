@@ -158,7 +158,7 @@ def _label_rows(task: Task, answers: TaskAnswers) -> Iterator[Row]:
 
 
 def _verdict(systems: Mapping[str, Measured]) -> str:
-    """Which systems differ from the first beyond noise: by interval and McNemar's test, with Bonferroni's correction."""
+    """Which systems differ from the first beyond noise, by interval and McNemar's test with Bonferroni's correction."""
     (name, first), *others = systems.items()
     if not others:
         return "one system: nothing to compare it with"

@@ -80,7 +80,7 @@ def _allowed(root: Path) -> Iterator[Path]:
 
 
 def missing_problem(root: Path, name: str, path: Path) -> str | None:
-    """The message that picture ``name`` of ``root`` is not at ``path``, with where it may be; None if a file is there."""
+    """The message that ``root``'s picture ``name`` is not at ``path``, and where it may be; None if a file is there."""
     try:
         if path.is_file():
             return None
