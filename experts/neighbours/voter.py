@@ -31,9 +31,9 @@ class NeighboursVoter(VoterClass[Neighbours]):
     kept states (https://arxiv.org/abs/1911.00172, equation 2, with cosine similarity for the negative distance).
 
     A sample's state is the last layer's wherever the pass reads it: at the prompt's last token, which tells the first
-    token of a label, and at the trie's inner nodes, which tell the others. (With the last token alone, ``nano`` knows
-    half as much.) ``states`` (n, size), each of length 1, and ``labels`` (n,) their labels' indices; nothing else is
-    kept of a sample. ``asked`` are the states to vote on, by sample id.
+    token of a label, and at the trie's inner nodes, which tell the others. (From the last token
+    alone ``nano`` has half the F1: docs/RESULTS-APPENDIX.md.) ``states`` (n, size), each of length 1, and ``labels``
+    (n,) their labels' indices; nothing else is kept of a sample. ``asked`` are the states to vote on, by sample id.
     """
 
     taxonomy: Taxonomy
