@@ -17,10 +17,10 @@ from mire.prompts import (
     IMAGE_TAG,
     OFFICIAL_DIALOGUE_HEAD,
     OFFICIAL_IMAGE_HEAD,
-    SPEAKER_NAMES,
     Prompt,
     Speaker,
     Turn,
+    framed_dialogue,
     parse_prompt,
 )
 from mire.samples import Sample
@@ -86,9 +86,8 @@ class Question:
 
 def dialogue_prompt(turns: Sequence[Turn], labels: Sequence[str]) -> Prompt:
     """The official frame around turns. It is put together, not parsed: no words of a turn can open another."""
-    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
-    tail = f"{DIALOGUE_END}\n{_label_list(labels)}"
-    return Prompt(f"{OFFICIAL_DIALOGUE_HEAD}{said}{tail}", OFFICIAL_DIALOGUE_HEAD, tuple(turns), tail)
+    after = f"\n{_label_list(labels)}"
+    return Prompt(framed_dialogue(turns) + after, OFFICIAL_DIALOGUE_HEAD, tuple(turns), DIALOGUE_END + after)
 
 
 def _turns(dialogue: Sequence[tuple[Speaker, str]]) -> list[Turn]:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "system is what the others are compared with",
     )
     parser.add_argument("--truth", type=Path, required=True, help="labelled data file")
-    parser.add_argument("--images", type=Path, help="for panels: folder of the pictures; else the truth's")
+    parser.add_argument("--images", type=Path, help="for panels: folder of the pictures (default: the truth's)")
     parser.add_argument("--out", type=Path, help="folder for compare.csv, .md, .tex, .svg and .pdf")
 
 

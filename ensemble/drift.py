@@ -1,4 +1,4 @@
-"""Compare what a panel answers now with its out-of-fold answers: has the world changed?
+"""Compare what a panel answers now with its out-of-fold answers: has what it is asked changed?
 
     python -m ensemble.drift --panel runs/p --scores scores.csv --out reports/drift
 

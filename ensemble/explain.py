@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="samples to explain (default: explain every label)")
-    parser.add_argument("--images", type=Path, help="folder of the pictures")
+    parser.add_argument("--images", type=Path, help="folder of the pictures (default: the data's)")
     parser.add_argument("--id", action="append", help="explain these samples only")
     add_show_private(parser)
 
@@ -35,7 +35,8 @@ def execute(options: argparse.Namespace) -> None:
             raise UsageError("--id names samples of a file: give --data too")
         lines = explain_labels(options.panel, hide=hide)
     else:
-        lines = explain_file(options.panel, options.data, options.images, ids=options.id, hide=hide)
+        images = options.images or options.data.parent
+        lines = explain_file(options.panel, options.data, images, ids=options.id, hide=hide)
     for line in lines:
         print_json(line)
 

@@ -37,7 +37,7 @@ _DEVICE_ERRORS = ("OutOfMemoryError", "AcceleratorError")
 """torch's errors of the whole device, whatever the sample; by name, so that torch is not imported to catch them."""
 
 Votes = dict[str, list[Vote | None]]
-"""For each voter one vote a sample, in the samples' order; None where it abstained."""
+"""For each voter one vote per sample, in the samples' order; None where it abstained."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Panel:
         folder.check_no_pickle()
         tasks = folder.trained_tasks() if tasks is None else tuple(tasks)
         if not tasks:
-            raise PanelError(f"{root} holds no experts; train them: scripts/train_experts.sh all --panel {root}")
+            raise PanelError(f"{root} holds no experts; train them: mire train all --panel {root}")
         for task in tasks:
             for name in settings.panel.voters(task):
                 check_voter(name, folder.voter(task, name), settings)
@@ -221,7 +221,10 @@ class Panel:
         predictions: dict[str, Prediction] = {}
         for task, members in by_task(samples, self.taxonomies).items():
             if task not in self.tasks:
-                raise PanelError(f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample")
+                raise PanelError(
+                    f"the panel has no {task} experts, but sample {members[0].id!r} is a {task} sample; train them: "
+                    f"mire train {task}, or leave such samples out"
+                )
             predictions |= {found.sample_id: found for found in self.tasks[task].predict(members, ledger)}
         return [predictions[sample.id] for sample in samples]
 
@@ -301,7 +304,7 @@ def _problems(sample: Sample, task: Task, silent: Mapping[str, str], votes: Coll
         reasons += silent.values()
     reasons += [problem for vote in votes for problem in vote.problems]
     if not votes:
-        reasons.append("nobody voted: the label is the first of the list")
+        reasons.append("no voter voted: the label is the first of the list")
     return tuple(dict.fromkeys(reasons))
 
 

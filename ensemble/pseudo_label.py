@@ -3,8 +3,8 @@
     python -m ensemble.pseudo_label --data train.json --unlabelled test.json --images images --panel runs/p \\
         --out runs/p2
 
-The samples of a fold are guessed for that fold's voters by voters that had not seen the fold either, so that
-out-of-fold votes stay honest. (Guesses of voters that had seen all labels raised the out-of-fold F1 of real
+What voters without a fold learn from is guessed by voters that were not trained on that fold either, so that
+out-of-fold votes stay unbiased. (Guesses of voters that had seen all labels raised the out-of-fold F1 of real
 pictures by 0.03, and lowered it on new ones.) A task whose out-of-fold F1 does not rise by more
 than noise keeps its old experts.
 """

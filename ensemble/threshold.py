@@ -34,7 +34,7 @@ def execute(options: argparse.Namespace) -> None:
     asked = {"precision": options.precision, "confidence": options.confidence}
     found = {task: fit_thresholds(panel, task, **asked) for task in panel.trained_tasks()}
     if not found:
-        raise PanelError(f"{options.panel} holds no trained experts; train some with scripts/train_experts.sh")
+        raise PanelError(f"{options.panel} holds no trained experts; train some with mire train")
     for task, thresholds in found.items():
         write_thresholds(thresholds, panel, task)
     print(table(found))

@@ -1,7 +1,7 @@
 """Explain a linear model: the words whose columns contribute most to a label."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,15 @@ def typical_words(model: Any, label: int, names: Sequence[str], n: int) -> Attri
     if coefficients is None:
         return []
     return _strongest([(name.strip(), float(value)) for name, value in zip(names, coefficients, strict=False)], n)
+
+
+def piece_names(vectorizers: Mapping[str, Any], unnamed: str) -> list[str]:
+    """A name for each n-gram's column: the part of the text that it comes from, unless that is ``unnamed``, and it."""
+    return [
+        piece if part == unnamed else f"{part}: {piece}"
+        for part, vectorizer in vectorizers.items()
+        for piece in vectorizer.get_feature_names_out()
+    ]
 
 
 def _coefficients(model: Any, label: int) -> NDArray[np.float64] | None:

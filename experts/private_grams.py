@@ -1,4 +1,4 @@
-"""N-grams that one sample alone holds tell what one customer wrote: a trained model forgets them."""
+"""Drop n-grams that occur in one sample only from a trained model: they would tell what one customer wrote."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

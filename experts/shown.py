@@ -22,7 +22,7 @@ class Shown:
     """A sample as reports, audits and explanations show it.
 
     ``turns`` are pairs (speaker, text); ``read`` are the first lines of text on the first picture. ``hidden`` holds per
-    picture the parts to fill; None for a picture that no voter reads, where nobody knows what must be hidden.
+    picture the parts to fill; None for a picture that no voter reads, where it is not known what must be hidden.
     """
 
     turns: tuple[tuple[Speaker, str], ...]

@@ -1,4 +1,4 @@
-"""LightGBM's text format, read strictly: the library believes every index in it, and a wrong one ends the process."""
+"""LightGBM's text format, read strictly: the library checks no index in it, and a wrong one crashes the process."""
 
 import hashlib
 import re
@@ -95,15 +95,15 @@ def _check(text: str, n_classes: int) -> None:
     sizes = _integers(header["tree_sizes"])
     if len(sizes) == 0 or len(sizes) % n_classes or sizes.min() < 1:
         raise ValueError(f"there are {len(sizes)} trees for {n_classes} classes")
-    raw, place = trees.encode(), 0
+    raw, offset = trees.encode(), 0
     found = []
     for number, size in enumerate(sizes.tolist()):
-        name, _, body = raw[place : place + size].decode().partition("\n")
+        name, _, body = raw[offset : offset + size].decode().partition("\n")
         if name != f"Tree={number}" or not body.endswith("\n\n\n"):
             raise ValueError(f"tree {number} is not where it should be")
         found.append(_entries(body.removesuffix("\n\n\n"), _TREE, f"tree {number}"))
-        place += size
-    if not raw[place:].startswith(_END.encode()):
+        offset += size
+    if not raw[offset:].startswith(_END.encode()):
         raise ValueError("there are more trees than the header says")
     _check_trees(found, n_features)
 

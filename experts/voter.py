@@ -1,8 +1,11 @@
 """What the panel asks of a voter, and of its class before there is one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from experts.linear import Attributions
 from mire.budget import Cost
@@ -13,6 +16,8 @@ from mire.samples import Sample
 from mire.settings import VoterStage
 from mire.votes import Vote
 
+Array = NDArray[np.float64]
+Found = TypeVar("Found")
 Choices = TypeVar("Choices", bound=VoterStage)
 """The settings stage of a voter's class."""
 
@@ -124,6 +129,30 @@ class VoterClass(Generic[Choices]):
     def read_lines(cls, paths: Sequence[Path]) -> Mapping[Path, Sequence[TextLine]]:
         """The lines of text that it reads on pictures, from top to bottom; none of one that it cannot read."""
         return {}
+
+
+def with_first_picture(
+    samples: Sequence[Sample], read: Callable[[Sequence[Path]], Mapping[Path, Found]]
+) -> tuple[list[Sample], list[Found]]:
+    """The samples whose first picture ``read`` finds something in, and what it finds, in their order."""
+    found = read([sample.images[0] for sample in samples if sample.images])
+    usable = [sample for sample in samples if sample.images and sample.images[0] in found]
+    return usable, [found[sample.images[0]] for sample in usable]
+
+
+def votes_in_order(
+    name: str, samples: Sequence[Sample], usable: Sequence[Sample], probabilities: Array, evidence: Array | None = None
+) -> list[Vote | None]:
+    """One vote of the voter ``name`` per sample, in order; None for samples that are not among the usable ones.
+
+    ``probabilities`` (n_usable, n_labels) and ``evidence`` (n_usable,) are those of the usable samples.
+    """
+    told = [None] * len(usable) if evidence is None else evidence.tolist()
+    votes = {
+        sample.id: Vote(name, sample.id, tuple(row), evidence=each)
+        for sample, row, each in zip(usable, probabilities.tolist(), told, strict=True)
+    }
+    return [votes.get(sample.id) for sample in samples]
 
 
 @runtime_checkable

@@ -20,8 +20,8 @@ def atomic_write(path: Path, *, encoding: str = "utf-8") -> Iterator[IO[str]]:
 
     A link stays one: the file that it leads to is written. A lone surrogate in a customer's text must not cost the
     whole file: it is written as ``\\ud800``.
-    One process at a time may write a path. What a killed one left behind goes with the next, and so does a link that
-    somebody planted under the unfinished file's name: it is never followed.
+    One process at a time may write a path. An unfinished file of a killed process is removed by the next one, and so is
+    a link that was planted under its name: it is never followed.
 
     Raises:
         DataError: as ``writable_file``.

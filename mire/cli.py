@@ -56,7 +56,7 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
         SystemExit: with code 2 for wrong usage, as argparse does; with 0 after ``--help``.
     """
     start_process()
-    _print_anything()
+    _escape_unknown()
     options = parser.parse_args(argv)
     _find_pictures(options)
     try:
@@ -68,7 +68,7 @@ def run_parser(parser: argparse.ArgumentParser, argv: Sequence[str] | None = Non
     except MireError as error:
         return _fail(str(error))
     except BrokenPipeError as error:
-        return 0 if _nobody_reads() else _fail(_os_error_text(error))
+        return 0 if _reader_has_gone() else _fail(_os_error_text(error))
     except OSError as error:
         return _fail(_os_error_text(error))
     except ImportError as error:
@@ -202,7 +202,7 @@ def say(line: str) -> None:
 
 
 def _to_stderr(line: str) -> None:
-    """Print lines that may quote anybody's file; work goes on where nobody reads them any more."""
+    """Print lines, escaped since they may quote a data file; if the reader of stderr has gone, the command goes on."""
     with suppress(BrokenPipeError):
         print("\n".join(map(printable, line.split("\n"))), file=sys.stderr, flush=True)
 
@@ -237,7 +237,7 @@ def start_process() -> None:
 
 
 def _leave_working_directory() -> None:
-    """Import nothing from the folder that a command runs in, which may be somebody's panel; our own checkout stays."""
+    """Take the working directory, maybe a panel of unknown origin, off the import path; our own checkout stays."""
     here, ours = os.path.realpath(os.curdir), Path(__file__).resolve().parent.parent
     if Path(here) != ours:
         sys.path[:] = [entry for entry in sys.path if entry and os.path.realpath(entry) != here]
@@ -259,8 +259,8 @@ def _quiet_libraries(quiet: bool) -> None:
     warnings.simplefilter("ignore" if quiet else "default")
 
 
-def _print_anything() -> None:
-    """Escape characters that the terminal's encoding lacks: a line may quote any text of a data file."""
+def _escape_unknown() -> None:
+    """Let stdout escape characters that its encoding lacks: a line may quote any text of a data file."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Windows would give a file or a pipe the language's own code page, which lacks Chinese labels.
         encoding = "utf-8" if sys.platform == "win32" else None
@@ -297,8 +297,8 @@ def _pipes_kept(options: argparse.Namespace) -> Iterator[None]:
             raise type(error)(text) from error
 
 
-def _nobody_reads() -> bool:
-    """Whether stdout leads nowhere any more (``| head -1`` has seen enough); what is left of it is dropped then."""
+def _reader_has_gone() -> bool:
+    """Whether the reader of stdout has gone, as ``| head -1`` goes; then the rest of the output is dropped."""
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)  # errors alone: a pipe's is that its reader has gone

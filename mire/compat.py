@@ -46,7 +46,7 @@ def operators_load(folder: Path) -> bool:
 def wait_asleep() -> None:
     """Let threads that wait for others sleep: by default they spin, which on a busy machine takes cores from others.
 
-    In a container that may use fewer cores than it sees there are as many threads as that. What the user has set stays.
+    In a container with a CPU quota there are as many threads as the quota has cores. Variables that are set stay.
     """
     settings = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
     if usable_cores() < _visible_cores():

@@ -64,7 +64,7 @@ def shortened(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value from somebody's file as it stands in a message: in Python's notation, shortened.
+    """A value from a file as a message shows it: in Python's notation, shortened.
 
     In anything but a name (a record, a row, a list) private text is masked.
     """
@@ -73,6 +73,11 @@ def quoted(value: object) -> str:
     from mire.privacy.masking import mask
 
     return shortened(mask(repr(value)[:_MASKED_CHARACTERS]))
+
+
+def one_line(error: BaseException) -> str:
+    """A library's error in one line, line breaks as blanks; the name of its class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def some(items: Sequence[str], most: int = 8) -> str:

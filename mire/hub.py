@@ -31,7 +31,7 @@ def offline_reason() -> str | None:
             return None
     except urllib.error.HTTPError:
         return None
-    except (OSError, ValueError, http.client.HTTPException) as error:  # an address that is none, an answer that is none
+    except (OSError, ValueError, http.client.HTTPException) as error:  # also of an invalid address, or answer
         constants.HF_HUB_OFFLINE = True
         return f"{constants.ENDPOINT} does not answer ({getattr(error, 'reason', None) or error}); see HF_ENDPOINT"
 

@@ -94,11 +94,6 @@ class Taxonomy:
         """Names of all labels, including those that are not live, as a prompt lists them."""
         return tuple(entry.name for entry in self.entries)
 
-    @cached_property
-    def descriptions(self) -> tuple[str, ...]:
-        """One description for each live label."""
-        return tuple(entry.description for entry in self.entries if entry.live)
-
     def without_drafts(self) -> "Taxonomy":
         """The same labels without made-up turns."""
         return Taxonomy(self.task, tuple(entry.model_copy(update={"drafts": ()}) for entry in self.entries))
@@ -114,14 +109,14 @@ class Taxonomy:
         Raises:
             KeyError: the label is unknown or not live.
         """
-        return self._places[label]
+        return self._indices[label]
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.labels)}
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.labels)}
 
     def __contains__(self, label: object) -> bool:
-        return label in self._places
+        return label in self._indices
 
 
 def load_taxonomy(path: Path) -> Taxonomy:

@@ -88,8 +88,8 @@ def scores(truth: Sequence[str], predicted: Sequence[str]) -> Scores:
 def resampled_f1(truth: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -> NDArray[np.float64]:
     """Weighted F1 of ``N_RESAMPLES`` bootstrap resamples of the samples; shape (N_RESAMPLES,)."""
     names = sorted({*truth, *predicted})
-    place, n, n_labels = {name: index for index, name in enumerate(names)}, len(truth), len(names)
-    cells = np.array([place[true] * n_labels + place[guess] for true, guess in zip(truth, predicted, strict=True)])
+    row, n, n_labels = {name: index for index, name in enumerate(names)}, len(truth), len(names)
+    cells = np.array([row[true] * n_labels + row[guess] for true, guess in zip(truth, predicted, strict=True)])
     rng = np.random.default_rng(seed)
     n_at_once = max(1, _NUMBERS_AT_ONCE // max(n, n_labels**2))
     sizes = (min(n_at_once, N_RESAMPLES - start) for start in range(0, N_RESAMPLES, n_at_once))

@@ -32,7 +32,7 @@ _DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha
 class PanelFolder:
     """Paths inside a panel: settings, and for each task its labels, folds, votes, weights and voters.
 
-    ``overrides`` are ``key.key=value`` of ``AT_PREDICTION``, which take the place of entries in its settings.
+    ``overrides`` are ``key.key=value`` of ``AT_PREDICTION``, which replace entries of its settings.
     """
 
     root: Path
@@ -50,9 +50,7 @@ class PanelFolder:
         """
         path = self.root / "settings.json"
         if not path.is_file():
-            raise PanelError(
-                f"{self.root} is no panel: {path.name} is missing; train one with scripts/train_experts.sh"
-            )
+            raise PanelError(f"{self.root} is no panel: {path.name} is missing; train one with mire train")
         return load_settings(str(path), self.overrides)
 
     def read_samples(self, path: Path, images: Path) -> list[Sample]:
@@ -125,9 +123,7 @@ class PanelFolder:
         """The labels that the task's voters were trained for."""
         path = self.task(task) / "taxonomy.json"
         if not path.is_file():
-            raise PanelError(
-                f"{self.root} holds no {task} experts; train them: scripts/train_experts.sh {task} --panel {self.root}"
-            )
+            raise PanelError(f"{self.root} holds no {task} experts; train them: mire train {task} --panel {self.root}")
         return load_taxonomy(path)
 
     def answered(self, task: Task) -> Taxonomy:
@@ -153,21 +149,21 @@ class PanelFolder:
         """Every file of the trained tasks that an answer rests on, by its name in the panel, in a fixed order."""
         yield "settings.json", self.root / "settings.json"
         for task in self.trained_tasks():
-            place = self.task(task)
-            files = [place / "taxonomy.json", *filter(Path.is_file, [self.added(task)]), self.weights(task)]
+            folder = self.task(task)
+            files = [folder / "taxonomy.json", *filter(Path.is_file, [self.added(task)]), self.weights(task)]
             for voter in self.settings().panel.voters(task):
                 root = self.voter(task, voter)
                 inside = (path for path in sorted(root.rglob("*")) if path.is_file())
                 files += [path for path in inside if path.relative_to(root).parts[0] not in _DECIDES_NOTHING]
-            yield from ((f"{task}/{path.relative_to(place).as_posix()}", path) for path in files)
+            yield from ((f"{task}/{path.relative_to(folder).as_posix()}", path) for path in files)
 
     def task(self, task: Task) -> Path:
         """The folder of the task's experts; where a training was killed while it put new ones there, of the old."""
-        place, old = self.root / task, self.replaced(task)
-        return place if place.exists() or not old.exists() else old
+        folder, old = self.root / task, self.replaced(task)
+        return folder if folder.exists() or not old.exists() else old
 
     def beside(self, task: Task) -> "PanelFolder":
-        """The panel in which a training of the task builds what then takes the place of ``root / task``."""
+        """The panel in which a training of the task builds what then replaces ``root / task``."""
         return PanelFolder(self.root / TRAINING / task)
 
     def replaced(self, task: Task) -> Path:

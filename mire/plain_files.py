@@ -77,7 +77,9 @@ def keep_pipe(pipe: Path, path: Path) -> Path:
         while (first := source.read(1)) == b"" and time.monotonic() < given_up:
             time.sleep(0.02)  # no writer yet
         if first == b"":
-            raise DataError(f"nothing came through the pipe {pipe} within {_PATIENCE_SECONDS:.0f} seconds")
+            raise DataError(
+                f"nothing came through the pipe {pipe} within {_PATIENCE_SECONDS:.0f} seconds; start its writer first"
+            )
         kept.write(first or b"")
         os.set_blocking(source.fileno(), True)
         shutil.copyfileobj(source, kept)

@@ -47,21 +47,10 @@ _SPEAKER_INLINE = re.compile(rf"(?<![\w\"'“”]){_CALL}")
 _OFFICIAL_LINE = re.compile(rf"^({'|'.join(SPEAKER_NAMES.values())}): ?", re.MULTILINE)
 
 _AGENT_WORDS = (
-    "客服",
-    "旗舰店",
-    "专卖店",
-    "专营店",
-    "官方店",
-    "商家",
-    "卖家",
-    "店家",
-    "店主",
-    "机器人",
-    "小二",
-    "小蜜",
-)
+    "客服", "旗舰店", "专卖店", "专营店", "官方店", "商家", "卖家", "店家", "店主", "机器人", "小二", "小蜜",
+)  # fmt: skip
 _USER_WORDS = ("用户", "顾客", "买家", "客户", "会员", "消费者")
-"""What a name holds that is more than a role: 客服小美, 某某旗舰店, 买家3."""
+"""Words that tell the side in a name that is more than a role: 客服小美, 某某旗舰店, 买家3."""
 
 
 def _mark(edge: str) -> str:
@@ -88,6 +77,11 @@ class Turn:
     @property
     def n_images(self) -> int:
         return self.text.count(IMAGE_TAG)
+
+    @property
+    def line(self) -> str:
+        """The turn as the official frame prints it, with its line break."""
+        return f"{SPEAKER_NAMES[self.speaker]}: {self.text}\n"
 
 
 @dataclass(frozen=True)
@@ -124,8 +118,7 @@ class Prompt:
 
 def framed_dialogue(turns: Sequence[Turn]) -> str:
     """A prompt in the official frame that holds a dialogue, one turn after another."""
-    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
-    return f"{OFFICIAL_DIALOGUE_HEAD}{said}{DIALOGUE_END}"
+    return f"{OFFICIAL_DIALOGUE_HEAD}{''.join(turn.line for turn in turns)}{DIALOGUE_END}"
 
 
 def speaker_of(name: str) -> Speaker | None:

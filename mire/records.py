@@ -1,4 +1,4 @@
-"""The records of a data file as plain JSON values, one at a time: a JSON array, one object a line, Parquet, CSV, XLSX.
+"""The records of a data file as plain JSON values, one at a time: from a JSON array, JSON lines, Parquet, CSV, XLSX.
 
 ``NaN``, which pandas writes for an empty cell, counts as null. An object with the same key twice is refused: readers
 differ in which of the two values they take.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mire.errors import DataError, missing_package, quoted, shortened
+from mire.errors import DataError, missing_package, one_line, quoted, shortened
 from mire.plain_files import check_plain_file
 from mire.tables.files import is_table, table_records
 
@@ -57,14 +57,14 @@ def _text(path: Path) -> str:
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    place = 0
+    offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise _not_utf8(path, error, place) from error
-            place += len(line)
+                raise _not_utf8(path, error, offset) from error
+            offset += len(line)
             if text.strip():
                 yield _json_or_fault(text.removesuffix("\n"), number)
 
@@ -122,4 +122,4 @@ def _parquet(path: Path) -> Iterator[Any]:
                 for row in batch.to_pylist():
                     yield _DECODER.decode(json.dumps(row, default=str))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {shortened(' '.join(str(error).split()))}") from error
+        raise DataError(f"{path} cannot be read as Parquet: {shortened(one_line(error))}") from error

@@ -1,4 +1,4 @@
-"""A configuration: one frozen model a stage, read from YAML, every fault reported together."""
+"""A configuration: one frozen model per stage, read from YAML, every fault reported together."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mire.atomic_files import write_text
-from mire.errors import SettingsError, quoted
+from mire.errors import SettingsError, one_line, quoted
 from mire.images import MAX_DECODED_PIXELS
 from mire.labels import TASKS, Task, Taxonomy, builtin_taxonomy, load_taxonomy
 
@@ -23,8 +23,8 @@ Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Quantize = Literal["none", "int8", "nf4"]
 HOW_TO_COMPUTE = ("dtype", "quantize", "adapters", "token_budget", "compile")
-"""Entries of ``qwen2vl`` that change nothing of what was trained: an answer in its last bits, or as far as the
-quantised base differs."""
+"""Entries of ``qwen2vl`` that change how an answer is computed, and nothing that was trained: answers differ in their
+last bits, or as far as a quantised base differs."""
 AT_PREDICTION = tuple(f"qwen2vl.{key}" for key in (*HOW_TO_COMPUTE, "input_workers"))
 """Entries that a prediction may override."""
 
@@ -77,7 +77,7 @@ class Lora(Stage):
 class Training(Stage):
     """How an adapter is trained: for ``epochs``, whose last one is kept. No held-out sample decides when to stop.
 
-    ``batch_size`` is the global batch: so many samples change the weights once, on any number of devices.
+    ``batch_size`` is the global batch: the samples per change of the weights, on any number of devices.
     ``micro_batch_size`` bounds the samples that a device takes at a time. ``gradient_checkpointing`` computes
     activations twice instead of keeping them: a quarter slower, in 30 to 40 % of the memory (docs/RESULTS.md);
     ``auto`` keeps them where those of the longest samples fit into the GPU.
@@ -87,8 +87,9 @@ class Training(Stage):
     probabilities is added (Brier 1950, https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2). With
     ``class_weights`` ``balanced`` all labels count the same, however many samples they have (King and Zeng 2001,
     https://doi.org/10.1093/oxfordjournals.pan.a004868). The adapter is the average of the weights over the steps: with
-    ``ema`` each earlier step counts so much less (https://doi.org/10.1137/0330046), or from ``average_from`` of the
-    steps on all count the same (https://arxiv.org/abs/1803.05407). The figures per epoch are of the last weights.
+    ``ema`` each step counts that factor less than the next (https://doi.org/10.1137/0330046); with ``average_from`` all
+    steps after that share of them count the same (https://arxiv.org/abs/1803.05407). The figures per epoch are those of
+    the last weights.
     """
 
     epochs: float = Field(3, gt=0)
@@ -128,7 +129,7 @@ class Training(Stage):
         return self.ema > 0 or self.average_from < 1
 
     def share(self, n_devices: int) -> tuple[int, int]:
-        """Samples that one of ``n_devices`` takes at a time, and how often before the weights change.
+        """Samples that each of ``n_devices`` takes at a time, and how many times it does so before the weights change.
 
         Devices, samples and times multiply to ``batch_size``.
 
@@ -380,7 +381,7 @@ class Panel(Stage):
     @classmethod
     def _distinct(cls, voters: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(voters)) < len(voters):
-            raise ValueError(f"a voter sits on a panel once, got {', '.join(voters)}")
+            raise ValueError(f"a voter may be named once per task, got {', '.join(voters)}")
         return voters
 
     def voters(self, task: Task) -> tuple[str, ...]:
@@ -463,9 +464,9 @@ class Settings(Stage):
     @model_validator(mode="after")
     def _weights_of_the_panel(self) -> "Settings":
         for task, weights in self.weights.items():
-            strangers = weights.keys() - set(self.panel.voters(task))
-            if strangers:
-                raise ValueError(f"weights.{task} names {', '.join(sorted(strangers))}, not in panel.{task}")
+            unknown = weights.keys() - set(self.panel.voters(task))
+            if unknown:
+                raise ValueError(f"weights.{task} names {', '.join(sorted(unknown))}, not in panel.{task}")
             if min(weights.values(), default=0) < 0 or not any(weights.values()):
                 raise ValueError(f"weights.{task} must not be negative and not all zero, got {weights}")
         return self
@@ -486,9 +487,9 @@ class Settings(Stage):
 
 
 def _leaderless(task: Task, names: Sequence[str], follows: Mapping[str, str | None]) -> Iterator[str]:
-    """Voters that stand before the voter whose pass they vote on, or without it."""
-    for place, name in enumerate(names):
-        if (leader := follows.get(name)) and leader not in names[:place]:
+    """The fault of each voter that is named before the voter it follows, or without it."""
+    for index, name in enumerate(names):
+        if (leader := follows.get(name)) and leader not in names[:index]:
             yield f"{task}: {name} votes on the pass of {leader}: name {leader} before it"
 
 
@@ -568,7 +569,7 @@ def _parse(text: str, name: str, overrides: Sequence[str]) -> Settings:
 
 
 def _body(text: str, name: str) -> Any:
-    """What YAML says; of it JSON, which a panel's settings are, is read many times faster."""
+    """The values of a YAML text. JSON, a panel's format, is tried first: it is read many times faster."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -576,17 +577,17 @@ def _body(text: str, name: str) -> Any:
 
 
 def read_yaml(text: str, name: str) -> Any:
-    """What a YAML text says; ``name`` is what it is called.
+    """The values of a YAML text; errors call it ``name``.
 
     Raises:
-        SettingsError: it is none, or a value in it is not of the kind that it claims to be.
+        SettingsError: it is not YAML, or a value in it does not fit its tag.
     """
     import yaml
 
     try:
         return yaml.safe_load(text)
     except Exception as error:  # the 13th month, or "!!bool x", raises anything there
-        raise SettingsError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"{name} is not valid YAML: {one_line(error)}") from error
 
 
 def _find_taxonomies(body: Any, folder: Path) -> None:
@@ -598,7 +599,7 @@ def _find_taxonomies(body: Any, folder: Path) -> None:
 
 
 def _override(body: dict[str, Any], override: str) -> None:
-    """Put one ``key.key=value`` into what a file said."""
+    """Set one ``key.key=value`` among a file's values, in place."""
     where, told, value = override.partition("=")
     *stages, key = where.split(".")
     for stage in stages:
@@ -609,7 +610,7 @@ def _override(body: dict[str, Any], override: str) -> None:
 
 
 def _fault(place: tuple[int | str, ...], kind: str, message: str) -> str:
-    """What is wrong with one entry; for an unknown key the known one that looks most like it."""
+    """What is wrong with one entry; for an unknown key the known key with the most similar name."""
     where = ".".join(map(str, place))
     if kind != "extra_forbidden":
         return f"{where}: {message}"

@@ -125,7 +125,7 @@ def _two_sided(prompt: Prompt) -> bool:
 
 def _by_labels(asked: str, taxonomies: Taxonomies) -> Route | None:
     """Decide by the label list in the instruction, if it belongs to one task only."""
-    text = _squeeze(asked)
+    text = squeeze(asked)
     named = {task: taxonomies.get(task, BUILTIN[task]) for task in TASKS}
     counts = {task: sum(name in text for name in _label_names(labels)) for task, labels in named.items()}
     first, second = sorted(TASKS, key=lambda task: counts[task], reverse=True)
@@ -138,10 +138,11 @@ def _by_labels(asked: str, taxonomies: Taxonomies) -> Route | None:
 def _label_names(labels: Taxonomy) -> frozenset[str]:
     """Label names, and their glosses of two or more words: "Care" or "Return" occur in ordinary sentences."""
     names = [entry.name for entry in labels.entries] + [e.gloss for e in labels.entries if " " in e.gloss]
-    return frozenset(map(_squeeze, names))
+    return frozenset(map(squeeze, names))
 
 
-def _squeeze(text: str) -> str:
+def squeeze(text: str) -> str:
+    """The text without blanks and without upper case, as labels are looked for."""
     return "".join(text.split()).casefold()
 
 
@@ -184,7 +185,7 @@ def _by_structure(prompt: Prompt, by_words: Task) -> Route:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="official JSON, JSONL or ShareGPT file")
+    source.add_argument("--data", type=Path, help="CSV or XLSX; or official JSON, JSONL, Parquet, ShareGPT")
     source.add_argument("--prompt", help="one prompt as text")
     parser.add_argument("--panel", type=Path, help="know label lists by this panel's own labels too")
 

@@ -2,8 +2,8 @@
 
 python scripts/audit_pins.py
 
-A package of which no advisories can be had (a registry that serves none, a version it does not know) is counted,
-not passed over in silence: where that holds for all of them, nothing was audited, and the last line says so.
+Packages without advisories (of a registry that serves none, or of a version that it does not know) are counted; if
+that is all of them, the last line says that nothing was audited.
 """
 
 import json

@@ -75,10 +75,10 @@ def test_what_a_reader_who_left_did_not_take_is_dropped(monkeypatch: pytest.Monk
     with os.fdopen(writer, "w", encoding="utf-8") as out, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", out)
         out.write("a")
-        assert not cli._nobody_reads()
+        assert not cli._reader_has_gone()
         os.close(reader)
         out.write("b")
-        assert cli._nobody_reads()
+        assert cli._reader_has_gone()
         out.write("c")  # goes nowhere, and raises nothing when the file is closed
 
 
@@ -88,7 +88,7 @@ def test_labels_leave_as_utf8_whatever_the_code_page(monkeypatch: pytest.MonkeyP
     piped = io.TextIOWrapper(kept, encoding="cp1252")
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", piped)
-        cli._print_anything()
+        cli._escape_unknown()
     piped.write("订单页面")
     piped.flush()
     assert kept.getvalue() == "订单页面".encode()

@@ -151,14 +151,14 @@ def _label_rows(task: Task, answers: TaskAnswers) -> Iterator[Row]:
         for name, runs in answers.systems.items()
     }
     first = next(iter(f1))
-    for place, (label, n) in enumerate(counts):
+    for index, (label, n) in enumerate(counts):
         for name, each in f1.items():
-            change = None if name == first else _change(f1[first][:, place], each[:, place])
-            yield replace(_row(task, label, name, n, each[:, place]), difference=change)
+            change = None if name == first else _change(f1[first][:, index], each[:, index])
+            yield replace(_row(task, label, name, n, each[:, index]), difference=change)
 
 
 def _verdict(systems: Mapping[str, Measured]) -> str:
-    """Who differs beyond noise: by the interval and by McNemar's test, both with Bonferroni's correction."""
+    """Which systems differ from the first beyond noise, by interval and McNemar's test with Bonferroni's correction."""
     (name, first), *others = systems.items()
     if not others:
         return "one system: nothing to compare it with"

@@ -83,9 +83,9 @@ def _panel_answers(root: Path, truth: Path, images: Path) -> dict[str, str]:
     groups = by_task(folder.read_samples(truth, images), taxonomies)
     held_out = collect_held_out_votes({task: groups[task] for task in taxonomies if task in groups}, root)
     return {
-        sample.id: part.taxonomy.labels[place]
+        sample.id: part.taxonomy.labels[index]
         for part in held_out
-        for sample, place in zip(part.samples, winners(part.pooled(tuple(part.votes))), strict=True)
+        for sample, index in zip(part.samples, winners(part.pooled(tuple(part.votes))), strict=True)
     }
 
 

@@ -1,4 +1,4 @@
-"""Has what a panel is asked changed? Answers of now beside its cross-fitted out-of-fold answers."""
+"""Drift: a panel's current answers compared with its cross-fitted out-of-fold answers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from mire.panel_folder import PanelFolder
 ERROR_RATE = 0.01
 """Chance of an alarm although nothing has changed, for one file: it is divided among the tests."""
 LEAST_CHANGE = 0.1
-"""Distance, from 0 to 1, below which a change is no drift, however sure: with many answers every difference is sure."""
+"""Distance, from 0 to 1, below which a change is no drift: with many answers every difference is significant."""
 N_SHUFFLES = 9999
 N_GREW, N_EXAMPLES = 5, 5
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ChangeTest:
     """A change from 0 (none) to 1, the chance of at least this one if nothing has changed, and whether it is drift."""
 
     distance: float
@@ -69,8 +69,8 @@ class TaskDrift:
     mix_now: tuple[float, ...]
     probabilities_before: tuple[float, ...]
     probabilities_now: tuple[float, ...]
-    mix: Comparison
-    sureness: Comparison
+    mix: ChangeTest
+    sureness: ChangeTest
     grown: tuple[Grown, ...]
     accuracy: Share
     review: Share
@@ -106,7 +106,7 @@ def find_drift(panel: PanelFolder, scored: Sequence[Scored]) -> list[TaskDrift]:
     return [_task_drift(panel, task, members, error) for task, members in by_task.items()]
 
 
-def mix_test(before: NDArray[np.int64], now: NDArray[np.int64], error: float) -> Comparison:
+def mix_test(before: NDArray[np.int64], now: NDArray[np.int64], error: float) -> ChangeTest:
     """Compare label counts (n_labels,) by half the sum of the shares' differences; the chance is by permutation.
 
     Under no change each split of all answers into before and now is as likely: a multivariate hypergeometric draw.
@@ -116,16 +116,16 @@ def mix_test(before: NDArray[np.int64], now: NDArray[np.int64], error: float) ->
     shuffled = _distance(both - draws, draws)
     found = float(_distance(before, now))
     p_value = (1 + int((shuffled >= found - 1e-12).sum())) / (1 + N_SHUFFLES)
-    return Comparison(found, p_value, p_value < error and found >= LEAST_CHANGE)
+    return ChangeTest(found, p_value, p_value < error and found >= LEAST_CHANGE)
 
 
-def sureness_test(before: Array, now: Array, error: float) -> Comparison:
+def sureness_test(before: Array, now: Array, error: float) -> ChangeTest:
     """Compare probabilities, (n_before,) and (n_now,), by the two-sample test of Kolmogorov and Smirnov."""
     from scipy.stats import ks_2samp
 
     found = ks_2samp(before, now)
     distance, p_value = float(found.statistic), float(found.pvalue)
-    return Comparison(distance, p_value, p_value < error and distance >= LEAST_CHANGE)
+    return ChangeTest(distance, p_value, p_value < error and distance >= LEAST_CHANGE)
 
 
 def estimated_accuracy(before: Array, right: NDArray[np.bool_], now: Array) -> Share:
@@ -181,16 +181,16 @@ def _task_drift(panel: PanelFolder, task: Task, scored: Sequence[Scored], error:
 
 def _grown(labels: Sequence[str], before: Array, now: Array, scored: Sequence[Scored]) -> tuple[Grown, ...]:
     """The labels whose shares grew most."""
-    order = [place for place in np.argsort(before - now, kind="stable")[:N_GREW] if now[place] > before[place]]
+    order = [index for index in np.argsort(before - now, kind="stable")[:N_GREW] if now[index] > before[index]]
     unsure_first = sorted(scored, key=lambda one: one.probability)
     return tuple(
         Grown(
-            label=labels[place],
-            before=float(before[place]),
-            now=float(now[place]),
-            examples=tuple(one.id for one in unsure_first if one.label == labels[place])[:N_EXAMPLES],
+            label=labels[index],
+            before=float(before[index]),
+            now=float(now[index]),
+            examples=tuple(one.id for one in unsure_first if one.label == labels[index])[:N_EXAMPLES],
         )
-        for place in order
+        for index in order
     )
 
 

@@ -45,9 +45,9 @@ class Doubtful:
 
 
 def queued(answers: Iterable[Doubtful]) -> list[Doubtful]:
-    """The most useful first: in rounds the least sure answer of each pair of labels that are mistaken for each other.
+    """Order answers in rounds, each of which takes the least sure answer of every pair of labels that it lies between.
 
-    So an answer is never queued behind many of its own kind, however unsure they are.
+    So an answer never waits behind many of the same pair, however unsure they are.
     """
     rounds: Counter[frozenset[str]] = Counter()
     places: dict[Doubtful, tuple[int, float, str]] = {}

@@ -56,7 +56,8 @@ def merge_reviewed(export: Path, data: Path, out: Path, *, replace: bool = False
             raise DataError(f"{out} is read here; name another file with --out")
     said, samples = read_export(export), read_samples(data)
     if unknown := said.keys() - {sample.id for sample in samples}:
-        raise DataError(f"{export}: {len(unknown)} samples are not in {data} (first: {quoted(min(unknown))})")
+        first = quoted(min(unknown))
+        raise DataError(f"{export}: {len(unknown)} samples are not in {data} (first: {first}); name the queue's file")
     records: list[dict[str, Any]] = []
     differing: list[Disagreement] = []
     for sample in samples:

@@ -49,9 +49,9 @@ def read_scores(path: Path, taxonomies: Mapping[Task, Taxonomy]) -> list[Scored]
             rows = enumerate(reader, start=2)
             answers = [_scored(row, f"{path}, row {number}", taxonomies, degraded) for number, row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV in UTF-8: {error}") from error
+        raise DataError(f"{path} is no CSV in UTF-8: {error}; write it with mire predict --columns scores") from error
     if not answers:
-        raise DataError(f"{path} holds no answers")
+        raise DataError(f"{path} holds no answers; predict a file that holds samples")
     return answers
 
 
@@ -61,7 +61,7 @@ def _scored(
     label = row["predict"]
     task = next((task for task, taxonomy in taxonomies.items() if label in taxonomy), None)
     if task is None:
-        raise DataError(f"{where}: {quoted(label)} is no label of this panel")
+        raise DataError(f"{where}: {quoted(label)} is no label of this panel; name the panel that wrote the file")
     return Scored(
         id=row["id"],
         task=task,

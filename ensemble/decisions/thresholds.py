@@ -88,7 +88,7 @@ def fit_thresholds(
     """
     found = out_of_fold_answers(panel, task)
     enough = ceil(log(1 - confidence) / log(precision))
-    own = {name: found.rows(found.answers == place) for place, name in enumerate(panel.taxonomy(task).labels)}
+    own = {name: found.rows(found.answers == index) for index, name in enumerate(panel.taxonomy(task).labels)}
     return TaskThresholds(
         precision=precision,
         confidence=confidence,

@@ -1,1 +1,1 @@
-"""Judging a panel on labelled samples: votes that hold, subsets of voters, rules, calibration, doubted labels."""
+"""Judging a panel on labelled samples: held-out votes, subsets of voters, rules, calibration, doubted labels."""

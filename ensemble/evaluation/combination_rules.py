@@ -17,7 +17,7 @@ from mire.metrics import Interval, interval, resampled_f1, scores
 from mire.panel_folder import PanelFolder
 
 Combination = Callable[[OutOfFoldVotes, OutOfFoldVotes], Array]
-"""Learns from the first box's votes, and pools the second's: (n, n_labels)."""
+"""Learns from the first votes, and pools the second ones: (n, n_labels)."""
 
 REFERENCE, DEFAULT = "fitted", "log_linear"
 """The panel's default as it is called here, and its rule."""
@@ -67,9 +67,9 @@ def conditional_logit(learn: OutOfFoldVotes, judge: OutOfFoldVotes) -> Array:
     return _logit(judge, minimize(cost, start, method="BFGS").x)
 
 
-def _logit(box: OutOfFoldVotes, weights: Array) -> Array:
+def _logit(oof: OutOfFoldVotes, weights: Array) -> Array:
     logs = sum(
-        weight * np.log(np.maximum(vote, FLOOR)) for weight, vote in zip(weights, box.votes.values(), strict=True)
+        weight * np.log(np.maximum(vote, FLOOR)) for weight, vote in zip(weights, oof.votes.values(), strict=True)
     )
     return softmax(np.asarray(logs))
 
@@ -78,8 +78,8 @@ def calibrated(rule: Combination, learn: OutOfFoldVotes, judge: OutOfFoldVotes) 
     """The rule on votes whose temperatures were fitted on ``learn``."""
     temperatures = {name: fit_temperature(vote, learn.truth) for name, vote in learn.votes.items()}
 
-    def sharpened(box: OutOfFoldVotes) -> OutOfFoldVotes:
-        return replace(box, votes={name: sharpen(vote, temperatures[name]) for name, vote in box.votes.items()})
+    def sharpened(oof: OutOfFoldVotes) -> OutOfFoldVotes:
+        return replace(oof, votes={name: sharpen(vote, temperatures[name]) for name, vote in oof.votes.items()})
 
     return rule(sharpened(learn), sharpened(judge))
 
@@ -108,10 +108,10 @@ class Outcome:
     versus: Interval
 
 
-def compare(box: OutOfFoldVotes) -> list[Outcome]:
+def compare(oof: OutOfFoldVotes) -> list[Outcome]:
     """Every rule on the same votes, each sample answered by a rule that learned from others."""
-    truth = [str(place) for place in box.truth]
-    answers = {name: [str(place) for place in _answers(rule, box)] for name, rule in combinations().items()}
+    truth = [str(index) for index in oof.truth]
+    answers = {name: [str(index) for index in _answers(rule, oof)] for name, rule in combinations().items()}
     resamples = {name: resampled_f1(truth, given) for name, given in answers.items()}
     return [
         Outcome(
@@ -133,23 +133,23 @@ def compare_panel(root: Path) -> dict[Task, list[Outcome]]:
     """
     panel = PanelFolder(root)
     if not panel.trained_tasks():
-        raise PanelError(f"{root} holds no trained experts; train some with scripts/train_experts.sh")
+        raise PanelError(f"{root} holds no trained experts; train some with mire train")
     return {task: compare(read_out_of_fold_votes(panel, task)) for task in panel.trained_tasks()}
 
 
-def _answers(rule: Combination, box: OutOfFoldVotes) -> NDArray[np.int64]:
-    answers = np.zeros(len(box.ids), dtype=np.int64)
-    for judged, learned in cross_fit_parts(len(box.ids)):
-        answers[judged] = winners(rule(box.rows(learned), box.rows(judged)))
+def _answers(rule: Combination, oof: OutOfFoldVotes) -> NDArray[np.int64]:
+    answers = np.zeros(len(oof.ids), dtype=np.int64)
+    for judged, learned in cross_fit_parts(len(oof.ids)):
+        answers[judged] = winners(rule(oof.rows(learned), oof.rows(judged)))
     return answers
 
 
-def _logs(box: OutOfFoldVotes) -> Array:
-    return np.hstack([np.log(np.maximum(vote, FLOOR)) for vote in box.votes.values()])
+def _logs(oof: OutOfFoldVotes) -> Array:
+    return np.hstack([np.log(np.maximum(vote, FLOOR)) for vote in oof.votes.values()])
 
 
 def table(outcomes: dict[Task, list[Outcome]]) -> str:
-    """One rule a line."""
+    """One line per rule."""
     lines = [f"{'task':<9} {'rule':<12} {'n':>5} {'F1':>6}  {'95 % interval':<15}  against {REFERENCE}"]
     for task, rows in outcomes.items():
         for row in rows:

@@ -55,7 +55,7 @@ def explain_file(
     samples = PanelFolder(root).read_samples(data, images)
     unknown = set(ids or ()) - {sample.id for sample in samples}
     if unknown:
-        raise DataError(f"{data} holds no sample {', '.join(map(repr, sorted(unknown)))}")
+        raise DataError(f"{data} holds no sample {', '.join(map(repr, sorted(unknown)))}; --id takes ids of this file")
     return explain_samples([sample for sample in samples if not ids or sample.id in ids], root, hide=hide)
 
 

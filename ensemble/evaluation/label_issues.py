@@ -123,7 +123,7 @@ def _doubt(held_out: HeldOutVotes, row: int, quality: float, probabilities: Sequ
 
 
 def told(precision: float) -> str:
-    """What a list's ``precision`` means to its readers."""
+    """A list's ``precision`` in words."""
     known = (
         "nothing is listed"
         if np.isnan(precision)

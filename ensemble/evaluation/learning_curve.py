@@ -1,6 +1,6 @@
-"""How F1 grows with the examples per label: nested draws of the training samples, learned by the voters that are quick.
+"""How F1 grows with the examples per label: the voters that train in seconds learn from nested draws of the samples.
 
-It is drawn when a panel is trained, while the samples are at hand, and kept in it.
+The curve is computed when a panel is trained, since the samples are there then, and is kept in the panel.
 """
 
 from collections import Counter

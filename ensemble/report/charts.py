@@ -141,12 +141,12 @@ def save_changes(steps: Sequence[Contribution], reach: float, files: Sequence[Pa
 @_chart
 def mixes(names: Sequence[str], before: Sequence[float], now: Sequence[float], across: str = "") -> "Figure":
     """Each label's share of the answers, before (thin) and now; the most frequent one now on top."""
-    order = sorted(range(len(names)), key=lambda place: -now[place])
+    order = sorted(range(len(names)), key=lambda index: -now[index])
     figure, axes = _figure((_SIZE_INCHES[0], 0.6 * _ROW_INCHES * (len(names) + 3)))
-    axes.barh(range(len(names)), [now[place] for place in order], height=0.7, color=ACCENT)
-    axes.barh(range(len(names)), [before[place] for place in order], height=0.25, color=INK)
+    axes.barh(range(len(names)), [now[index] for index in order], height=0.7, color=ACCENT)
+    axes.barh(range(len(names)), [before[index] for index in order], height=0.25, color=INK)
     axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=across)
-    axes.set_yticks(range(len(names)), [names[place] for place in order], color=INK)
+    axes.set_yticks(range(len(names)), [names[index] for index in order], color=INK)
     axes.grid(visible=False, axis="y")
     return figure
 

@@ -20,7 +20,7 @@ def texts(language: Language) -> dict[str, str]:
 
 
 def environment(package: str, language: Language) -> Environment:
-    """Templates of a package's folder, which escape every text; a text without a translation stays English."""
+    """The templates in a package's folder; they escape every text, and a text without a translation stays English."""
     made = Environment(
         loader=PackageLoader(package, package_path=""),
         autoescape=True,

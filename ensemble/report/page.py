@@ -112,8 +112,8 @@ def _confused(task: TaskResult) -> list[tuple[str, str, int]]:
 
 
 def _alike(task: TaskResult) -> list[tuple[str, str, float, int]]:
-    places = {label.name: place for place, label in enumerate(task.labels)}
-    pairs = [(left, right, cosine, places[left], places[right]) for left, right, cosine in task.alike[:N_CONFUSED]]
+    indices = {label.name: index for index, label in enumerate(task.labels)}
+    pairs = [(left, right, cosine, indices[left], indices[right]) for left, right, cosine in task.alike[:N_CONFUSED]]
     counts = task.confusion
     return [(left, right, cosine, counts[one][other] + counts[other][one]) for left, right, cosine, one, other in pairs]
 

@@ -1,4 +1,4 @@
-"""Which names the server answers to, and the keys of those who may ask."""
+"""Which names the server answers to, and which keys it accepts."""
 
 import hashlib
 import hmac
@@ -19,10 +19,10 @@ _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104
 
 @dataclass(frozen=True)
 class Access:
-    """Names that the server answers to, and the keys of which a request must bring one; without keys none is asked for.
+    """Names that the server answers to, and the keys of which a request must bring one; without keys none is needed.
 
-    ``host`` is the address that it listens on: where that is every address, any address in figures is trusted, for
-    a foreign page can only bring a name. ``named`` are further names, as of a proxy in front.
+    ``host`` is the address that it listens on: where that is every address, any numeric address is trusted, since a
+    foreign page can only use a name. ``named`` are further names, such as that of a proxy in front.
     """
 
     host: str = LOOPBACK[1]

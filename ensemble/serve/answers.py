@@ -31,7 +31,7 @@ class RouteOut(BaseModel):
 
 
 class VoterOut(BaseModel):
-    """One voter's first labels; empty where it had nothing to go by. `weight` is its share of the vote."""
+    """One voter's most probable labels; empty where it abstained. `weight` is its share of the vote."""
 
     voter: str
     weight: float

@@ -40,7 +40,7 @@ class Batcher(Generic[Item, Outcome]):
     """One thread that makes every pass, so that what it runs need not be safe to share between threads.
 
     Weighted fair queueing: an item's place is the time at which it would be done if all clients were served at the
-    same speed. So a client with one cheap item goes before others' expensive ones, and none waits for ever.
+    same speed. So a client's one cheap item goes before other clients' expensive ones, and no item waits for ever.
     """
 
     def __init__(

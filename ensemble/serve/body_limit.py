@@ -1,4 +1,4 @@
-"""Refuses a request's body before more of it is held than is allowed, one that comes too slowly or in many files."""
+"""Refuses a request's body that is too large, before more of it is held, comes too slowly, or has too many files."""
 
 import asyncio
 import re
@@ -132,7 +132,7 @@ class _Body:
             raise RefusedError(413, f"a request may have {self._max_bytes} bytes")
 
     def _count_files(self, piece: bytes) -> None:
-        """By the marks between parts: each file is written, digested and moved by the thread that answers everybody."""
+        """Count an upload's files by the marks between parts: each one costs time of the event loop's thread."""
         if self._max_files is not None:
             self._n_files += (self._tail + piece).count(_MARK)
             self._tail = (self._tail + piece)[1 - len(_MARK) :]  # a mark may come in two pieces

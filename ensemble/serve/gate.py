@@ -13,7 +13,7 @@ from ensemble.serve.access import Access
 from ensemble.serve.limits import RefusedError
 
 _OPEN = "/healthz"
-"""Answered without a key: a load balancer has none, and it says nothing of anybody's requests."""
+"""Answered without a key: a load balancer has none, and the answer tells nothing about requests."""
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' blob:; "

@@ -81,8 +81,8 @@ class Limits:
 class FairShares:
     """A budget that clients share; when it is used up, a client may still have a 64th of it.
 
-    So those who take much do not keep out those who take little. All get at most twice the budget, however many
-    clients there are: who has many addresses is many clients.
+    So clients that take much do not shut out those that take little. All together get at most twice the budget, however
+    many there are, since one with many addresses counts as many clients.
     """
 
     def __init__(self, most: int) -> None:
@@ -119,7 +119,7 @@ class RefusedError(Exception):
 
 
 def client_of(scope: Mapping[str, Any]) -> str:
-    """Who asks: the address, of which a proxy on this machine may name another."""
+    """The client's address; a proxy on this machine may name the one behind it."""
     return str((scope.get("client") or ("",))[0])
 
 
@@ -128,7 +128,7 @@ def check_json(body: bytes | bytearray, max_nodes: int) -> None:
 
     Counted piece by piece: counting holds Python's lock, for which the event loop waits.
     """
-    places = range(0, len(body), _PIECE_BYTES)
-    n_nodes = sum(body.count(mark, place, place + _PIECE_BYTES) for place in places for mark in b"{[,:")
+    offsets = range(0, len(body), _PIECE_BYTES)
+    n_nodes = sum(body.count(mark, offset, offset + _PIECE_BYTES) for offset in offsets for mark in b"{[,:")
     if n_nodes > max_nodes:
         raise RefusedError(422, f"a body may hold {max_nodes} values and marks, got {n_nodes}")

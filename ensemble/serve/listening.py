@@ -36,14 +36,14 @@ _BODY_STEP_BYTES = 4 * _STEP_BYTES
 _MAX_LINES, _BYTES_PER_LINE = 2000, 256
 """Of a head, and of a body in chunks, each of which takes as long to parse as kilobytes of plain body."""
 _SWITCH_SECONDS = 0.001
-"""After which the thread that answers connections gets its turn beside those that read pictures and texts."""
+"""After this time the thread that answers connections gets its turn beside those that read pictures and texts."""
 _MMAP_THRESHOLD, _MMAP_BYTES = -3, 8 * 2**20
 """glibc's option, and the blocks from which on memory goes back to the system as soon as it is free."""
 
 
 @contextmanager
 def taken_address(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket bound to the address, on which nobody is answered yet; port 0 takes any free one.
+    """A socket that is bound to the address and does not listen yet; port 0 takes any free port.
 
     Raises:
         UsageError: no port has this number.
@@ -87,7 +87,7 @@ def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     _give_back_large_blocks()
     gc.collect()
-    gc.freeze()  # the panel and the page stay: each search through them for garbage would keep everybody waiting
+    gc.freeze()  # the panel and the page stay: searching them for garbage would delay every request
     with suppress(KeyboardInterrupt):
         server.run(sockets=[taken])
     if not server.started:
@@ -95,7 +95,7 @@ def listen(app: Any, taken: socket.socket, *, max_connections: int) -> None:
 
 
 def _give_back_large_blocks() -> None:
-    """Else glibc keeps what bodies and pictures have taken, hundreds of megabytes, for each thread by itself."""
+    """Have glibc return large blocks to the system; else each thread keeps hundreds of megabytes."""
     with suppress(AttributeError, OSError, TypeError):  # another library of C has no such option, or no name
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _MMAP_BYTES)
 
@@ -109,7 +109,7 @@ def server_of(
 ) -> uvicorn.Server:
     """uvicorn, with bounds on connections."""
     shares = FairShares(max_connections)
-    protocol: Any = partial(Punctual, shares=shares, head_seconds=head_seconds, stalled_seconds=stalled_seconds)
+    protocol: Any = partial(BoundedProtocol, shares=shares, head_seconds=head_seconds, stalled_seconds=stalled_seconds)
     # Twice: a client above its share is refused by itself before this refuses everybody.
     config = uvicorn.Config(
         app,
@@ -122,11 +122,11 @@ def server_of(
     return uvicorn.Server(config)
 
 
-class Punctual(H11Protocol):
-    """uvicorn's protocol over connections that clients share; it waits for no slow head and for no slow reader.
+class BoundedProtocol(H11Protocol):
+    """uvicorn's protocol with a bound on connections per client, on slow request heads and on slow readers.
 
-    uvicorn itself bounds only the time in which a connection is quite idle after an answer, and the bytes of a head
-    that comes in several pieces. Here a head in one piece is bounded too, and who sends crumbs is cut off.
+    uvicorn itself bounds only the time that a connection is idle after an answer, and the bytes of a head that comes in
+    several pieces. Here a head in one piece is bounded too, and a client that sends very many lines is cut off.
     """
 
     def __init__(self, *args: Any, shares: FairShares, head_seconds: float, stalled_seconds: float, **named: Any):
@@ -149,11 +149,11 @@ class Punctual(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        place = 0
-        while place < len(data):
-            part = data[place : place + (_BODY_STEP_BYTES if self._in_plain_body else _STEP_BYTES)]
-            place += len(part)
-            if self._is_crumbs(part):
+        offset = 0
+        while offset < len(data):
+            part = data[offset : offset + (_BODY_STEP_BYTES if self._in_plain_body else _STEP_BYTES)]
+            offset += len(part)
+            if self._has_too_many_lines(part):
                 self.transport.abort()
             if self.transport.is_closing():
                 return
@@ -164,8 +164,8 @@ class Punctual(H11Protocol):
         """Whether a body arrives that comes in one piece."""
         return self.conn.their_state is h11.SEND_BODY and b"transfer-encoding" not in dict(self.headers)
 
-    def _is_crumbs(self, part: bytes) -> bool:
-        """Whether a request has very many lines, its body not counted where it comes in one piece."""
+    def _has_too_many_lines(self, part: bytes) -> bool:
+        """Whether a request has too many lines; a body in one piece is not counted."""
         if self.cycle is not self._counted:
             self._counted, self._n_lines, self._n_bytes = self.cycle, 0, 0
         if self._in_plain_body:

@@ -1,4 +1,4 @@
-"""What Prometheus reads; a registry of its own, so that one process can hold several services."""
+"""What Prometheus reads, in a registry of its own, so that one process can hold several services."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
@@ -22,7 +22,7 @@ class Metrics:
         self._panel = Info("mire_panel", "The panel that answers", registry=self._registry)
         self.name_panel(fingerprint)
         self.requests = Counter("mire_requests", "Requests of /v1/ by status", ["status"], registry=self._registry)
-        self.seconds = Histogram("mire_request_seconds", "Seconds a request of /v1/ took", registry=self._registry)
+        self.seconds = Histogram("mire_request_seconds", "Seconds per request of /v1/", registry=self._registry)
         self.batch_size = Histogram(
             "mire_batch_size", "Samples in one pass", buckets=(1, 2, 4, 8, 16, 32), registry=self._registry
         )

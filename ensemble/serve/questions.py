@@ -133,7 +133,7 @@ def check_lengths(texts: Sequence[str], limits: Limits) -> None:
 def _decode(text: str, number: int) -> bytes:
     """A picture's bytes, piece by piece: decoding holds Python's lock, for which the event loop waits."""
     sent = text.partition("base64,")[2] if text.startswith("data:") else text
-    pieces = (sent[place : place + _PIECE_CHARACTERS] for place in range(0, len(sent), _PIECE_CHARACTERS))
+    pieces = (sent[offset : offset + _PIECE_CHARACTERS] for offset in range(0, len(sent), _PIECE_CHARACTERS))
     try:
         return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
     except (binascii.Error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A folder for everything that requests leave: nobody else reads it, nothing in it grows older than an hour."""
+"""A private folder for the files that requests leave, each of which is deleted within an hour."""
 
 import os
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 KEEP_SECONDS = 3600
+"""After which uploads, results and other files of requests are deleted."""
 _PREFIX = "mire-serve-"
 _EVERY_SECONDS = 60
 _LOCK = ".lock"
@@ -21,7 +22,7 @@ _LOCK = ".lock"
 def private_scratch() -> Iterator[Path]:
     """Inside, temporary files and uploads of this process go to a folder of mode 0700, files to mode 0600.
 
-    What a server that was killed has left is deleted at the start, this one's folder in the end.
+    Folders that killed servers have left are deleted at the start, this one's in the end.
     """
     _delete_abandoned(Path(tempfile.gettempdir()))
     before, mask = tempfile.tempdir, os.umask(0o077)
@@ -72,7 +73,7 @@ def sweep(folder: Path, kept: frozenset[Path], *, now: float) -> None:
 
 
 def _delete_abandoned(parent: Path) -> None:
-    """Delete the folders of servers that no longer run: nobody holds their lock."""
+    """Delete the folders of servers that no longer run: their locks are free."""
     for folder in parent.glob(f"{_PREFIX}*"):
         if not _is_own(folder):
             continue

@@ -37,7 +37,7 @@ class Launch:
     def choose(cls, kind: Kind, n_devices: int | None) -> "Launch":
         """The first ``n_devices`` GPUs that this process may use (None: all); without GPUs, CPU processes.
 
-        None without GPUs: one process per training, and a training per core.
+        Without GPUs and ``n_devices``, each training is one process, and as many run at a time as there are cores.
 
         Raises:
             SettingsError: there are GPUs, but fewer than ``n_devices``.

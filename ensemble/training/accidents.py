@@ -1,4 +1,4 @@
-"""Accidents of a training, told from a voter's answers to samples that it was not trained on.
+"""Accidents of a training, recognised by a voter's answers to samples that it was not trained on.
 
 Each rule takes numbers and gives one sentence with the usual cause, or None. Answers are label indices, (n,) int64.
 """

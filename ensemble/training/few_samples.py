@@ -1,4 +1,4 @@
-"""Train on fewer samples than folds need, or on none: on what the labels say of themselves."""
+"""Train on fewer samples than folds need, or on none: from the labels' names and descriptions."""
 
 import logging
 from collections import Counter

@@ -39,7 +39,7 @@ def _files(panel: PanelFolder) -> Iterator[tuple[str, Path]]:
     settings, tasks = panel.settings(), panel.trained_tasks()
     if not tasks:
         raise PanelError(
-            f"{panel.root} holds no experts; train them: scripts/train_experts.sh all --panel {panel.root}"
+            f"{panel.root} holds no experts; train them: mire train all --panel {panel.root}"
         )
     yield "settings.json", panel.root / "settings.json"
     for task in tasks:

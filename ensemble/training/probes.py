@@ -1,4 +1,4 @@
-"""Ask a trained voter again: without its training, and about samples without what should decide."""
+"""Probe a trained voter: what its base answers without the adapter, and what it answers to altered samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 from ensemble.training.accidents import Answers, Probes
 from experts.qwen2vl.voter import Qwen2VLVoter
 from mire.images import NO_PICTURE
-from mire.prompts import SPEAKER_NAMES, Prompt
+from mire.prompts import Prompt
 from mire.samples import Sample
 from mire.votes import Vote
 
@@ -54,7 +54,7 @@ def with_reversed_turns(sample: Sample) -> Sample | None:
     head = tuple(islice(pictures, prompt.head.count("<image>")))
     sent = [tuple(islice(pictures, turn.n_images)) for turn in prompt.turns]
     turns = prompt.turns[::-1]
-    said = "".join(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n" for turn in turns)
+    said = "".join(turn.line for turn in turns)
     images = (*head, *chain(*reversed(sent)), *pictures)
     changed = Prompt(prompt.head + said + prompt.tail, prompt.head, turns, prompt.tail)
     return replace(sample, prompt=changed, images=images)

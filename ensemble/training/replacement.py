@@ -66,7 +66,7 @@ def _replace(panel: PanelFolder, task: Task) -> None:
 
 
 def _finish(panel: PanelFolder, task: Task) -> None:
-    """End what ``_replace`` had begun when it was killed, or nothing."""
+    """Finish a ``_replace`` that was killed; otherwise change nothing."""
     old, place, previous = panel.replaced(task), panel.root / task, panel.previous(task)
     if old.exists() and not place.exists():
         old.rename(place)

@@ -130,7 +130,7 @@ def _evidence(file: _VotesFile, ids: Sequence[str]) -> Array | None:
 
 
 def _read(path: Path, name: str, taxonomy: Taxonomy) -> _VotesFile:
-    body = read_model(path, _VotesFile, next_step=f"train {name!r} with scripts/train_experts.sh")
+    body = read_model(path, _VotesFile, next_step=f"train {name!r} with mire train")
     if body.labels != taxonomy.labels:
         raise PanelError(f"{path} was cast for other labels than the panel's; train {name!r} again")
     return body

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from experts.weight_files import check_safetensors, read_json
 from mire.cache import BlobCache
 from mire.compat import patch_torchvision
-from mire.errors import DataError, PanelError, some
+from mire.errors import DataError, PanelError, one_line, some
 from mire.hub import offline_reason
 from mire.images import content_hash, load_image
 from mire.model_sizes import add_clip_config, clip_weights
@@ -131,7 +131,7 @@ def create_model(settings: Clip) -> Any:
     except (torch.OutOfMemoryError, MemoryError, PanelError):
         raise
     except Exception as error:  # of a damaged file the libraries make errors of any class
-        reason = offline or " ".join(str(error).split())[:300] or type(error).__name__
+        reason = offline or one_line(error)[:300]
         raise PanelError(
             f"the CLIP model {settings.model!r} with weights {settings.weights!r} cannot be loaded: {reason}; name a "
             "file or a folder as clip.weights or clip.model in the settings"
@@ -188,7 +188,7 @@ def check_clip_files(settings: Clip) -> None:
     if not isinstance(config, dict) or any(
         "hf_model_name" in part for part in config.values() if isinstance(part, dict)
     ):
-        raise PanelError(f"{folder / 'open_clip_config.json'} describes no CLIP, or names a model of a hub")
+        raise PanelError(f"{folder / 'open_clip_config.json'} describes no CLIP, or names a hub's model; name another")
     weights = [path for path in sorted(folder.iterdir()) if path.suffix in (".safetensors", ".bin", ".pth", ".pt")]
     if not weights:
         raise PanelError(f"{folder} holds no open_clip_model.safetensors; download the model again, whole")

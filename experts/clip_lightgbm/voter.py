@@ -10,7 +10,7 @@ import numpy as np
 
 from experts.clip_lightgbm.embed import Embedder
 from experts.trees import TREES_DIGEST, load_trees, save_trees
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order, with_first_picture
 from mire.atomic_files import write_text
 from mire.budget import Cost, answer_tokens
 from mire.doctor.check import Check
@@ -49,14 +49,10 @@ class ClipLightgbmVoter(VoterClass[Clip]):
         import lightgbm
 
         embedder = Embedder(settings)
-        vectors = embedder.embed([sample.images[0] for sample in samples if sample.images])
-        usable = [sample for sample in samples if sample.images and sample.images[0] in vectors]
+        usable, vectors = with_first_picture(samples, embedder.embed)
         if not usable:
             raise PanelError(f"{cls.name} needs pictures to train on, but none of the samples' pictures can be read")
-        data = lightgbm.Dataset(
-            np.stack([vectors[sample.images[0]] for sample in usable]),
-            label=[taxonomy.index(str(sample.label)) for sample in usable],
-        )
+        data = lightgbm.Dataset(np.stack(vectors), label=[taxonomy.index(str(sample.label)) for sample in usable])
         own = {"num_class": len(taxonomy.labels), "seed": seed, "num_threads": int(len(usable) < MANY)}
         parameters = {**settings.trees.parameters, **own}
         return cls(embedder, lightgbm.train(parameters, data, num_boost_round=settings.trees.rounds), taxonomy)
@@ -100,16 +96,11 @@ class ClipLightgbmVoter(VoterClass[Clip]):
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
         """One vote per sample; None if the sample has no readable picture."""
-        vectors = self.embedder.embed([sample.images[0] for sample in samples if sample.images])
-        usable = [sample for sample in samples if sample.images and sample.images[0] in vectors]
+        usable, vectors = with_first_picture(samples, self.embedder.embed)
         if not usable:
             return [None] * len(samples)
-        rows = np.asarray(self.booster.predict(np.stack([vectors[sample.images[0]] for sample in usable])))
-        votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)))
-            for sample, row in zip(usable, rows, strict=True)
-        }
-        return [votes.get(sample.id) for sample in samples]
+        rows = np.asarray(self.booster.predict(np.stack(vectors)))
+        return votes_in_order(self.name, samples, usable, rows)
 
     def save(self, folder: Path) -> None:
         """LightGBM's own text format, and what the trees were trained for."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from mire.errors import SettingsError, quoted
+from mire.errors import SettingsError, one_line, quoted
 
 Side = Literal["user", "agent"]
 
@@ -89,7 +89,7 @@ class Lexicon:
         try:
             _ = lexicon._intents
         except (ValidationError, ValueError) as error:
-            raise SettingsError(f"{path} is not a lexicon: {' '.join(str(error).split())}") from error
+            raise SettingsError(f"{path} is not a lexicon: {one_line(error)}") from error
         return lexicon
 
     def phrases_in(self, text: str, *, label: str, side: Side) -> list[str]:
@@ -116,7 +116,7 @@ class Lexicon:
             variants = _expand(template)
             n = min(n_each, len(variants))
             chosen = rng.choice(len(variants), size=n, replace=False)
-            made += [(variants[place], 1 / n) for place in sorted(chosen.tolist())]
+            made += [(variants[index], 1 / n) for index in sorted(chosen.tolist())]
         return made
 
     def strength(self, text: str, label: str, side: Side) -> float:

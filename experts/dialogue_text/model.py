@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experts.dialogue_text.features import Parts, take_apart
 from experts.dialogue_text.lexicon import Lexicon, Side, kept_strengths
 from experts.dialogue_text.synthetic_turns import made_up
-from experts.linear import Attributions, deciding_words, typical_words
+from experts.linear import Attributions, deciding_words, piece_names, typical_words
 from experts.private_grams import forget_private_grams
 from experts.weight_files import load_skops
 from mire.atomic_files import write_text
@@ -60,10 +60,10 @@ class DialogueTextModel:
         own, public = [take_apart(sample.turns) for sample in samples], [each.parts for each in made]
         parts = own + public
         self._parts = {"vectorizers": _fit_vectorizers(parts, self.settings.grams)}
-        places = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
+        indices = [self.labels.index(label) for label in [*labels, *(each.label for each in made)]]
         weights = [1.0] * len(samples) + [each.weight for each in made]
         linear = RidgeClassifier(alpha=self.settings.penalty)
-        self._parts["linear"] = linear.fit(self._input(parts, kept_strengths), places, sample_weight=weights)
+        self._parts["linear"] = linear.fit(self._input(parts, kept_strengths), indices, sample_weight=weights)
         texts = ({name: [getattr(part, name) for part in side] for name in _GRAM_PARTS} for side in (own, public))
         self._parts["vectorizers"] = forget_private_grams(linear, self._parts["vectorizers"], *texts)
         return self
@@ -100,8 +100,8 @@ class DialogueTextModel:
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """Per label the n-grams with the largest coefficients, with their part of the dialogue."""
-        names = self._piece_names()
-        return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
+        names = piece_names(self._parts["vectorizers"], "question")
+        return {name: typical_words(self._parts["linear"], index, names, n) for index, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
         """scikit-learn parts as skops, the lexicon and the labels as JSON."""
@@ -136,20 +136,12 @@ class DialogueTextModel:
 
     def _names(self, parts: Parts) -> list[str]:
         """A name for each input column, with the phrases that this dialogue contains."""
-        names = self._piece_names()
+        names = piece_names(self._parts["vectorizers"], "question")
         for name, side in _SIDES.items():
             for label in self.labels:
                 found = self.lexicon.phrases_in(getattr(parts, name), label=label, side=side)
                 names.append(f"{label}: {', '.join(found)}")
         return names
-
-    def _piece_names(self) -> list[str]:
-        """A name for each n-gram's column, with its part of the dialogue."""
-        return [
-            piece if name == "question" else f"{name}: {piece}"
-            for name, vectorizer in self._parts["vectorizers"].items()
-            for piece in vectorizer.get_feature_names_out()
-        ]
 
 
 def _fit_vectorizers(parts: Sequence[Parts], grams: tuple[int, int]) -> dict[str, Any]:

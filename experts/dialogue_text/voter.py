@@ -8,7 +8,7 @@ from typing import Any
 from experts.dialogue_text.features import clean
 from experts.dialogue_text.model import DialogueTextModel
 from experts.linear import Attributions
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Taxonomy
@@ -66,11 +66,7 @@ class DialogueTextVoter(VoterClass[DialogueText]):
         usable = [sample for sample in samples if any(clean(turn.text) for turn in sample.turns)]
         if not usable:
             return [None] * len(samples)
-        votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)), evidence=float(evidence))
-            for sample, row, evidence in zip(usable, *self.model.judge(usable), strict=True)
-        }
-        return [votes.get(sample.id) for sample in samples]
+        return votes_in_order(self.name, samples, usable, *self.model.judge(usable))
 
     def save(self, folder: Path) -> None:
         self.model.save(folder)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experts.qwen2vl.adapter import WEIGHTS
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order
 from mire.atomic_files import write_text
 from mire.budget import Cost
 from mire.errors import PanelError
@@ -31,9 +31,9 @@ class NeighboursVoter(VoterClass[Neighbours]):
     kept states (https://arxiv.org/abs/1911.00172, equation 2, with cosine similarity for the negative distance).
 
     A sample's state is the last layer's wherever the pass reads it: at the prompt's last token, which tells the first
-    token of a label, and at the trie's inner nodes, which tell the others. (With the last token alone, ``nano`` knows
-    half as much.) ``states`` (n, size), each of length 1, and ``labels`` (n,) their labels' indices; nothing else is
-    kept of a sample. ``asked`` are the states to vote on, by sample id.
+    token of a label, and at the trie's inner nodes, which tell the others. (From the last token
+    alone ``nano`` has half the F1: docs/RESULTS-APPENDIX.md.) ``states`` (n, size), each of length 1, and ``labels``
+    (n,) their labels' indices; nothing else is kept of a sample. ``asked`` are the states to vote on, by sample id.
     """
 
     taxonomy: Taxonomy
@@ -105,12 +105,11 @@ class NeighboursVoter(VoterClass[Neighbours]):
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
         """One vote per sample; None if the leader has no state of it."""
-        ids = [sample.id for sample in samples if sample.id in self.asked]
-        if not ids:
+        usable = [sample for sample in samples if sample.id in self.asked]
+        if not usable:
             return [None] * len(samples)
-        rows = self.probabilities(np.stack([self.asked[key] for key in ids]))
-        votes = {key: Vote(self.name, key, tuple(row)) for key, row in zip(ids, rows.tolist(), strict=True)}
-        return [votes.get(sample.id) for sample in samples]
+        rows = self.probabilities(np.stack([self.asked[sample.id] for sample in usable]))
+        return votes_in_order(self.name, samples, usable, rows)
 
     def probabilities(self, states: NDArray[np.float32]) -> NDArray[np.float64]:
         """Of states (n, size), each of length 1: shape (n, n_labels), rows sum to 1."""

@@ -20,7 +20,7 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 class Manifest(BaseModel):
-    """What an adapter only works with: the base's weights, the prompt, the labels and the pixel limits."""
+    """What an adapter was trained for: the base's weights, the prompt, the labels and the pixel limits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +43,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing")
+        raise PanelError(f"{folder} is no adapter of this project: {MANIFEST} is missing; see mire convert")
     manifest = read_model(path, Manifest, next_step="copy the folder again")
     if not (folder / WEIGHTS).is_file():
         raise PanelError(f"{folder} holds no {WEIGHTS}; adapters are only read as safetensors")
@@ -123,7 +123,7 @@ def check_adapter(model: Any, name: str, folder: Path) -> None:
         raise PanelError(
             f"{folder}: the adapter's keys do not fit the base: {len(missing)} missing (first: "
             f"{(missing or ['none'])[0]}), {len(surplus)} unknown (first: {(surplus or ['none'])[0]}); one that was "
-            "trained elsewhere is converted by python -m experts.qwen2vl.convert"
+            "trained elsewhere is converted by mire convert"
         )
     if not all(bool(tensor.isfinite().all()) for tensor in loaded.values()):
         raise PanelError(f"{folder}: the adapter holds numbers that are infinite or none; train it again")

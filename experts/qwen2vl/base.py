@@ -11,7 +11,7 @@ from experts.qwen2vl.adapters.lora import check_shapes, read_lora
 from experts.qwen2vl.families import FAMILIES, Family
 from experts.weight_files import check_base_folder
 from mire.compat import patch_torchvision
-from mire.errors import PanelError
+from mire.errors import PanelError, one_line
 from mire.hub import offline_reason
 from mire.labels import Task
 from mire.settings import Qwen2VL
@@ -153,7 +153,7 @@ def load_base(settings: Qwen2VL, *, device: str | None = None) -> Base:
         raise
     except Exception as error:  # of a damaged file the libraries make errors of any class
         raise PanelError(
-            f"the base {settings.base!r} cannot be loaded: {offline or _one_line(error)}; download it once "
+            f"the base {settings.base!r} cannot be loaded: {offline or one_line(error)[:300]}; download it once "
             "and name its folder as qwen2vl.base in the settings"
         ) from error
     _check_loaded(settings.base, found, model, tokenizer)
@@ -203,10 +203,6 @@ def _check_loaded(name: str, found: dict[str, Any], model: Any, tokenizer: Any) 
             f"the base {name!r} has a tokenizer that is not its own ({missing[0] if missing else '<|image_pad|>'} is "
             "another token there, or none); download its tokenizer files again"
         )
-
-
-def _one_line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:300]
 
 
 def compile_layers(model: Any) -> None:

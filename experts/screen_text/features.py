@@ -95,7 +95,7 @@ def _text_layout(boxes: Sequence[Box]) -> list[float]:
     values = [n, lengths.sum(), (heights * widths).sum(), heights.max(), median, heights.std(), widths.mean()]
     values += [scores.mean(), scores.min(), lengths.mean(), lengths.max()]
     values += [*np.histogram(y, _N_ROWS, (0, 1))[0] / n, *np.histogram(x, _N_COLUMNS, (0, 1))[0] / n]
-    priced = [place for place, box in enumerate(boxes) if _PRICE.search(box.text)]
+    priced = [index for index, box in enumerate(boxes) if _PRICE.search(box.text)]
     values += [len(priced), y[priced].mean(), heights[priced].max() / median] if priced else [0, -1, 0]
     text = " ".join(box.text for box in boxes)
     values += [len(pattern.findall(text)) for pattern in _COUNTED.values()]
@@ -110,8 +110,8 @@ def _text_layout(boxes: Sequence[Box]) -> list[float]:
 @lru_cache
 def phrase_groups() -> dict[str, tuple[int, ...]]:
     """The groups of ``phrases.json``: per group the indices of its phrases in ``phrases()``."""
-    places = {phrase: place for place, phrase in enumerate(phrases())}
-    return {name: tuple(places[phrase] for phrase in dict.fromkeys(group)) for name, group in _groups().items()}
+    indices = {phrase: index for index, phrase in enumerate(phrases())}
+    return {name: tuple(indices[phrase] for phrase in dict.fromkeys(group)) for name, group in _groups().items()}
 
 
 @lru_cache
@@ -136,9 +136,9 @@ def group_features(found: Array) -> Array:
     share, count, prominence = found
     return np.array(
         [
-            [share[list(places)].sum() for places in phrase_groups().values()],
-            [(count[list(places)] > 0).sum() / np.sqrt(len(places)) for places in phrase_groups().values()],
-            [(prominence * share)[list(places)].max() for places in phrase_groups().values()],
+            [share[list(indices)].sum() for indices in phrase_groups().values()],
+            [(count[list(indices)] > 0).sum() / np.sqrt(len(indices)) for indices in phrase_groups().values()],
+            [(prominence * share)[list(indices)].max() for indices in phrase_groups().values()],
         ]
     )
 
@@ -150,11 +150,11 @@ def phrase_features(reading: Reading) -> Array:
     values = np.zeros((3, len(phrases())))
     for box in reading.boxes:
         prominence = _prominence(box, median)
-        for place, phrase in enumerate(phrases()):
+        for index, phrase in enumerate(phrases()):
             if phrase in box.text:
-                values[0, place] = max(values[0, place], len(phrase) / len(box.text))
-                values[1, place] = min(values[1, place] + 1, 5)
-                values[2, place] = max(values[2, place], prominence)
+                values[0, index] = max(values[0, index], len(phrase) / len(box.text))
+                values[1, index] = min(values[1, index] + 1, 5)
+                values[2, index] = max(values[2, index], prominence)
     return values
 
 

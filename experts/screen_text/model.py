@@ -9,7 +9,7 @@ from zipfile import ZIP_DEFLATED
 
 import numpy as np
 
-from experts.linear import Attributions, deciding_words, typical_words
+from experts.linear import Attributions, deciding_words, piece_names, typical_words
 from experts.screen_text.features import (
     Array,
     group_features,
@@ -71,7 +71,7 @@ class ScreenTextModel:
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
-        places = np.array([self.labels.index(label) for label in labels])
+        indices = np.array([self.labels.index(label) for label in labels])
         self._parts = {"vectorizers": fit_vectorizers(readings, self.settings)}
         features = self._features(readings)
         self._parts["scaler"] = StandardScaler().fit(features.numbers)
@@ -81,8 +81,8 @@ class ScreenTextModel:
             with np.errstate(invalid="ignore"):  # texts that are all the same have no variance to explain
                 self._parts["topics"] = TruncatedSVD(n_topics, random_state=self.seed).fit(features.text)
         linear = LogisticRegression(C=self.settings.inverse_penalty, max_iter=400)
-        self._parts["linear"] = linear.fit(self._linear_input(features), places)
-        data = lightgbm.Dataset(self._tree_input(features), label=places, params={"verbosity": -1})
+        self._parts["linear"] = linear.fit(self._linear_input(features), indices)
+        data = lightgbm.Dataset(self._tree_input(features), label=indices, params={"verbosity": -1})
         trees = self.settings.trees
         # Trees this small are no faster on two cores, and far slower where a core is busy.
         own = {"num_threads": 1, "num_class": len(self.labels), "seed": self.seed}
@@ -122,8 +122,8 @@ class ScreenTextModel:
 
     def label_words(self, *, n: int = 8) -> dict[str, Attributions]:
         """Per label the character n-grams with the largest coefficients, with their zone."""
-        names = self._piece_names()
-        return {name: typical_words(self._parts["linear"], place, names, n) for place, name in enumerate(self.labels)}
+        names = piece_names(self._parts["vectorizers"], "all")
+        return {name: typical_words(self._parts["linear"], index, names, n) for index, name in enumerate(self.labels)}
 
     def save(self, folder: Path) -> None:
         """scikit-learn parts as skops, trees as LightGBM's text, the rest as JSON."""
@@ -189,14 +189,6 @@ class ScreenTextModel:
 
     def _names(self, features: _Features) -> list[str]:
         """A name for each column of the linear model's input, as one reading's features fill it."""
-        names = self._piece_names() + [f"layout {name}" for name in layout_names()]
+        names = piece_names(self._parts["vectorizers"], "all") + [f"layout {name}" for name in layout_names()]
         names += 3 * group_words(features.phrases[0])
         return names + [f"{kind} {phrase}" for kind in ("phrase", "count", "place") for phrase in phrases()]
-
-    def _piece_names(self) -> list[str]:
-        """A name for each n-gram's column, with its zone."""
-        return [
-            piece if zone == "all" else f"{zone}: {piece}"
-            for zone, vectorizer in self._parts["vectorizers"].items()
-            for piece in vectorizer.get_feature_names_out()
-        ]

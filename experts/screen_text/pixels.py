@@ -23,7 +23,7 @@ _HUES = {"red": (0.0, 0.05), "orange": (0.05, 0.12), "green": (0.25, 0.45), "blu
 def pixel_names() -> tuple[str, ...]:
     """Names of ``pixel_features``' numbers, in order."""
     bands = [f"{band} {what}" for band in _BANDS for what in ("light", "contrast", "colour", "r", "g", "b")]
-    edges = [f"quarter {place} {what}" for place in range(4) for what in ("edges x", "edges y", "flat")]
+    edges = [f"quarter {quarter} {what}" for quarter in range(4) for what in ("edges x", "edges y", "flat")]
     hues = [f"hue {name}" for name in _HUES]
     return ("tallness", "width", "height", *bands, "white", "black", "grey", "colour", "colours vary", *edges,
             "flat rows", "n colours", *hues)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from experts.linear import Attributions
 from experts.screen_text.model import ScreenTextModel
 from experts.screen_text.reader import Box, Reader
-from experts.voter import VoterClass
+from experts.voter import VoterClass, votes_in_order, with_first_picture
 from mire.budget import Cost, answer_tokens
 from mire.doctor.check import Check
 from mire.errors import PanelError
@@ -44,15 +44,14 @@ class ScreenTextVoter(VoterClass[ScreenText]):
             PanelError: fewer than two samples have a readable picture.
         """
         reader = reader or Reader()
-        readings = reader.read([sample.images[0] for sample in samples if sample.images])
-        usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
+        usable, readings = with_first_picture(samples, reader.read)
         if len({sample.label for sample in usable}) < 2:
             raise PanelError(
                 f"{cls.name} needs readable pictures of two labels to train on, got {len(usable)} readable "
-                f"pictures of {len(samples)} samples; check the data with python -m mire.validate"
+                f"pictures of {len(samples)} samples; check the data with mire validate"
             )
         model = ScreenTextModel(taxonomy.labels, seed=seed, settings=settings)
-        model.fit([readings[sample.images[0]] for sample in usable], [str(sample.label) for sample in usable])
+        model.fit(readings, [str(sample.label) for sample in usable])
         return cls(model, taxonomy, reader)
 
     @classmethod
@@ -91,28 +90,19 @@ class ScreenTextVoter(VoterClass[ScreenText]):
 
     def vote(self, samples: Sequence[Sample]) -> list[Vote | None]:
         """One vote per sample; None if the sample has no readable picture."""
-        readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
-        usable = [sample for sample in samples if sample.images and sample.images[0] in readings]
+        usable, readings = with_first_picture(samples, self.reader.read)
         if not usable:
             return [None] * len(samples)
-        rows, evidence = self.model.judge([readings[sample.images[0]] for sample in usable])
-        told = [None] * len(usable) if evidence is None else evidence.tolist()
-        votes = {
-            sample.id: Vote(self.name, sample.id, tuple(map(float, row)), evidence=each)
-            for sample, row, each in zip(usable, rows, told, strict=True)
-        }
-        return [votes.get(sample.id) for sample in samples]
+        return votes_in_order(self.name, samples, usable, *self.model.judge(readings))
 
     def save(self, folder: Path) -> None:
         self.model.save(folder)
 
     def explain(self, samples: Sequence[Sample]) -> list[Attributions]:
         """Per sample the words that contribute most to the voter's top label; empty if it abstains."""
-        readings = self.reader.read([sample.images[0] for sample in samples if sample.images])
-        return [
-            self.model.explain(readings[sample.images[0]]) if sample.images and sample.images[0] in readings else []
-            for sample in samples
-        ]
+        usable, readings = with_first_picture(samples, self.reader.read)
+        words = {sample.id: self.model.explain(reading) for sample, reading in zip(usable, readings, strict=True)}
+        return [words.get(sample.id, []) for sample in samples]
 
     def label_words(self) -> dict[str, Attributions]:
         return self.model.label_words()

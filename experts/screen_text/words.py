@@ -32,9 +32,9 @@ def group_words(found: Array) -> list[str]:
 
     ``found`` is the screen's phrase features, flat: shape (3 * len(phrases()),).
     """
-    shown = {place for place, share in enumerate(found[: len(phrases())]) if share > 0}
+    shown = {index for index, share in enumerate(found[: len(phrases())]) if share > 0}
     words: list[str] = []
-    for name, places in phrase_groups().items():
-        inside = sorted((phrases()[place] for place in places if place in shown), key=len, reverse=True)
+    for name, indices in phrase_groups().items():
+        inside = sorted((phrases()[index] for index in indices if index in shown), key=len, reverse=True)
         words.append(f"about {name}: {', '.join(inside[:_MOST_SHOWN])}" if inside else "")
     return words

@@ -19,7 +19,7 @@ def panel_lines(panel: PanelFolder) -> Iterator[Check]:
         if not panel.has(task):
             yield Check(
                 f"{task:<13} not trained yet ({voters})",
-                f"bash scripts/train_experts.sh {task} --panel {panel.root} ...",
+                f"mire train {task} --panel {panel.root} ...",
             )
             continue
         card = read_card(panel, task)
@@ -51,5 +51,5 @@ def _adapter(panel: PanelFolder, weights: Path) -> Iterator[Check]:
     if old:
         yield Check(
             f"{weights.relative_to(panel.root)} has the module names of an older transformers ({old[0]})",
-            "convert it: python -m experts.qwen2vl.convert --help",
+            "convert it: mire convert --help",
         )

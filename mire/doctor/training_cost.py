@@ -18,7 +18,7 @@ QUANTISED_BYTES: dict[Quantize, float] = {"int8": 1.0, "nf4": 0.5 + 1 / 64 + 4 /
 """Bytes per quantised weight with its share of the scales: nf4 has one byte per 64, and a float per 256 of these."""
 
 KEPT_BY_LAYER: dict[BytesPerNumber, tuple[int, int, int]] = {4: (36, 16, 28), 2: (28, 8, 21)}
-"""Bytes a token that the backward pass needs of one decoder layer: for each of its hidden width, its MLP's width and
+"""Bytes per token that the backward pass needs of one decoder layer: per unit of its hidden width, its MLP's width and
 the adapters' rank. Counted on transformers 5.23 and PEFT 0.21, bfloat16 under autocast, with torch's hooks on saved
 tensors (``tests/mire/doctor/test_training_cost.py`` counts them again). On an H200 the whole is 7 % below to 4 %
 above what torch allocates (docs/SCALE.md)."""
@@ -204,7 +204,7 @@ class TrainingCost:
     @property
     def transient_bytes(self) -> dict[str, int]:
         """Bytes of the temporary tensors of a step, which do not coexist: only the largest counts."""
-        tokens, patches = self._places()
+        tokens, patches = self._step_lengths()
         return {
             "vision tower": 0 if self.lora.vision else patches * self._of_frozen_block(),
             "label trie": self.micro_batch_size * self.row.n_read_positions * self.shape.vocabulary * LOGIT_BYTES,
@@ -234,7 +234,7 @@ class TrainingCost:
         each = self.width + (8 if self.quantize == "int8" else 0)
         return {"restored matrix": self.shape.hidden * self.shape.mlp * each}
 
-    def _places(self) -> tuple[int, int]:
+    def _step_lengths(self) -> tuple[int, int]:
         """Tokens and patches of a step on one device."""
         return self.micro_batch_size * self.row.length, self.micro_batch_size * self.row.n_patches
 
@@ -243,7 +243,7 @@ class TrainingCost:
 
         The last layer keeps little more than the positions whose logits are read.
         """
-        (tokens, patches), shape = self._places(), self.shape
+        (tokens, patches), shape = self._step_lengths(), self.shape
         checkpoints = self.training.gradient_checkpointing
         reads = self.micro_batch_size * self.row.n_read_positions
         layers = (

@@ -47,11 +47,11 @@ def clip_check(clip: Clip) -> Check:
     patch_torchvision()
     import open_clip
 
-    place = clip_weights(clip.model, clip.weights)
-    if place is None or not place[0]:
+    found = clip_weights(clip.model, clip.weights)
+    if found is None or not found[0]:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(clip.model)[:8]) or "none"
         return Check(f"{what}: neither a file nor a known tag", f"set clip.weights to a file, or one of: {known}")
-    return _from_hub(what, place[0], place[1:], "clip.weights")
+    return _from_hub(what, found[0], found[1:], "clip.weights")
 
 
 def _opened(what: str, check: Callable[[], None]) -> Check:

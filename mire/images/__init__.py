@@ -80,7 +80,7 @@ def _allowed(root: Path) -> Iterator[Path]:
 
 
 def missing_problem(root: Path, name: str, path: Path) -> str | None:
-    """That no file lies at ``path``, where picture ``name`` of ``root`` was looked for, and where one may be meant."""
+    """The message that ``root``'s picture ``name`` is not at ``path``, and where it may be; None if a file is there."""
     try:
         if path.is_file():
             return None
@@ -214,7 +214,7 @@ def _regular(path: Path) -> Path:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Whatever Pillow makes of a stranger's bytes, as an error that names the picture."""
+    """Turn any error that Pillow raises for a broken file into one that names the picture."""
     try:
         yield
     except (DataError, MemoryError):

@@ -42,34 +42,34 @@ def without_metadata(path: Path) -> IO[bytes] | None:
 
 def _png_pixels(content: bytes) -> Iterator[bytes]:
     """The chunks that decide the pixels, as they stand, and the orientation."""
-    place = len(_PNG_HEAD)
-    while place < len(content):
-        (length,) = struct.unpack_from(">I", content, place)
-        kind, body = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
+    offset = len(_PNG_HEAD)
+    while offset < len(content):
+        (length,) = struct.unpack_from(">I", content, offset)
+        kind, body = content[offset + 4 : offset + 8], content[offset + 8 : offset + 8 + length]
         if kind in _PNG_PIXELS:
-            yield content[place : place + length + 12]
+            yield content[offset : offset + length + 12]
         elif kind == b"eXIf" and (plain := _orientation_alone(body)):
             yield struct.pack(">I", len(plain)) + kind + plain + struct.pack(">I", zlib.crc32(kind + plain))
-        place += length + 12
+        offset += length + 12
 
 
 def _jpeg_pixels(content: bytes) -> Iterator[bytes]:
     """The segments that decide the pixels, as they stand, and the orientation; from the first scan on everything."""
-    place = len(_JPEG_HEAD)
-    while content[place + 1] != _JPEG_SCAN:
-        if content[place] != 0xFF or content[place + 1] == 0xFF:  # garbage or padding between segments
-            place += 1
+    offset = len(_JPEG_HEAD)
+    while content[offset + 1] != _JPEG_SCAN:
+        if content[offset] != 0xFF or content[offset + 1] == 0xFF:  # garbage or padding between segments
+            offset += 1
             continue
-        marker = content[place + 1]
-        (length,) = struct.unpack_from(">H", content, place + 2)
-        body = content[place + 4 : place + 2 + length]
+        marker = content[offset + 1]
+        (length,) = struct.unpack_from(">H", content, offset + 2)
+        body = content[offset + 4 : offset + 2 + length]
         if marker == _JPEG_EXIF and (plain := _orientation_alone(body)):
             segment = _EXIF_HEAD + plain
             yield struct.pack(">BBH", 0xFF, marker, len(segment) + 2) + segment
         elif marker == _JPEG_COLOURS or not (_JPEG_APP0 <= marker <= 0xEF or marker == _JPEG_COMMENT):
-            yield content[place : place + 2 + length]
-        place += 2 + length
-    yield content[place:]
+            yield content[offset : offset + 2 + length]
+        offset += 2 + length
+    yield content[offset:]
 
 
 def _orientation_alone(block: bytes) -> bytes:

@@ -11,7 +11,7 @@ from mire.privacy.pictures import Corners, fill
 
 SIZE_PIXELS = (180, 240)
 UNREADABLE_PIXELS = (64, 64)
-"""Of a picture that no voter has read: nobody knows where private text stands in it."""
+"""Of a picture that no voter has read: where it holds private text is not known."""
 MAX_BYTES = 3_000_000
 """All thumbnails of a page together; pictures beyond are left out, so that the page stays light."""
 

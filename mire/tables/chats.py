@@ -78,7 +78,7 @@ def _sides(names: Sequence[str]) -> dict[str, Speaker]:
     known = {name: speaker_of(name) for name in names}
     taken = set(known.values()) - {None}
     if not taken:
-        return {name: "agent" if place else "user" for place, name in enumerate(names)}
+        return {name: "agent" if index else "user" for index, name in enumerate(names)}
     other: Speaker = "agent" if taken == {"user"} else "user"
     return {name: side or other for name, side in known.items()}
 
@@ -99,6 +99,6 @@ def _with_pictures(turns: Sequence[Turn], n_pictures: int) -> list[Turn]:
         return list(turns)
     if sum(len(_PLACEHOLDER.findall(turn.text)) for turn in turns) == n_pictures:
         return [Turn(turn.speaker, _PLACEHOLDER.sub(IMAGE_TAG, turn.text)) for turn in turns]
-    place = next((place for place, turn in enumerate(turns) if turn.speaker == "user"), 0)
-    tagged = Turn(turns[place].speaker, IMAGE_TAG * n_pictures + turns[place].text)
-    return [*turns[:place], tagged, *turns[place + 1 :]]
+    index = next((index for index, turn in enumerate(turns) if turn.speaker == "user"), 0)
+    tagged = Turn(turns[index].speaker, IMAGE_TAG * n_pictures + turns[index].text)
+    return [*turns[:index], tagged, *turns[index + 1 :]]

@@ -63,7 +63,7 @@ def find_columns(names: tuple[str, ...]) -> Columns:
 
 
 def squeezed(name: str) -> str:
-    """A column's name without what people write in different ways."""
+    """A column's name without blanks, hyphens, underscores and upper case."""
     return re.sub(r"[\s_-]", "", name).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Rows of the first sheet of an XLSX file, which a stranger may have sent: its XML is read piece by piece.
+"""Rows of the first sheet of an XLSX file of unknown origin: its XML is read piece by piece.
 
 openpyxl, which knows what numbers and dates mean, keeps every element of a file as objects: a file of kilobytes can
 have gigabytes of them.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from mire.errors import DataError, quoted, shortened
+from mire.errors import DataError, one_line, quoted, shortened
 from mire.plain_files import BoundedZip
 
 MAX_BYTES = 256 * 2**20
@@ -34,7 +34,7 @@ def is_workbook(path: Path) -> bool:
 
 
 def check_size(path: Path, max_bytes: int | None = None) -> None:
-    """Refuse a workbook that would unpack to much more than anybody's table; zipfile holds it to what it announces.
+    """Refuse a workbook that would unpack to more than a table needs; zipfile stops at the sizes that it announces.
 
     Raises:
         DataError: it is too large, or no zip.
@@ -64,8 +64,7 @@ def workbook_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except Exception as error:
-        reason = shortened(" ".join(str(error).split()) or type(error).__name__)
-        raise DataError(f"{path} cannot be read as XLSX: {reason}") from error
+        raise DataError(f"{path} cannot be read as XLSX: {shortened(one_line(error))}") from error
 
 
 def _rows(book: zipfile.ZipFile) -> Iterator[tuple[int, list[str]]]:
@@ -87,7 +86,7 @@ def _rows(book: zipfile.ZipFile) -> Iterator[tuple[int, list[str]]]:
         else:
             cells.end(name, told)
             if name == "row":
-                yield cells.row, [cells.found.get(place, "") for place in range(1, max(cells.found, default=0) + 1)]
+                yield cells.row, [cells.found.get(column, "") for column in range(1, max(cells.found, default=0) + 1)]
 
 
 class _Cells:
@@ -168,11 +167,11 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _column(place: str) -> int:
-    """The column of a cell's name: 28 for ``AB7``."""
+def _column(cell: str) -> int:
+    """The column of a cell by its name: 28 for ``AB7``."""
     from openpyxl.utils import coordinate_to_tuple
 
-    return int(coordinate_to_tuple(place)[1])
+    return int(coordinate_to_tuple(cell)[1])
 
 
 def _texts(book: zipfile.ZipFile, part: str) -> Iterator[str]:
@@ -195,7 +194,7 @@ def _date_styles(book: zipfile.ZipFile, part: str) -> dict[int, bool]:
 
     own: dict[str, str] = {}
     dates: dict[int, bool] = {}
-    inside, place = False, 0
+    inside, index = False, 0
     for event, name, told in _events(book, part, {"numFmt", "cellXfs", "xf"}):
         if name == "cellXfs":
             inside = event == "start"
@@ -205,8 +204,8 @@ def _date_styles(book: zipfile.ZipFile, part: str) -> dict[int, bool]:
             number = told.get("numFmtId", "0")
             is_span = _is_span(own[number] if number in own else builtin_format_code(int(number)))
             if is_span is not None:
-                dates[place] = is_span
-            place += 1
+                dates[index] = is_span
+            index += 1
     return dates
 
 

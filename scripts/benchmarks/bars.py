@@ -88,7 +88,7 @@ def router_bars(prompts: Sequence[str]) -> list[Bar]:
 
 def broken_bar(predict: Callable[[Path, Path], Sequence[str]], records: Sequence[dict[str, Any]]) -> Bar:
     """Predict a file with broken samples and without; ``predict`` gives the arguments for a data file and a CSV."""
-    mixed = [_broken(record) if place % BROKEN_EVERY == 0 else record for place, record in enumerate(records)]
+    mixed = [_broken(record) if index % BROKEN_EVERY == 0 else record for index, record in enumerate(records)]
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, part in (("clean", records), ("mixed", mixed)):

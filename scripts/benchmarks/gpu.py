@@ -202,7 +202,7 @@ def training_row(bench: Bench, settings: "Qwen2VL", n_visual: int, *, checkpoint
 
 
 def print_table(rows: Sequence[Row], device: str, matmul: float, sustained: float) -> None:
-    """One way a line."""
+    """One line per way."""
     rates = f"{matmul / 1e12:.2f} TFLOP/s in a burst, {sustained / 1e12:.2f} for {SUSTAINED_SECONDS:.0f} seconds"
     print(f"{device}, plain matrix products {rates}; the share is of the burst")
     print(f"{'way':<32} {'visual':>7} {'samples/s':>10} {'predicted':>9} {'TFLOP/s':>9} {'share':>6} {'GiB':>6} agrees")

@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One way to read: CPU seconds a picture, their share of the defaults', and the share of the text."""
+    """One way to read: CPU seconds per picture, their share of the defaults', and the share of the text."""
 
     way: str
     n: int
@@ -95,7 +95,7 @@ def _texts(reader: Any) -> "Callable[[Image], list[str]]":
 
 def _characters(readings: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
     """Each picture's characters, marked with the picture's number."""
-    return [(place, character) for place, lines in enumerate(readings) for line in lines for character in line]
+    return [(index, character) for index, lines in enumerate(readings) for line in lines for character in line]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

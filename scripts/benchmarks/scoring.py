@@ -3,7 +3,7 @@
     python -m scripts.benchmarks.scoring [--samples 138] [--without-bfloat16] [--without-llama-factory]
 
 First tunes nano for a minute, so that a label that is generated ends where it should. Prints one table and one JSON
-line. Rates are samples a second; the share of the machine is that of the rate of plain float32 matrix products,
+line. Rates are samples per second; the share of the machine is that of the rate of plain float32 matrix products,
 measured in the same run. The other ways run transformers' own model, as it ships. LLaMA-Factory reads the pictures
 itself and is set against our rate from the files, both in float32 and in bfloat16, each at its better one.
 """
@@ -251,14 +251,14 @@ def execute(options: argparse.Namespace) -> None:
 
 
 def print_table(rows: Sequence[Row], machine: dict[str, float]) -> None:
-    """One way a line, and the share of the machine below."""
+    """One line per way, and the share of the machine below."""
     print(f"{'way':<44} {'n':>4} {'samples/s':>10} {'ours is':>9} {'agrees':>7}")
     for row in rows:
         agrees = "" if row.agreement is None else f"{100 * row.agreement:.0f} %"
         print(f"{row.way:<44} {row.n:>4} {row.samples_per_second:>10.1f} {row.ours_is:>7.2f} x {agrees:>7}")
     share = machine["gflops"] / machine["matmul_gflops"]
     say(
-        f"one pass: {machine['mflop_a_sample']:.0f} MFLOP a sample, {machine['gflops']:.1f} GFLOP/s, {100 * share:.0f} % "
+        f"one pass: {machine['mflop_a_sample']:.0f} MFLOP per sample, {machine['gflops']:.1f} GFLOP/s, {100 * share:.0f} % "
         f"of the machine's {machine['matmul_gflops']:.1f}"
     )
     if others := [row.ours_is for row in rows if row.way.startswith(FACTORY)]:

@@ -1,4 +1,4 @@
-"""Load a served panel from this machine: requests a second and latency at 1, 8 and 32 clients, memory before and after.
+"""Load a served panel from this machine: requests per second and latency at 1, 8 and 32 clients, memory before and after.
 
     python -m scripts.benchmarks.serve --data samples/test.json --images samples/images [--path /v1/decisions]
         [--url U] [--requests 200] [--pid PID]

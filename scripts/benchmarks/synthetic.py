@@ -68,9 +68,9 @@ def to_train(model: Any, lora: Lora) -> Any:
 
 
 def label_trie(taxonomy: Taxonomy) -> LabelTrie:
-    """The labels, one token a character: about as many as Qwen2's tokenizer makes of them, or some more."""
+    """The labels, one token per character: about as many as Qwen2's tokenizer makes of them, or some more."""
     characters = sorted({character for label in taxonomy.labels for character in label})
-    ids = {character: FIRST_ID + place for place, character in enumerate(characters)}
+    ids = {character: FIRST_ID + index for index, character in enumerate(characters)}
     return LabelTrie.build([[*(ids[character] for character in label), END] for label in taxonomy.labels])
 
 

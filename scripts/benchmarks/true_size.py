@@ -160,7 +160,7 @@ def vote(stage: Any, how: str, samples: Mapping[Task, Sequence[Any]], folder: Pa
     def mixed() -> None:
         for start in range(0, N_PASSES * HALF_PASS, HALF_PASS):
             for task, voter in voters.items():
-                voter.vote([samples[task][place % len(samples[task])] for place in range(start, start + HALF_PASS)])
+                voter.vote([samples[task][index % len(samples[task])] for index in range(start, start + HALF_PASS)])
 
     steps.take(f"passes of 8 + 8, {how}", N_PASSES, mixed)
     return votes

@@ -74,7 +74,7 @@ def chart(rng: Rng) -> Image.Image:
     draw.line((80, 100, 80, 1100, 680, 1100), "black", 4)
     for colour in ("#c02020", "#2050c0", "#20a040"):
         heights = 600 + np.cumsum(rng.normal(0, 40, 60))
-        draw.line([(80 + 10 * place, height) for place, height in enumerate(heights.tolist())], colour, 5)
+        draw.line([(80 + 10 * index, height) for index, height in enumerate(heights.tolist())], colour, 5)
     return picture
 
 
@@ -88,22 +88,9 @@ def code(rng: Rng) -> Image.Image:
 def article(rng: Rng) -> Image.Image:
     """A page of a book."""
     words = [
-        "the",
-        "river",
-        "old",
-        "stone",
-        "winter",
-        "people",
-        "house",
-        "under",
-        "night",
-        "garden",
-        "walked",
-        "light",
-        "began",
-        "letter",
-        "quiet",
-    ]
+        "the", "river", "old", "stone", "winter", "people", "house", "under", "night", "garden", "walked", "light",
+        "began", "letter", "quiet",
+    ]  # fmt: skip
     return _written([" ".join(rng.choice(words, 8)) for _ in range(28)], "black", "#fbf7ee", 26)
 
 
@@ -127,9 +114,9 @@ def go_board(rng: Rng) -> Image.Image:
     """A game of go."""
     picture = Image.new("RGB", SIZE, "#c9a46a")
     draw = ImageDraw.Draw(picture)
-    for place in range(40, 671, 45):
-        draw.line((place, 300, place, 930), "black", 2)
-        draw.line((40, 260 + place, 670, 260 + place), "black", 2)
+    for at in range(40, 671, 45):
+        draw.line((at, 300, at, 930), "black", 2)
+        draw.line((40, 260 + at, 670, 260 + at), "black", 2)
     for number, (x, y) in enumerate((45 * rng.integers(0, 15, (40, 2)) + (40, 300)).tolist()):
         draw.ellipse((x - 20, y - 20, x + 20, y + 20), ("black", "white")[number % 2])
     return picture
@@ -151,8 +138,8 @@ def sheet_music(rng: Rng) -> Image.Image:
 def _written(lines: Sequence[str], colour: str, ground: str, height: int) -> Image.Image:
     picture = Image.new("RGB", SIZE, ground)
     for row, line in enumerate(lines):
-        place = (30, 40 + row * int(1.6 * height))
-        ImageDraw.Draw(picture).text(place, line, colour, ImageFont.load_default(height))
+        corner = (30, 40 + row * int(1.6 * height))
+        ImageDraw.Draw(picture).text(corner, line, colour, ImageFont.load_default(height))
     return picture
 
 
@@ -163,10 +150,10 @@ DRAWN: tuple[Callable[[Rng], Image.Image], ...] = (
 
 def pictures(folder: Path) -> Iterator[tuple[str, Question]]:
     """Every picture with its kind, drawn into ``folder``."""
-    for place, draw in enumerate(DRAWN):
+    for index, draw in enumerate(DRAWN):
         for number in range(N_EACH):
             path = folder / f"{draw.__name__}-{number}.png"
-            draw(np.random.default_rng([place, number])).save(path)
+            draw(np.random.default_rng([index, number])).save(path)
             yield draw.__name__, Question(image=path)
 
 
@@ -176,7 +163,7 @@ def dialogues() -> Iterator[tuple[str, Question]]:
     speakers: tuple[Speaker, ...] = get_args(Speaker)
     for kind, texts in kinds.items():
         for said in texts:
-            yield kind, Question(dialogue=[(speakers[place % 2], text) for place, text in enumerate(said)])
+            yield kind, Question(dialogue=[(speakers[index % 2], text) for index, text in enumerate(said)])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

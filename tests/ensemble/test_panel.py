@@ -39,7 +39,7 @@ def test_an_abstention_is_marked_and_leaves_its_weight_to_the_others() -> None:
 
 def test_without_any_vote_all_labels_are_equal_and_it_is_marked() -> None:
     (prediction,) = image_panel(FakeVoter("a", {})).predict([sample("s")], Ledger())
-    assert prediction.problems == ("a abstained", "nobody voted: the label is the first of the list")
+    assert prediction.problems == ("a abstained", "no voter voted: the label is the first of the list")
     assert set(prediction.probabilities) == {1 / 23}
 
 
@@ -102,7 +102,7 @@ def test_a_voter_that_follows_votes_on_the_leaders_pass_and_costs_nothing() -> N
     assert known.probabilities[-1] == pytest.approx(0.8)
     assert [len(vote.probabilities) for vote in known.votes] == [24, 24]
     assert known.votes[0].probabilities[-1] == 0 and known.votes[0].state is None
-    assert unknown.problems == ("a abstained", "b abstained", "nobody voted: the label is the first of the list")
+    assert unknown.problems == ("a abstained", "b abstained", "no voter voted: the label is the first of the list")
 
 
 class PoisonedVoter(FakeVoter):

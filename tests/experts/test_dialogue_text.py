@@ -10,6 +10,7 @@ from experts.dialogue_text.lexicon import Lexicon, kept_strengths
 from experts.dialogue_text.model import DialogueTextModel
 from experts.dialogue_text.synthetic_turns import made_up
 from experts.dialogue_text.voter import DialogueTextVoter
+from experts.linear import piece_names
 from mire.errors import PanelError, SettingsError
 from mire.labels import Label, Taxonomy, builtin_taxonomy
 from mire.prompts import Turn, parse_prompt
@@ -223,7 +224,7 @@ def test_choices_decide_what_is_learned() -> None:
 
 
 def pieces(model: DialogueTextModel) -> set[str]:
-    return {piece.removeprefix("exchange: ") for piece in model._piece_names()}
+    return {piece.removeprefix("exchange: ") for piece in piece_names(model._parts["vectorizers"], "question")}
 
 
 def test_what_a_single_dialogue_says_is_not_kept() -> None:

@@ -182,7 +182,7 @@ def test_damaged_clip_weights_are_one_line(tmp_path: Path, damage: str) -> None:
     [
         ({}, "open_clip_config.json is missing"),
         ({"open_clip_config.json": b"{}"}, "describes no CLIP"),
-        ({"open_clip_config.json": b'{"model_cfg": {"t": {"hf_model_name": "evil/x"}}}'}, "names a model of a hub"),
+        ({"open_clip_config.json": b'{"model_cfg": {"t": {"hf_model_name": "evil/x"}}}'}, "names a hub's model"),
         ({"open_clip_config.json": b'{"model_cfg": {}}'}, "holds no open_clip_model.safetensors"),
         ({"open_clip_config.json": b'{"model_cfg": {}}', "model.bin": b"x"}, "only read as safetensors"),
     ],

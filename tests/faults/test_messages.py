@@ -130,7 +130,7 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPA
     "extra", [ASCII, {"PYTHONIOENCODING": "latin-1"}, {"PYTHONIOENCODING": "gbk"}, {"PYTHONUTF8": "1"}]
 )
 def test_json_is_json_in_every_encoding(text: str, extra: dict[str, str]) -> None:
-    code = f"from mire.cli import _print_anything, print_json; _print_anything(); print_json({{'id': {text!a}}})"
+    code = f"from mire.cli import _escape_unknown, print_json; _escape_unknown(); print_json({{'id': {text!a}}})"
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), **extra}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
     encoding = extra.get("PYTHONIOENCODING", "ascii" if extra is ASCII else "utf-8")

@@ -41,7 +41,7 @@ def answered(data: Path, journal: Path, voter: FakeVoter) -> tuple[list[Submissi
     with Journal(journal).opened() as kept:
         return (
             lines,
-            sum("nobody voted" in " ".join(why) for why in summary.degraded.values()),
+            sum("no voter voted" in " ".join(why) for why in summary.degraded.values()),
             {*kept.finished(fingerprints)},
         )
 

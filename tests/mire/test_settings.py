@@ -37,7 +37,7 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
             "name: x\npanel: {image: [dialogue_text], dialogue: [qwen2vl]}",
             "panel: Value error, image has no voter 'dialogue_text', known are qwen2vl, clip_lightgbm, screen_text",
         ),
-        ("name: x\npanel: {image: [qwen2vl, qwen2vl], dialogue: [qwen2vl]}", "a voter sits on a panel once"),
+        ("name: x\npanel: {image: [qwen2vl, qwen2vl], dialogue: [qwen2vl]}", "a voter may be named once per task"),
         (
             "name: x\nfoldz: 3\npanel: {image: [qwen2vl], dialogue: [qwen2vl]}",
             "foldz: no such entry, did you mean 'folds'?",

@@ -1,4 +1,4 @@
-"""Unpacks a zip of pictures, which a stranger may have sent."""
+"""Unpacks a zip of pictures of unknown origin."""
 
 import logging
 import shutil
@@ -20,7 +20,7 @@ MAX_MEMBERS = 100_000
 MAX_DEPTH = 16
 MAX_PICTURE_BYTES = 32 * 2**20
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What is unpacked in little memory."""
+"""Kinds of compression that are unpacked in little memory."""
 _SYSTEM_FILES = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN")
 """What macOS and Windows put beside a person's files, and in every folder."""
 _UTF8_FLAG = 0x800

@@ -1,4 +1,4 @@
-"""Lets through what the page asks of Gradio and nothing else; every file that a call names is one of its uploads."""
+"""Lets through what the page asks of Gradio and nothing else; a call may name uploaded files only."""
 
 import json
 import re
@@ -117,8 +117,8 @@ def _queried(scope: Scope, name: str) -> str:
 
 def check_call(called: Any, functions: Mapping[int, Any]) -> None:
     """Refuse a call that the page never makes (422): of no function, with too few values, of no example."""
-    place, values = (called.get("fn_index"), called.get("data")) if isinstance(called, dict) else (None, None)
-    function = functions.get(place) if isinstance(place, int) else None
+    index, values = (called.get("fn_index"), called.get("data")) if isinstance(called, dict) else (None, None)
+    function = functions.get(index) if isinstance(index, int) else None
     fields = function.inputs if function else None
     if fields is None or not isinstance(values, list) or len(values) != len(fields):
         raise RefusedError(422, "the page makes no such call")

@@ -24,7 +24,7 @@ def examples() -> tuple[list[str], list[tuple[str, list[str]]]]:
 
 
 def dialogue_text(sample: Sample) -> str:
-    """A dialogue as a person types it: one turn a line."""
+    """A dialogue as a person types it: one turn per line."""
     return "\n".join(f"{SPEAKER_NAMES[turn.speaker]}: {' '.join(turn.text.split())}" for turn in sample.turns)
 
 

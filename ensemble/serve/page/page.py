@@ -7,11 +7,11 @@ from traceback import extract_tb
 from types import SimpleNamespace
 from typing import Any
 
-# Before gradio is imported: it reads this once, and would call its makers otherwise.
+# Set before gradio is imported, which reads it once; otherwise it reports to its makers.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-# After every call it goes through the last ten thousand, otherwise.
+# Otherwise it searches the last ten thousand calls after each call.
 os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
-# Else the first call asks matplotlib for a backend, which takes a second of everybody's and 40 MiB.
+# Otherwise the first call has matplotlib choose a backend, which delays all requests by a second and takes 40 MiB.
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import gradio as gr
@@ -25,13 +25,12 @@ from ensemble.serve.page.handlers import Handlers
 from ensemble.serve.page.sessions import Sessions
 from ensemble.serve.page.theme import theme
 from ensemble.serve.page.words import WORDS
+from ensemble.serve.scratch import KEEP_SECONDS
 from ensemble.serve.service import Service
 from mire.prompts import SPEAKER_NAMES, parse_prompt
 
 logger = logging.getLogger(__name__)
 
-_KEEP_SECONDS = 3600
-"""Uploaded files are deleted after this time."""
 _MAX_SESSIONS, _MAX_CALLS = 256, 512
 _PICTURE_HEIGHT = 380
 _DROP_HEIGHT = 150
@@ -42,7 +41,7 @@ _TABLES = [".csv", ".xlsx", ".json", ".jsonl"]
 
 
 class _Page(gr.Blocks):
-    """Blocks whose failed calls leave one line in the log; Gradio prints a traceback, what the caller sent with it."""
+    """Blocks whose failed calls leave one line in the log; Gradio would print a traceback with what the caller sent."""
 
     async def process_api(self, *args: Any, **named: Any) -> dict[str, Any]:
         try:
@@ -54,7 +53,7 @@ class _Page(gr.Blocks):
 
 
 class _Upload(route_utils.GradioUploadFile):
-    """An upload whose path does not follow from its bytes: who knows them could else see whether someone sent them."""
+    """An upload whose path does not follow from its bytes: it must not tell whether a file was sent before."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -62,7 +61,7 @@ class _Upload(route_utils.GradioUploadFile):
 
 
 class _OnlyFiles(route_utils.GradioMultiPartParser):
-    """An upload without fields, which would be kept in memory, however long they are."""
+    """A parser of uploads without form fields: Gradio would keep fields in memory, however long they are."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **{**named, "max_fields": 0})
@@ -71,7 +70,7 @@ class _OnlyFiles(route_utils.GradioMultiPartParser):
 class _Session(state_holder.SessionState):
     """A visitor's values, without the settings of the whole page, which only links into a session need.
 
-    They take a hundredth of a second of everybody's for each visitor.
+    To copy them would delay all requests by a hundredth of a second per visitor.
     """
 
     def __init__(self, blocks: gr.Blocks) -> None:
@@ -119,7 +118,7 @@ def mount_page(app: FastAPI, service: Service, *, root_path: str = "") -> FastAP
 
 def _blocks(handlers: Handlers, spoken: Any, *, decides: bool) -> gr.Blocks:
     page: gr.Blocks
-    with _Page(title="MIRE", analytics_enabled=False, delete_cache=(_KEEP_SECONDS, _KEEP_SECONDS)) as page:
+    with _Page(title="MIRE", analytics_enabled=False, delete_cache=(KEEP_SECONDS, KEEP_SECONDS)) as page:
         with gr.Column(elem_classes="mire-head"):
             gr.Markdown("# MIRE")
             gr.Markdown(spoken("about"))
@@ -234,6 +233,6 @@ def _examples(
 
 
 def _longest_words(dialogue: str) -> str:
-    """What the user said at greatest length, cards and links aside, by which a person tells dialogues apart."""
+    """The user's longest text, cards and links aside: the name of an example, by which people tell dialogues apart."""
     said = [turn.text for turn in parse_prompt(dialogue).turns if turn.speaker == "user"]
     return max(said, key=lambda text: (not text.startswith(("【", "<")), len(text)), default="")

@@ -1,4 +1,4 @@
-"""Ends the work of visitors who have left the page: nobody reads their stream of answers."""
+"""Ends the work of visitors who have left the page: their stream of answers is read no more."""
 
 import asyncio
 from collections import Counter

@@ -4,18 +4,9 @@ import gradio as gr
 
 _FONTS = ("system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "sans-serif")
 _RUST = gr.themes.Color(
-    "#fdf4f0",
-    "#fbe6de",
-    "#f6c9b8",
-    "#f0a488",
-    "#e87a54",
-    "#d9572c",
-    "#c8471f",
-    "#a63a19",
-    "#853017",
-    "#6b2916",
-    "#3c140a",
-)
+    "#fdf4f0", "#fbe6de", "#f6c9b8", "#f0a488", "#e87a54", "#d9572c",
+    "#c8471f", "#a63a19", "#853017", "#6b2916", "#3c140a",
+)  # fmt: skip
 
 
 def theme() -> gr.themes.Base:

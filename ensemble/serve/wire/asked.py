@@ -10,14 +10,13 @@ from ensemble.serve.limits import RefusedError
 from ensemble.serve.wire.content import Content
 from mire.errors import quoted
 from mire.labels import Task, Taxonomy
-from router.route import route_text
+from router.route import Taxonomies, route_text, squeeze
 
 MAX_QUESTIONS = 400
 MIN_OPTIONS, MAX_OPTIONS = 2, 255
 
 Kind = Literal["choice", "predicate", "score"]
 Value = str | bool
-Taxonomies = Mapping[Task, Taxonomy]
 
 
 @dataclass(frozen=True)
@@ -94,12 +93,12 @@ def _options(asked: Asked, taxonomies: Taxonomies) -> dict[Task, tuple[str, ...]
 def _label(option: tuple[Value, str], taxonomy: Taxonomy) -> str | None:
     value, description = option
     known = _known(taxonomy)
-    return known.get(_squeezed(str(value))) or known.get(_squeezed(description))
+    return known.get(squeeze(str(value))) or known.get(squeeze(description))
 
 
 def _named(asked: Asked, taxonomies: Taxonomies) -> dict[Task, tuple[str, ...]]:
     """The one label that the instructions name, in each task that has it."""
-    text = _squeezed(asked.instructions).strip("?？.。!！")
+    text = squeeze(asked.instructions).strip("?？.。!！")
     named = {task: _labels_in(text, labels) for task, labels in taxonomies.items()}
     found = {task: tuple(labels) for task, labels in named.items() if labels}
     if not found:
@@ -123,15 +122,15 @@ def _labels_in(text: str, taxonomy: Taxonomy) -> list[str]:
 @lru_cache
 def _known(taxonomy: Taxonomy) -> dict[str, str]:
     """Each live label by its name and by its gloss."""
-    glosses = {_squeezed(entry.gloss): entry.name for entry in taxonomy.live if entry.gloss.strip()}
-    return glosses | {_squeezed(entry.name): entry.name for entry in taxonomy.live}
+    glosses = {squeeze(entry.gloss): entry.name for entry in taxonomy.live if entry.gloss.strip()}
+    return glosses | {squeeze(entry.name): entry.name for entry in taxonomy.live}
 
 
 @lru_cache
 def _phrases(taxonomy: Taxonomy) -> dict[str, str]:
     """What can be looked for in a sentence: "Return" or "Shop" may stand in one that means something else."""
-    glosses = {_squeezed(entry.gloss): entry.name for entry in taxonomy.live if len(entry.gloss.split()) > 1}
-    return glosses | {_squeezed(entry.name): entry.name for entry in taxonomy.live}
+    glosses = {squeeze(entry.gloss): entry.name for entry in taxonomy.live if len(entry.gloss.split()) > 1}
+    return glosses | {squeeze(entry.name): entry.name for entry in taxonomy.live}
 
 
 def _task(candidates: Sequence[Task], asked: Asked, taxonomies: Taxonomies, content: Content) -> Task:
@@ -151,8 +150,4 @@ def _refused(asked: Asked, reason: str, taxonomies: Taxonomies) -> RefusedError:
 
 
 def _twice(labels: Sequence[str]) -> str:
-    return next(label for place, label in enumerate(labels) if label in labels[:place])
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.split()).casefold()
+    return next(label for index, label in enumerate(labels) if label in labels[:index])

@@ -1,4 +1,4 @@
-"""From a request's content and questions to the panel's probabilities: at most one pass for each task."""
+"""From a request's content and questions to the panel's probabilities: at most one pass per task."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ensemble.panel import Panel
 from ensemble.serve.limits import Limits, RefusedError
 from ensemble.serve.questions import check_lengths
 from ensemble.serve.service import Service
-from ensemble.serve.wire.asked import Asked, Kind, Taxonomies, Understood, Value, understand
+from ensemble.serve.wire.asked import Asked, Kind, Understood, Value, understand
 from ensemble.serve.wire.content import Content
 from mire.labels import Task
 
@@ -89,8 +89,7 @@ def _read(read: Callable[[], Body], limits: Limits, panel: Panel) -> tuple[Body,
         raise RefusedError(
             422, f"questions, each with the system's message, may have {most} characters, got {n_characters}"
         )
-    taxonomies: Taxonomies = panel.taxonomies
-    return body, content, [understand(each, taxonomies, content) for each in asked]
+    return body, content, [understand(each, panel.taxonomies, content) for each in asked]
 
 
 def _check(asked: Sequence[Asked], names: Sequence[str | None], limits: Limits) -> None:

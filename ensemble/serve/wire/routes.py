@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
@@ -34,34 +34,27 @@ class ModelsOut(BaseModel):
 
 def add_wire(app: FastAPI, service: Service) -> None:
     """Add the routes to an application."""
-    app.include_router(_routes(service))
 
-
-def _routes(service: Service) -> APIRouter:
-    routes = APIRouter()
-
-    @routes.post("/v1/decisions", responses=REFUSALS, openapi_extra=_takes(decisions.DecisionsIn))
+    @app.post("/v1/decisions", responses=REFUSALS, openapi_extra=_takes(decisions.DecisionsIn))
     async def post_decisions(request: Request, response: Response) -> decisions.DecisionsOut:
         """Questions on the panel's labels, as the client `openai` asks them with `client.decisions.create`."""
         decided = await _decided(request, service, decisions.DecisionsIn)
         response.headers[PANEL] = decided.panel.fingerprint
         return decisions.response(decided, _model(decided.panel))
 
-    @routes.post("/v1/systemone", responses=REFUSALS, openapi_extra=_takes(systemone.SystemOneIn))
+    @app.post("/v1/systemone", responses=REFUSALS, openapi_extra=_takes(systemone.SystemOneIn))
     async def post_systemone(request: Request, response: Response) -> systemone.SystemOneOut:
         """Questions on the panel's labels, as clients of System One ask them."""
         decided = await _decided(request, service, systemone.SystemOneIn)
         response.headers[PANEL] = decided.panel.fingerprint
         return systemone.response(decided, _model(decided.panel))
 
-    @routes.get("/v1/models")
+    @app.get("/v1/models")
     async def get_models() -> ModelsOut:
         """The panel as a model, with what can be asked."""
         panel = service.panel
         labels = {task: list(taxonomy.labels) for task, taxonomy in panel.taxonomies.items()}
         return ModelsOut(data=[ModelOut(id=_model(panel), labels=labels)])
-
-    return routes
 
 
 def _model(panel: Panel) -> str:

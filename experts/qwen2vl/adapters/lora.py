@@ -114,7 +114,7 @@ def read_lora(folder: Path, *, changed_base: bool = False) -> LoraAdapter:
     if start and not changed_base:
         raise PanelError(
             f"{folder / CONFIG}: init_lora_weights is {options.init_lora_weights!r}: such an adapter changes the base "
-            "for every task when it is loaded; turn it into plain LoRA: python -m experts.qwen2vl.convert --help"
+            "for every task when it is loaded; turn it into plain LoRA: mire convert --help"
         )
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in read_tensors(folder).items():
@@ -159,7 +159,7 @@ def check_shapes(model: Any, lora: LoraAdapter, folder: Path) -> None:
         first = next(iter(lora.factors), "none")
         raise PanelError(
             f"{folder}: the adapter's keys do not fit the base: all missing, {len(lora.factors)} unknown (first: "
-            f"{first}); one that was trained elsewhere is converted by python -m experts.qwen2vl.convert"
+            f"{first}); one that was trained elsewhere is converted by mire convert"
         )
     for module, part in lora.factors.items():
         # Of a quantised layer too, whose weight would have to be restored.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from experts.qwen2vl.inputs.pictures import Patches
-from mire.prompts import IMAGE_TAG, SPEAKER_NAMES, Prompt
+from mire.prompts import IMAGE_TAG, Prompt
 
 Pieces = tuple[str | Patches, ...]
 """Text and pictures in their order."""
@@ -62,7 +62,7 @@ class PromptParts:
         """The parts of a prompt; ``slots`` as ``fill_slots`` gives them."""
         queue = iter(slots)
         head = cut_text(prompt.head, queue)
-        turns = tuple(cut_text(f"{SPEAKER_NAMES[turn.speaker]}: {turn.text}\n", queue) for turn in prompt.turns)
+        turns = tuple(cut_text(turn.line, queue) for turn in prompt.turns)
         users = [index for index, turn in enumerate(prompt.turns) if turn.speaker == "user"]
         return cls(head, turns, cut_text(prompt.tail, queue), users[-1] if users else len(turns) - 1)
 

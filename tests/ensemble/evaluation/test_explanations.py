@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:
 
 
 def test_a_dialogue_names_its_words_and_a_picture_its_labels_only(
-    tiny_panel: Path, tiny_set: Path, capsys: pytest.CaptureFixture[str]
+    tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = ["--data", str(tiny_set / "train.json"), "--images", str(tiny_set / "images")]
-    assert run(explain, ["--panel", str(tiny_panel), *data, "--id", "0003", "--id", "0000"]) == 0
+    """Without ``--images`` the pictures lie beside the data."""
+    data = shutil.copy(tiny_set / "train.json", shutil.copytree(tiny_set / "images", tmp_path / "beside"))
+    assert run(explain, ["--panel", str(tiny_panel), "--data", str(data), "--id", "0003", "--id", "0000"]) == 0
     picture, dialogue = lines(capsys)
     assert (picture["id"], picture["task"], picture["voters"]["clip_lightgbm"]["words"]) == ("0000", "image", None)
     assert (dialogue["predict"], dialogue["task"]) == ("是否会生锈", "dialogue")

@@ -34,7 +34,7 @@ INNER = (
     "--limit",
 )
 """Never shown: another message stands for them, the page does not take such files, or only an operator sees them."""
-REASONS = ("there is no picture", "the dialogue is empty", "nobody voted: the label is the first of the list",
+REASONS = ("there is no picture", "the dialogue is empty", "no voter voted: the label is the first of the list",
            "dialogue_text abstained", "qwen2vl failed: ValueError: x", "2 <image> tags but 1 pictures",
            "prompt of 900 tokens cut to 192 (limit 192)", "3 control characters in the text",
            "picture 'a.png' is missing", "12 image labels in the instruction")  # fmt: skip

@@ -196,4 +196,4 @@ def test_an_adapter_of_an_older_transformers_is_found(tmp_path: Path) -> None:
     save_file({key.format(""): np.zeros(1)}, folder / "adapter_model.safetensors")
     old = trouble(list(panel_lines(panel)))[0]
     assert "image/qwen2vl/adapter_model.safetensors has the module names of an older transformers" in old.text
-    assert "experts.qwen2vl.convert" in old.fix
+    assert "mire convert" in old.fix
