@@ -332,15 +332,32 @@ class DialogueText(VoterStage):
     turn_weight: Weight = 0.3
 
 
+class Ridge(Stage):
+    """Ridge regression on a text's vectors and its character n-grams.
+
+    ``embedding_weight`` says how freely it may use vectors beside n-grams. A label's name and description, as one text,
+    count as ``description_weight`` examples.
+    """
+
+    embedding_weight: Positive = 2.0
+    description_weight: Positive = 4.0
+    penalty: Positive = 2.0
+
+
+class ScreenRidge(Ridge):
+    """The same on the text of a screen."""
+
+    embedding_weight: Positive = 0.7
+    penalty: Positive = 8.0
+
+
 class TextEmbedding(VoterStage):
     """A text's meaning: ridge regression on a sentence encoder's vectors and on character n-grams.
 
     ``encoder`` is ``multilingual-e5-small``, a folder, or a hub name; ``pooling`` and ``prefix`` are how its makers use
     it. It encodes the first ``max_characters`` of a dialogue's last question, of question and answer together, and of
-    the text on a screen. A label's name and description, as one text, count as ``description_weight`` examples, each
-    of its made-up turns as ``draft_weight``.
-    ``embedding_weight`` says how freely the model may use vectors beside n-grams; ``sharpness`` makes probabilities of
-    its scores.
+    the text on a screen. Each of a label's made-up turns counts as ``draft_weight`` examples; ``sharpness`` makes
+    probabilities of the regression's scores. Each task has a regression of its own.
     """
 
     voter = "text_embedding"
@@ -351,11 +368,24 @@ class TextEmbedding(VoterStage):
     prefix: str = "query: "
     max_characters: Count = 120
     grams: Grams = (1, 2)
-    embedding_weight: Positive = 2.0
-    description_weight: Positive = 4.0
     draft_weight: Weight = 0.3
-    penalty: Positive = 2.0
     sharpness: Positive = 6.0
+    image: ScreenRidge = ScreenRidge()
+    dialogue: Ridge = Ridge()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _for_both_tasks(cls, entries: Any) -> Any:
+        """Entries of a regression that settings of earlier panels hold once are those of both tasks."""
+        if not isinstance(entries, dict):
+            return entries
+        once = {key: entries[key] for key in Ridge.model_fields if key in entries}
+        rest = {key: value for key, value in entries.items() if key not in once}
+        own = {task: rest.get(task, {}) for task in TASKS}
+        return rest | {task: once | each if isinstance(each, dict) else each for task, each in own.items()}
+
+    def ridge(self, task: Task) -> Ridge:
+        return self.image if task == "image" else self.dialogue
 
 
 class Neighbours(VoterStage):

@@ -35,6 +35,18 @@ def add_examples(panel: PanelFolder, data: Path, images: Path) -> Iterator[str]:
             new = _add(beside, task, samples)
         write_panel_card(panel)
         yield f"{task}: {len(samples)} examples added; " + (f"new labels: {some(new)}" if new else "no new label")
+        yield from _untaught(panel, task)
+
+
+def _untaught(panel: PanelFolder, task: Task) -> Iterator[str]:
+    """Which voters do not know the labels that came after their training: a panel keeps no text to train them on."""
+    added = panel.answered(task).labels[len(panel.taxonomy(task).labels) :]
+    fixed = [name for name in panel.settings().panel.voters(task) if not VOTERS[name].grows]
+    if added and fixed:
+        yield (
+            f"{task}: not known to {', '.join(fixed)}: {some(added)}; to teach them, add these labels to the taxonomy "
+            "and train again on the samples of all labels"
+        )
 
 
 def _check(panel: PanelFolder, task: Task, samples: Sequence[Sample]) -> None:

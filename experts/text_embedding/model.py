@@ -49,7 +49,7 @@ class TextEmbeddingModel:
         targets = np.where(np.eye(len(self.labels), dtype=bool)[indices], 1.0, -1.0)
         weights = [1.0] * len(texts) + [weight for _, weight, _ in described]
         # An exact solution: its cost follows the number of texts, not of columns.
-        linear = Ridge(alpha=chosen.penalty, solver="cholesky")
+        linear = Ridge(alpha=chosen.ridge(self.task).penalty, solver="cholesky")
         self._parts["linear"] = linear.fit(self._input(known).toarray(), targets, sample_weight=weights)
         sides = (texts, [own for own, _, _ in described])
         by_part = ({name: [own[name] for own in side] for name in PARTS[self.task]} for side in sides)
@@ -97,8 +97,8 @@ class TextEmbeddingModel:
         names = PARTS[self.task]
         vectors = self.embedder.embed([own[name] for own in texts for name in names])
         grams = [each.transform([own[name] for own in texts]) for name, each in self._parts["vectorizers"].items()]
-        weighted = self.embedder.settings.embedding_weight * vectors.reshape(len(texts), -1)
-        return hstack([*grams, csr_matrix(weighted)]).tocsr()
+        weight = self.embedder.settings.ridge(self.task).embedding_weight
+        return hstack([*grams, csr_matrix(weight * vectors.reshape(len(texts), -1))]).tocsr()
 
 
 def _fit_vectorizers(known: Sequence[Texts], names: Sequence[str], grams: tuple[int, int]) -> dict[str, Any]:

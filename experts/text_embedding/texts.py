@@ -38,7 +38,7 @@ def label_texts(label: Label, task: Task, settings: TextEmbedding) -> Iterator[t
     label's made-up turns a customer's is a question, and an agent's an answer without one.
     """
     text = clean(f"{label.name} {label.description or label.gloss}")
-    yield dict.fromkeys(PARTS[task], text), settings.description_weight
+    yield dict.fromkeys(PARTS[task], text), settings.ridge(task).description_weight
     for draft in label.drafts if task == "dialogue" else ():
         text = clean(draft.text)
         yield {"question": text if draft.speaker == "user" else "", "exchange": text}, settings.draft_weight

@@ -24,7 +24,7 @@ from mire.errors import PanelError, SettingsError
 from mire.labels import Draft, Label, Taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.settings import TextEmbedding, load_settings
+from mire.settings import Ridge, ScreenRidge, TextEmbedding, load_settings
 
 RUST = Label(name="甲", description="会不会生锈")
 STOCK = Label(name="乙", description="什么时候有货")
@@ -106,6 +106,15 @@ def test_examples_outweigh_a_description(settings: TextEmbedding) -> None:
     assert answers(train(swapped, settings), [asked(9, "这个会生锈吗")]) == ["乙"]
 
 
+def test_each_task_has_a_regression_of_its_own(settings: TextEmbedding) -> None:
+    stiff = TextEmbedding(dialogue=Ridge(penalty=1e9, description_weight=3))
+    (vote,) = train([], stiff).vote([asked(0, "会不会生锈")])
+    assert vote and vote.probabilities == pytest.approx((0.5, 0.5))
+    (vote,) = train([], TextEmbedding(image=ScreenRidge(penalty=1e9))).vote([asked(0, "会不会生锈")])
+    assert vote and vote.probabilities[0] > 0.9
+    assert [next(label_texts(RUST, task, stiff))[1] for task in ("dialogue", "image")] == [3, 4]
+
+
 def test_a_dialogue_without_text_gets_no_vote(settings: TextEmbedding) -> None:
     voter = train([], settings)
     assert voter.vote([asked(0, "<http>")]) == [None]
@@ -157,7 +166,9 @@ def test_vectors_are_kept_and_cut(settings: TextEmbedding, monkeypatch: pytest.M
 
 
 def test_texts_of_a_label_and_of_a_screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = TextEmbedding(description_weight=0.5, draft_weight=0.25)
+    settings = TextEmbedding(
+        image=ScreenRidge(description_weight=0.5), dialogue=Ridge(description_weight=0.5), draft_weight=0.25
+    )
     drafts = (Draft(speaker="user", text="退钱"), Draft(speaker="agent", text="已退"))
     refund = Label(name="退款", gloss="Refund", description="退款成功", drafts=drafts)
     assert list(label_texts(refund, "image", settings)) == [({"screen": "退款 退款成功"}, 0.5)]

@@ -86,6 +86,15 @@ def test_settings_with_a_patience_load_without_it() -> None:
     assert load_settings("nano", ["qwen2vl.image.patience=8"]) == load_settings("nano")
 
 
+def test_a_regression_of_both_tasks_becomes_one_of_each() -> None:
+    once = ["text_embedding.penalty=0.3", "text_embedding.embedding_weight=1.5", "text_embedding.description_weight=1"]
+    found = load_settings("cpu", [*once, "text_embedding.image.penalty=5"]).text_embedding
+    assert found.ridge("dialogue").model_dump() == {"embedding_weight": 1.5, "description_weight": 1, "penalty": 0.3}
+    assert found.ridge("image").model_dump() == found.dialogue.model_dump() | {"penalty": 5}
+    with pytest.raises(SettingsError, match=r"text_embedding.image: Input should be a valid dictionary"):
+        load_settings("cpu", [*once, "text_embedding.image=5"])
+
+
 def test_overrides_change_single_entries() -> None:
     usual = load_settings("qwen2-vl-7b")
     settings = load_settings(

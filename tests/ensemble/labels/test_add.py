@@ -9,6 +9,7 @@ import pytest
 
 from ensemble import export, predict, train
 from ensemble.labels import __main__ as labels
+from ensemble.labels import add
 from ensemble.panel import Panel
 from experts.qwen2vl.nano import build_nano
 from mire.budget import Ledger
@@ -36,6 +37,17 @@ def dialogues(tiny_set: Path, path: Path, *, label: str | None = None, without: 
     return path
 
 
+def with_neighbours(tiny_panel: Path, root: Path) -> PanelFolder:
+    """A copy of the tiny panel that claims two more voters for dialogues; nothing can be loaded."""
+    panel = PanelFolder(shutil.copytree(tiny_panel, root))
+    settings = json.loads((root / "settings.json").read_text(encoding="utf-8"))
+    settings["panel"]["dialogue"] = ["qwen2vl", "neighbours", "dialogue_text"]
+    (root / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    for name in ("qwen2vl", "neighbours"):
+        panel.voter("dialogue", name).mkdir()
+    return panel
+
+
 def test_what_cannot_be_added_is_one_line(
     tiny_panel: Path, tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,12 +56,7 @@ def test_what_cannot_be_added_is_one_line(
     assert run(labels, arguments) == 1
     expected = f"error: {tiny_panel} has no dialogue voter that takes examples; train it with one of neighbours\n"
     assert capsys.readouterr().err == expected
-    panel = PanelFolder(shutil.copytree(tiny_panel, tmp_path / "p"))
-    settings = json.loads((panel.root / "settings.json").read_text(encoding="utf-8"))
-    settings["panel"]["dialogue"] = ["qwen2vl", "neighbours"]
-    (panel.root / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    for name in ("qwen2vl", "neighbours"):
-        panel.voter("dialogue", name).mkdir()
+    panel = with_neighbours(tiny_panel, tmp_path / "p")
     for output, message in (("", "needs a label in 'output'"), ("旧标签", "'旧标签' is disabled")):
         records = json.loads(data.read_text(encoding="utf-8"))
         records[1]["output"] = output
@@ -60,6 +67,28 @@ def test_what_cannot_be_added_is_one_line(
         (panel.task("dialogue") / "taxonomy.json").write_text(json.dumps(taxonomy), encoding="utf-8")
         assert run(labels, ["add", "--panel", str(panel.root), "--data", str(data)]) == 1
         assert f"record 2, id '0004': {message}; correct it, or leave it out" in capsys.readouterr().err
+
+
+def test_voters_that_do_not_learn_a_new_label_are_named(
+    tiny_panel: Path,
+    tiny_set: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(add, "_grow", lambda *_: None)
+    panel = with_neighbours(tiny_panel, tmp_path / "p")
+    data = dialogues(tiny_set, tmp_path / "more.json", label="适用季节")
+    assert run(labels, ["add", "--panel", str(panel.root), "--data", str(data)]) == 0
+    assert capsys.readouterr().err == "dialogue: 4 examples added; no new label\n"
+    data.write_text(data.read_text(encoding="utf-8").replace('"output": "适用季节"', '"output": "刻字"'), "utf-8")
+    for said in ("new labels: 刻字", "no new label"):
+        assert run(labels, ["add", "--panel", str(panel.root), "--data", str(data)]) == 0
+        assert capsys.readouterr().err.splitlines() == [
+            f"dialogue: 4 examples added; {said}",
+            "dialogue: not known to qwen2vl, dialogue_text: 刻字; to teach them, add these labels to the taxonomy and "
+            "train again on the samples of all labels",
+        ]
 
 
 @pytest.mark.slow
@@ -90,7 +119,11 @@ def test_a_new_label_is_answered_without_training(
     capsys.readouterr()
     new = dialogues(tiny_set, tmp_path / "new.json", label="适用季节")
     assert run(labels, ["add", "--panel", str(panel.root), "--data", str(new)]) == 0
-    assert capsys.readouterr().err.splitlines()[-1] == "dialogue: 4 examples added; new labels: 适用季节"
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "dialogue: 4 examples added; new labels: 适用季节",
+        "dialogue: not known to qwen2vl, dialogue_text: 适用季节; to teach them, add these labels to the taxonomy and "
+        "train again on the samples of all labels",
+    ]
     assert panel.previous("dialogue").is_dir() and not panel.beside("dialogue").root.exists()
     assert panel.answered("dialogue").labels == (*names, "适用季节") and panel.taxonomy("dialogue").labels == (*names,)
     assert (read_card(panel, "dialogue") or pytest.fail()).added == {"适用季节": 4}
