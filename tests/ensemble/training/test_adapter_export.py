@@ -113,7 +113,7 @@ def test_nothing_of_this_machine_goes_along(panel: PanelFolder, settings: Qwen2V
         assert str(Path(settings.base).parent) not in path.read_text(encoding="utf-8")
     assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "my-base"
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "base_model: my-base\nlibrary_name: peft" in card and "for 2.0 epochs" in card
+    assert "base_model: my-base\nlibrary_name: peft" in card and "for 2.0 further epochs" in card
 
 
 def test_a_full_folder_is_left_alone(panel: PanelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
