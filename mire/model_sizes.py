@@ -66,8 +66,8 @@ def count_base(settings: Qwen2VL) -> tuple[int, int]:
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
         n_base = model.num_parameters()
-        # A merged adapter stacks those of the folds.
-        rank = settings.lora.rank * (settings.vote_folds if settings.final == "merge" else 1)
+        # An averaged adapter stacks those of the folds, or of the seeds.
+        rank = settings.lora.rank * (settings.vote_folds if settings.final == "merge" else settings.final_seeds)
         lora = LoraConfig(r=rank, target_modules=settings.lora.target_modules)
         adapted = get_peft_model(model, lora)
     return n_base, sum(p.numel() for name, p in adapted.named_parameters() if "lora_" in name)

@@ -24,7 +24,7 @@ _EXPECTED = {
 """What files of a panel end in, and reports that people put beside them: none of it is ever run."""
 TRAINING, PREVIOUS = "training", "previous"
 """Folders of a panel that no prediction reads: experts in the making, and those that the last training replaced."""
-_DECIDES_NOTHING = ("folds", "logs", "checkpoints", "history.json", "made_of.sha256", "README.md")
+_DECIDES_NOTHING = ("folds", "seeds", "logs", "checkpoints", "history.json", "made_of.sha256", "README.md")
 """What lies in a voter's folder besides what it answers with."""
 
 
@@ -228,6 +228,10 @@ class PanelFolder:
     def fold_voter(self, task: Task, name: str, fold: int) -> Path:
         """The voter that was trained without one fold, where it is kept."""
         return self.voter(task, name) / "folds" / str(fold)
+
+    def seed_voter(self, task: Task, name: str, seed: int) -> Path:
+        """One of several final voters that are averaged, where it is kept."""
+        return self.voter(task, name) / "seeds" / str(seed)
 
 
 def _with_all_inside(place: Path) -> Iterator[Path]:

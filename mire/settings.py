@@ -82,9 +82,12 @@ class Training(Stage):
     activations twice instead of keeping them: a quarter slower, in 30 to 40 % of the memory (docs/RESULTS.md);
     ``auto`` keeps them where those of the longest samples fit into the GPU.
 
-    These are off by default; the first two need the loss ``label_set``. ``label_smoothing`` is the share of the target
-    that all labels get (https://arxiv.org/abs/1512.00567, section 7). ``brier`` times the squared error of the
+    These are off by default; the first three need the loss ``label_set``. ``label_smoothing`` is the share of the
+    target that all labels get (https://arxiv.org/abs/1512.00567, section 7). ``brier`` times the squared error of the
     probabilities is added (Brier 1950, https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2). With
+    ``r_drop`` each batch passes twice, with other dropout masks: to the mean of both losses ``r_drop`` times half the
+    sum of both KL divergences between the labels' probabilities is added (R-Drop, https://arxiv.org/abs/2106.14448,
+    whose alpha, beside the sum of both losses, is twice as much); almost twice the time and the activations. With
     ``class_weights`` ``balanced`` all labels count the same, however many samples they have (King and Zeng 2001,
     https://doi.org/10.1093/oxfordjournals.pan.a004868). The adapter is the average of the weights over the steps: with
     ``ema`` each step counts that factor less than the next (https://doi.org/10.1137/0330046); with ``average_from`` all
@@ -103,6 +106,7 @@ class Training(Stage):
     loss: Literal["sft", "label_set"] = "label_set"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     brier: Weight = 0.0
+    r_drop: Weight = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     ema: float = Field(0.0, ge=0, lt=1)
     average_from: Share = 1.0
@@ -117,11 +121,16 @@ class Training(Stage):
 
     @model_validator(mode="after")
     def _fitting_together(self) -> "Training":
-        if self.loss == "sft" and (self.label_smoothing or self.brier):
-            raise ValueError("label_smoothing and brier need loss: label_set, since sft compares no labels")
+        if self.loss == "sft" and (self.label_smoothing or self.brier or self.r_drop):
+            raise ValueError("label_smoothing, brier and r_drop need loss: label_set, since sft compares no labels")
         if self.ema and self.average_from < 1:
             raise ValueError("ema and average_from are two ways to average the weights; remove one of them")
         return self
+
+    @property
+    def n_passes(self) -> int:
+        """How often a batch passes the model before its loss is computed."""
+        return 2 if self.r_drop else 1
 
     @property
     def averaged(self) -> bool:
@@ -166,6 +175,8 @@ class Qwen2VL(VoterStage):
     ``vote_folds`` of the folds get out-of-fold votes, each by an adapter that is trained on all others. The
     ``final`` adapter is trained on all samples, in the same way (``refit``); or it is the first fold's, trained on all
     samples for ``epochs / folds`` further epochs (``continue``); or the average of the folds' adapters (``merge``).
+    With ``final_seeds`` above 1 that many continue it, with ``seed``, ``seed + 1`` and so on, and are averaged exactly,
+    into so many times the rank: runs that share their start average well (https://arxiv.org/abs/2203.05482).
     """
 
     voter = "qwen2vl"
@@ -186,6 +197,7 @@ class Qwen2VL(VoterStage):
     lora: Lora = Lora()
     vote_folds: int = Field(1, ge=1)
     final: Literal["refit", "continue", "merge"] = "refit"
+    final_seeds: Count = 1
     image: Training = Training()
     dialogue: Training = Training()
 
@@ -212,6 +224,18 @@ class Qwen2VL(VoterStage):
     def _quantised_apart(self) -> "Qwen2VL":
         if self.quantize != "none" and self.adapters == "merged":
             raise ValueError(f"quantize {self.quantize} keeps adapters apart; remove adapters: merged")
+        return self
+
+    @model_validator(mode="after")
+    def _two_different_passes(self) -> "Qwen2VL":
+        if self.lora.dropout == 0 and (self.image.r_drop or self.dialogue.r_drop):
+            raise ValueError("r_drop needs lora.dropout above 0: without it both passes of a batch are equal")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_of_a_continued_adapter(self) -> "Qwen2VL":
+        if self.final_seeds > 1 and self.final != "continue":
+            raise ValueError(f"final_seeds {self.final_seeds} needs final: continue; final is {self.final}")
         return self
 
     def training(self, task: Task) -> Training:

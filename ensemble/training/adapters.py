@@ -20,7 +20,7 @@ from experts.voter import SavedVoter, Voter
 from mire.budget import Cost
 from mire.errors import PanelError
 from mire.labels import Task
-from mire.settings import Qwen2VL
+from mire.settings import Qwen2VL, Training
 from mire.votes import Vote
 
 
@@ -38,18 +38,28 @@ def train_adapters(known: TrainingSet, launch: Launch) -> tuple[list[Vote | None
     jobs = [[*arguments, "--out", str(adapter), "--fold", str(fold)] for fold, adapter in enumerate(adapters)]
     if settings.final == "refit":
         jobs.append([*arguments, "--out", str(folder), "--epochs", str(training.epochs)])
-    while jobs:
-        groups = list(launch.groups(len(jobs), training))
-        _run(task, groups, jobs[: len(groups)])
-        jobs = jobs[len(groups) :]
+    _run(task, launch, training, jobs)
     parts = [_cast(known, fold) for fold in range(settings.vote_folds)]
     if settings.final == "continue":
-        further = [*arguments, "--out", str(folder), "--epochs", str(training.epochs / known.settings.folds)]
-        _run(task, list(launch.groups(1, training)), [[*further, "--start", str(adapters[0])]])
+        further = [*arguments, "--epochs", str(training.epochs / known.settings.folds), "--start", str(adapters[0])]
+        _continue(known, launch, further)
     if settings.final == "merge":
         merge_adapters(adapters, folder)
     _, cost, probes = parts[0]
     return [vote for votes, _, _ in parts for vote in votes], cost, probes
+
+
+def _continue(known: TrainingSet, launch: Launch, further: Sequence[str]) -> None:
+    """Train the final adapter with these arguments, or one per seed that are then averaged."""
+    task, panel, settings = known.task, known.panel, known.settings.qwen2vl
+    folder, training = panel.voter(task, Qwen2VL.voter), settings.training(task)
+    if settings.final_seeds == 1:
+        _run(task, launch, training, [[*further, "--out", str(folder)]])
+        return
+    first = known.settings.seed
+    seeds = {seed: panel.seed_voter(task, Qwen2VL.voter, seed) for seed in range(first, first + settings.final_seeds)}
+    _run(task, launch, training, [[*further, "--out", str(out), "--seed", str(seed)] for seed, out in seeds.items()])
+    merge_adapters([*seeds.values()], folder)
 
 
 def train_follower(name: str, known: TrainingSet) -> tuple[list[Vote | None], Cost]:
@@ -119,9 +129,17 @@ def _free_memory() -> None:
     torch.cuda.empty_cache()
 
 
-def _run(task: Task, launches: Sequence[Launch], arguments: Sequence[Sequence[str]]) -> None:
+def _run(task: Task, launch: Launch, training: Training, jobs: Sequence[Sequence[str]]) -> None:
+    """Train an adapter per job, as many at once as the devices allow."""
+    while jobs:
+        groups = list(launch.groups(len(jobs), training))
+        _run_at_once(task, groups, jobs[: len(groups)])
+        jobs = jobs[len(groups) :]
+
+
+def _run_at_once(task: Task, launches: Sequence[Launch], jobs: Sequence[Sequence[str]]) -> None:
     _free_memory()  # of the voters that this process has trained
-    codes = [code for code in run_side_by_side(launches, arguments) if code != 0]
+    codes = [code for code in run_side_by_side(launches, jobs) if code != 0]
     if codes:
         raise PanelError(
             f"training the {task} adapter failed (exit code {codes[0]}); its message, if any, is above; "

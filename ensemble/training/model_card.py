@@ -115,8 +115,7 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         PanelError: the panel has no such adapter.
     """
     settings = panel.settings().qwen2vl
-    folder = panel.voter(task, Qwen2VL.voter)
-    made = read_manifest(folder)
+    made = read_manifest(panel.voter(task, Qwen2VL.voter))
     card = read_card(panel, task)
     base = base_name(made.base)
     training = settings.training(task).model_dump(mode="json") | {"lora": settings.lora.model_dump(mode="json")}
@@ -130,20 +129,27 @@ def adapter_card(panel: PanelFolder, task: Task) -> str:
         f'base = AutoModelForImageTextToText.from_pretrained("{base}")\n'
         'model = PeftModel.from_pretrained(base, "path of this folder")\n```',
         *([f"## Training\n\n{_training(card)} {_HOW_JUDGED}\n\n{_table(card)}"] if card else []),
-        f"Out-of-fold votes on {settings.vote_folds} of {panel.settings().folds} folds. {_final(settings, folder)}",
+        f"Out-of-fold votes on {settings.vote_folds} of {panel.settings().folds} folds. {_final(panel, task)}",
         f"```yaml\n{_yaml(training)}```",
     ]
     return "\n\n".join(parts)
 
 
-def _final(settings: Qwen2VL, folder: Path) -> str:
+def _final(panel: PanelFolder, task: Task) -> str:
     """Where the adapter's weights come from."""
-    if settings.final == "merge":
+    settings, name = panel.settings(), Qwen2VL.voter
+    n_seeds, final = settings.qwen2vl.final_seeds, settings.qwen2vl.final
+    if final == "merge":
         return "This adapter is the average of theirs."
-    n_epochs = last_epoch(folder)
+    n_epochs = last_epoch(panel.voter(task, name) if n_seeds == 1 else panel.seed_voter(task, name, settings.seed))
     if n_epochs is None:
         return "This adapter was trained elsewhere."
-    if settings.final == "continue":
+    if n_seeds > 1:
+        return (
+            f"This adapter is the exact average of {n_seeds}, each the first of theirs, trained on all samples for "
+            f"{n_epochs:.1f} further epochs with a seed of its own."
+        )
+    if final == "continue":
         return f"This adapter is the first of theirs, trained on all samples for {n_epochs:.1f} further epochs."
     return f"This adapter was trained once more on all samples, for {n_epochs:.1f} epochs."
 

@@ -38,9 +38,7 @@ def _files(panel: PanelFolder) -> Iterator[tuple[str, Path]]:
     """The files to copy by their names in the panel."""
     settings, tasks = panel.settings(), panel.trained_tasks()
     if not tasks:
-        raise PanelError(
-            f"{panel.root} holds no experts; train them: mire train all --panel {panel.root}"
-        )
+        raise PanelError(f"{panel.root} holds no experts; train them: mire train all --panel {panel.root}")
     yield "settings.json", panel.root / "settings.json"
     for task in tasks:
         place = panel.task(task)

@@ -5,7 +5,7 @@
 
 The panel folder must hold the settings, the labels and the folds (``ensemble.train`` writes them). With
 ``--fold`` that fold is left out, and F1 on it is logged. With ``--epochs`` the adapter is trained on all folds
-for so long, from the adapter ``--start`` on, if there is one.
+for so long, from the adapter ``--start`` on, if there is one. ``--seed`` takes the place of the settings'.
 """
 
 import argparse
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--fold", type=int, help="leave this fold out, and log F1 on it")
     what.add_argument("--epochs", type=float, help="train on all folds for so many epochs")
     parser.add_argument("--start", type=Path, help="folder of the adapter to continue (default: a new one)")
+    parser.add_argument("--seed", type=int, help="seed of the order and the dropout (default: the settings')")
     parser.add_argument("--sharded", action="store_true", help="cut the base into one part per process (FSDP2)")
 
 
@@ -43,6 +44,7 @@ def execute(options: argparse.Namespace) -> None:
         fold=options.fold,
         n_epochs=options.epochs,
         start=options.start,
+        seed=options.seed,
         sharded=options.sharded,
     )
 

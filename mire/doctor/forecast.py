@@ -178,7 +178,7 @@ def _sizes(parts: Mapping[str, int]) -> str:
 def _time(settings: Settings, task: Task, plan: TrainingCost, tflops: float) -> Iterator[Check]:
     one = plan.seconds(1000, tflops * 1e12 * SHARE)
     qwen2vl = settings.qwen2vl
-    of_final = {"refit": 1, "continue": 1 / settings.folds, "merge": 0}[qwen2vl.final]
+    of_final = {"refit": 1, "continue": qwen2vl.final_seeds / settings.folds, "merge": 0}[qwen2vl.final]
     n_epochs = plan.training.epochs * (qwen2vl.vote_folds * (settings.folds - 1) / settings.folds + of_final)
     yield Check(
         f"{task:<9} 1,000 such samples: at most {_duration(one)} per epoch, {_duration(one * n_epochs)} for the "

@@ -168,11 +168,11 @@ def forward_operations(shape: Shape, row: LongestSample) -> tuple[int, int]:
 def training_operations(shape: Shape, row: LongestSample, lora: Lora, training: Training) -> int:
     """Operations of one training sample: forward, recomputation with checkpoints, and gradients of the activations.
 
-    Frozen weights need no gradients; a vision tower without adapters runs forward only.
+    All passes count. Frozen weights need no gradients; a vision tower without adapters runs forward only.
     """
     language, vision = forward_operations(shape, row)
     times = 3 if training.gradient_checkpointing else 2
-    return times * language + (times if lora.vision else 1) * vision
+    return training.n_passes * (times * language + (times if lora.vision else 1) * vision)
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,8 @@ class TrainingCost:
     def _kept(self) -> int:
         """What the backward pass needs: of every layer, or with checkpoints its input only; the pixels.
 
-        The last layer keeps little more than the positions whose logits are read.
+        The last layer keeps little more than the positions whose logits are read. Of two passes both are kept, and of
+        the first also the log-softmax, while the second runs.
         """
         (tokens, patches), shape = self._step_lengths(), self.shape
         checkpoints = self.training.gradient_checkpointing
@@ -253,7 +254,9 @@ class TrainingCost:
         )
         block = shape.vision * self.width if checkpoints else self._of_block()
         blocks = shape.depth * block if self.lora.vision else 0
-        return layers + patches * (blocks + shape.frame_values * self.width)
+        of_pass = layers + patches * (blocks + shape.frame_values * self.width)
+        n_passes = self.training.n_passes
+        return n_passes * of_pass + (n_passes - 1) * reads * shape.vocabulary * 4
 
     def _of_frozen_block(self) -> int:
         """Temporary bytes per patch of a vision block without adapters: eight times its width, twice its MLP's."""

@@ -173,7 +173,11 @@ def test_wrong_paths_end_in_one_line(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "final", [f"vote_folds: {n}, final: {how}" for n, how in ((1, "refit"), (1, "continue"), (2, "merge"))]
+    "final",
+    [
+        f"vote_folds: {n}, final: {how}"
+        for n, how in ((1, "refit"), (1, "continue"), (1, "continue, final_seeds: 2"), (2, "merge"))
+    ],
 )
 def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Path, final: str) -> None:
     from experts.qwen2vl.nano import build_nano
@@ -195,8 +199,10 @@ def test_the_qwen2vl_experts_train_vote_and_answer(tiny_set: Path, tmp_path: Pat
         "refit": "This adapter was trained once more on all samples, for 1.0 epochs",
         # Half an epoch of three steps is two of them.
         "continue": "This adapter is the first of theirs, trained on all samples for 0.7 further epochs",
+        "continue, final_seeds: 2": "This adapter is the exact average of 2, each the first of theirs, trained on all "
+        "samples for 0.7 further epochs with a seed of its own",
         "merge": "This adapter is the average of theirs",
-    }[final.split()[-1]]
+    }[final.split(": ", 2)[2]]
     assert f"on {final[12]} of 2 folds. {origin}." in card and str(tmp_path) not in card
     votes = json.loads((panel / "image" / "votes" / "qwen2vl.json").read_text(encoding="utf-8"))["votes"]
     assert len(votes) == (12 if "merge" in final else 6)

@@ -20,6 +20,11 @@ def test_a_merged_adapter_has_the_rank_of_all_folds_together() -> None:
     assert count_base(merged)[1] == 3 * count_base(settings)[1]
 
 
+def test_an_average_over_seeds_has_the_rank_of_all_together() -> None:
+    settings = load_settings("nano").qwen2vl
+    assert count_base(settings.model_copy(update={"final_seeds": 3}))[1] == 3 * count_base(settings)[1]
+
+
 def test_an_unknown_base_names_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="the shape of base 'none/such' is not known here.*Qwen/Qwen2-VL-7B"):
         count_base(Qwen2VL(base="none/such"))

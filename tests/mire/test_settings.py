@@ -60,7 +60,16 @@ def test_7b_reads_pictures_at_900k_pixels() -> None:
             "image: neighbours votes on the pass of qwen2vl: name qwen2vl before it; dialogue: neighbours votes on",
         ),
         (f"{PANEL}screen_text: {{grams: [3, 1]}}", "screen_text.grams: Value error, the shortest n-gram comes first"),
-        (f"{PANEL}qwen2vl: {{image: {{loss: sft, brier: 1}}}}", "label_smoothing and brier need loss: label_set"),
+        (f"{PANEL}qwen2vl: {{image: {{loss: sft, brier: 1}}}}", "label_smoothing, brier and r_drop need loss"),
+        (
+            f"{PANEL}qwen2vl: {{dialogue: {{loss: sft, r_drop: 1}}}}",
+            "label_smoothing, brier and r_drop need loss: label_set",
+        ),
+        (
+            f"{PANEL}qwen2vl: {{lora: {{dropout: 0}}, image: {{r_drop: 1}}}}",
+            "r_drop needs lora.dropout above 0: without",
+        ),
+        (f"{PANEL}qwen2vl: {{final_seeds: 2}}", "final_seeds 2 needs final: continue; final is refit"),
         (f"{PANEL}qwen2vl: {{image: {{ema: 0.9, average_from: 0.5}}}}", "remove one of them"),
         (f"{PANEL}qwen2vl: {{min_pixels: 5000, max_pixels: 4000}}", "min_pixels (5000) must not exceed max_pixels"),
     ],

@@ -35,6 +35,25 @@ def label_loss(
     return _weighted(losses, labels, class_weights).mean()
 
 
+def r_drop_loss(
+    passes: tuple[Tensor, Tensor],
+    labels: Tensor,
+    options: Training,
+    path_lengths: Tensor,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """The loss of two passes of a batch with other dropout masks, a scalar: R-Drop (https://arxiv.org/abs/2106.14448).
+
+    It is the mean of both ``label_loss``, plus ``options.r_drop`` times half the sum of the KL divergences between both
+    passes' distributions over the label set. ``passes`` hold log-likelihoods (B, n_labels); the rest is as there.
+    """
+    losses = [label_loss(each, labels, options, path_lengths, class_weights) for each in passes]
+    first, second = (each.log_softmax(dim=-1) for each in passes)
+    # KL(p, q) + KL(q, p) is the sum of (p - q) (log p - log q).
+    divergences = ((first.exp() - second.exp()) * (first - second)).sum(dim=-1) / 2
+    return (losses[0] + losses[1]) / 2 + options.r_drop * _weighted(divergences, labels, class_weights).mean()
+
+
 def _weighted(values: Tensor, labels: Tensor, class_weights: Tensor | None) -> Tensor:
     return values if class_weights is None else values * class_weights[labels]
 

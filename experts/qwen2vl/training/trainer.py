@@ -27,7 +27,7 @@ from experts.qwen2vl.training.checkpoints import (
 )
 from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, PromptDataset
 from experts.qwen2vl.training.distributed import init_process, load_rank_base, main_process_first, shard_frozen_base
-from experts.qwen2vl.training.loss import balanced_weights, label_loss
+from experts.qwen2vl.training.loss import balanced_weights, label_loss, r_drop_loss
 from experts.qwen2vl.voter import manifest, prompt_encoder
 from mire.doctor.forecast import Machine, training_plan
 from mire.doctor.machine import LOADERS_NEED, shared_memory
@@ -132,14 +132,20 @@ def train_in_panel(
     fold: int | None,
     n_epochs: float | None,
     start: Path | None,
+    seed: int | None,
     sharded: bool,
 ) -> None:
     """Train an adapter on the samples of a file that the panel assigns to a fold other than ``fold`` (None: to any).
+
+    ``seed`` takes the place of the settings' (None: theirs).
 
     Raises:
         DataError, PanelError: as ``read_samples`` and ``train_adapter``.
     """
     settings, folds = panel.settings(), read_folds(panel.folds(task))
+    title = f"{task}, {'all folds' if fold is None else f'without fold {fold}'}"
+    if seed is not None:
+        settings, title = settings.model_copy(update={"seed": seed}), f"{title}, seed {seed}"
     samples = [sample for sample in panel.read_samples(data, images) if sample.id in folds]
     pseudo = panel.pseudo(task, fold)
     learned = [sample for sample in samples if folds[sample.id] != fold]
@@ -154,7 +160,7 @@ def train_in_panel(
         n_epochs=n_epochs,
         start=start,
         sharded=sharded,
-        title=f"{task}, {'all folds' if fold is None else f'without fold {fold}'}",
+        title=title,
     )
 
 
@@ -256,9 +262,13 @@ def _trainer(
         def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
             labels: Tensor = inputs["label_indices"]
             batch: Batch = inputs["batch"].to(labels.device)
-            log_likelihoods = label_log_likelihoods(model, batch, trie)
             weights = None if class_weights is None else class_weights.to(labels.device)
-            loss = label_loss(log_likelihoods, labels, options, path_lengths.to(labels.device), weights)
+            rest = labels, options, path_lengths.to(labels.device), weights
+            log_likelihoods = label_log_likelihoods(model, batch, trie)
+            if options.r_drop and model.training:
+                loss = r_drop_loss((log_likelihoods, label_log_likelihoods(model, batch, trie)), *rest)
+            else:
+                loss = label_loss(log_likelihoods, *rest)
             return (loss, log_likelihoods) if return_outputs else loss
 
         def prediction_step(

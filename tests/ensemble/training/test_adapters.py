@@ -16,7 +16,7 @@ from mire.labels import Label, Taxonomy
 from mire.panel_folder import PanelFolder
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.settings import load_settings
+from mire.settings import Training, load_settings
 from mire.votes import Vote
 
 
@@ -63,12 +63,31 @@ def test_a_continued_adapter_starts_from_the_first_fold_s_once_that_has_voted(
     assert happened == [
         ["--out", first, "--fold", "0"],
         ["votes"],
-        ["--out", str(final), "--epochs", "2.0", "--start", first],
+        ["--epochs", "2.0", "--start", first, "--out", str(final)],
     ]
 
 
+def test_several_seeds_continue_one_adapter_side_by_side_and_are_averaged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    happened: list[Any] = []
+    monkeypatch.setattr(adapters, "run_side_by_side", lambda _, jobs: happened.append(jobs) or [0] * len(jobs))
+    monkeypatch.setattr(adapters, "_cast", lambda known, fold: ([], Cost(1, 2), None))
+    monkeypatch.setattr(adapters, "merge_adapters", lambda *arguments: happened.append(arguments))
+    changes = ["final=continue", "final_seeds=3", "image.epochs=10"]
+    settings = load_settings("nano", [f"qwen2vl.{change}" for change in changes] + ["folds=5", "seed=4"])
+    known: Any = SimpleNamespace(task="image", panel=PanelFolder(tmp_path), settings=settings, data="d", images="i")
+    adapters.train_adapters(known, Launch("ddp", (), 1, n_cores=2))
+    final = known.panel.voter("image", "qwen2vl")
+    further = ["--epochs", "2.0", "--start", str(final / "folds" / "0")]
+    seeds = [final / "seeds" / str(seed) for seed in (4, 5, 6)]
+    jobs = [[*further, "--out", str(out), "--seed", out.name] for out in seeds]
+    assert [[job[8:] for job in group] for group in happened[1:3]] == [jobs[:2], jobs[2:]]
+    assert happened[3:] == [(seeds, final)]
+
+
 def test_what_the_parent_trained_is_gone_before_a_process_trains(emptied: list[str]) -> None:
-    adapters._run("image", [Launch("ddp", (), 1)], [[]])
+    adapters._run("image", Launch("ddp", (), 1), Training(), [[]])
     assert emptied == ["emptied", "trains"]
 
 

@@ -48,6 +48,13 @@ def test_every_figure_says_that_it_is_computed() -> None:
     assert "for the 5.4 of folds and final adapter; computed from 800 TFLOP/s at 37 %, not measured" in image[3].text
 
 
+def test_every_seed_that_continues_an_adapter_is_counted() -> None:
+    settings = load_settings("qwen2-vl-7b", ["qwen2vl.final=continue", "qwen2vl.final_seeds=3"])
+    time = list(forecast(settings, Machine(1, gpu=True, memory=80 * GIB, kind="ddp"), 800))[3]
+    # 3 epochs: four fifths of the samples for the fold's adapter, then three times a fifth of the epochs
+    assert "for the 4.2 of folds and final adapter" in time.text
+
+
 @pytest.mark.parametrize("gib", [16, 24, 48])
 def test_what_is_proposed_fits_and_changes_no_more_than_it_must(gib: float) -> None:
     proposal = lines(1, gib)[-1].text

@@ -84,6 +84,7 @@ def test_operations_by_hand() -> None:
     row, checkpoints, none = LongestSample(3, 1, 1), Training(), Training(gradient_checkpointing=False)
     assert training_operations(TINY, row, Lora(), checkpoints) == 3 * language + vision
     assert training_operations(TINY, row, Lora(vision=True), none) == 2 * (language + vision)
+    assert training_operations(TINY, row, Lora(), Training(r_drop=1)) == 2 * (3 * language + vision)
 
 
 def test_memory_by_hand() -> None:
@@ -103,6 +104,26 @@ def test_memory_by_hand() -> None:
         "kept activations": 2 * 5 * 4 * 4 * 2 + 2 * 4 * 588 * 4,
         "working memory": 2 * 5 * (36 * 4 + 16 * 8 + 28),
     }
+
+
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_two_passes_are_kept_and_of_the_first_the_log_softmax(checkpoints: bool) -> None:
+    one, two = (
+        TrainingCost(
+            TINY,
+            LongestSample(3, 1, 1),
+            Lora(),
+            Training(batch_size=4, micro_batch_size=2, gradient_checkpointing=checkpoints, r_drop=r_drop),
+            "ddp",
+            n_devices=1,
+            width=4,
+        )
+        for r_drop in (0, 0.5)
+    )
+    # Two samples, two positions read, ten words.
+    kept = 2 * one.memory["kept activations"] + 2 * 2 * 10 * 4
+    assert two.memory == one.memory | {"kept activations": kept}
+    assert two.transient_bytes == one.transient_bytes, "one pass after the other"
 
 
 @pytest.mark.parametrize(
@@ -233,10 +254,10 @@ def kept_bytes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize(("width", "r_drop"), [(2, 0), (4, 0), (4, 1)])
 @pytest.mark.parametrize("checkpoints", [False, True])
 def test_the_fullest_moment_is_near_what_torch_allocates(
-    monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, checkpoints: bool
+    monkeypatch: pytest.MonkeyPatch, width: BytesPerNumber, r_drop: float, checkpoints: bool
 ) -> None:
     """Within a fifth, at nano's widths."""
     from torch.profiler import ProfilerActivity, profile
@@ -249,11 +270,11 @@ def test_the_fullest_moment_is_near_what_torch_allocates(
         step.model.gradient_checkpointing_enable({"use_reentrant": False})
     step.forward(width).sum().backward()  # what is built once
     step.model.zero_grad()
+    training = Training(batch_size=4, micro_batch_size=4, gradient_checkpointing=checkpoints, r_drop=r_drop)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        step.forward(width).sum().backward()
+        sum(step.forward(width).sum() for _ in range(training.n_passes)).backward()
     events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
     peak = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
-    training = Training(batch_size=4, micro_batch_size=4, gradient_checkpointing=checkpoints)
     plan = TrainingCost(Shape.read(base_config("nano")), step.row, lora, training, "ddp", 1, width)
     assert plan.memory["kept activations"] + plan.memory["working memory"] == pytest.approx(peak, rel=0.2)
 

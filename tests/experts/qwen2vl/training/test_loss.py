@@ -1,7 +1,9 @@
+import math
+
 import pytest
 import torch
 
-from experts.qwen2vl.training.loss import balanced_weights, label_loss
+from experts.qwen2vl.training.loss import balanced_weights, label_loss, r_drop_loss
 from mire.settings import Training
 
 # Two samples, three labels of 1, 2 and 4 tokens.
@@ -40,6 +42,22 @@ def test_class_weights_by_hand() -> None:
 def test_a_class_weight_counts_in_a_batch_of_one() -> None:
     """torch's weighted mean would divide by the weight again."""
     assert loss(1, weights=(0.5, 2, 9)) == pytest.approx(0.5 * FIRST, abs=1e-5)
+
+
+def test_r_drop_by_hand() -> None:
+    # Probabilities 1/2, 1/2 and 3/4, 1/4: half the sum of both divergences is (1/4 log 3/2 + 1/4 log 2) / 2 = 0.137327.
+    passes = torch.tensor([[0.0, 0.0]]), torch.tensor([[math.log(3), 0.0]])
+    options, labels = Training(r_drop=2), torch.tensor([0])
+    by_hand = (math.log(2) + math.log(4 / 3)) / 2 + 2 * 0.137327
+    assert float(r_drop_loss(passes, labels, options, LENGTHS)) == pytest.approx(by_hand, abs=1e-5)
+    assert float(r_drop_loss(passes[::-1], labels, options, LENGTHS)) == pytest.approx(by_hand, abs=1e-5)
+    weights = torch.tensor([0.5, 9])
+    assert float(r_drop_loss(passes, labels, options, LENGTHS, weights)) == pytest.approx(by_hand / 2, abs=1e-5)
+
+
+def test_two_equal_passes_have_the_loss_of_one() -> None:
+    both = r_drop_loss((LIKELIHOODS, LIKELIHOODS), LABELS, Training(r_drop=5), LENGTHS)
+    assert float(both) == pytest.approx((FIRST + SECOND) / 2, abs=1e-5)
 
 
 def test_balanced_weights_by_hand() -> None:

@@ -1,12 +1,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from records import dialogue_instruction
 
 from experts.qwen2vl.base import load_base
+from experts.qwen2vl.model.scoring import label_log_likelihoods
 from experts.qwen2vl.training import trainer
 from experts.qwen2vl.training.checkpoints import epoch_losses, last_epoch, resume_from, write_history
 from experts.qwen2vl.training.trainer import train_adapter
@@ -100,6 +102,29 @@ def test_the_average_outlives_a_cut_off_run(
         patch.setattr(trainer, "write_history", cut_off)
         train("cut", average_from=0.5)
     assert train("cut", average_from=0.5) == averaged
+
+
+@pytest.mark.slow
+def test_r_drop_passes_a_batch_twice_with_other_dropout_and_judges_in_one(
+    nano_settings: Qwen2VL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def score(*arguments: Any) -> torch.Tensor:
+        seen.append(label_log_likelihoods(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(trainer, "label_log_likelihoods", score)
+    recipe = Training(epochs=2, warmup=0, batch_size=7, micro_batch_size=7, r_drop=1)
+    lora = nano_settings.lora.model_copy(update={"dropout": 0.5})
+    stage = nano_settings.model_copy(update={"lora": lora, "dialogue": recipe})
+    settings = load_settings("nano").model_copy(update={"qwen2vl": stage})
+    base, samples = load_base(nano_settings, device="cpu"), eight_dialogues()
+    taxonomy = builtin_taxonomy("dialogue")
+    train_adapter(base, samples[:7], samples[7:], taxonomy=taxonomy, settings=settings, folder=tmp_path)
+    assert [len(each) for each in seen] == [7, 7, 1] * 2
+    assert torch.equal(seen[0], seen[1]), "a new adapter adds nothing"
+    assert not torch.equal(seen[3], seen[4]) and torch.allclose(seen[3], seen[4], atol=1)
 
 
 @pytest.mark.slow
