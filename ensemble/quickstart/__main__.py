@@ -18,18 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> None:
     """Run the steps, each in a process of its own."""
-    from ensemble.quickstart.steps import box, run_command, serve, shipped, stopwatch, three_steps
+    from ensemble.quickstart.steps import box, run_commands, serve, shipped, stopwatch, three_steps
 
     samples, clock = shipped(page=options.page), stopwatch()
     for step in three_steps(samples, options.out):
         say(f"[{clock()}] {step.title}")
-        for command in step.commands:
-            run_command(command)
+        for group in step.groups:
+            run_commands(group)
         if step.made:
             say(f"to look at: {', '.join(map(str, step.made))}")
     say(box(options.out, clock()))
     if options.page:
-        run_command(serve(options.out))
+        run_commands([serve(options.out)])
 
 
 if __name__ == "__main__":

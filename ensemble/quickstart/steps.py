@@ -1,14 +1,17 @@
 """The commands of the quickstart, and what it says of them."""
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from mire.compat import usable_cores
 from mire.errors import DataError, MireError, missing_package
+from mire.labels import TASKS
 
 _CLONE = Path(__file__).parents[2]
 _QUICK = ("--set", "folds=2", "--set", "panel.image=[clip_lightgbm]", "--set", "clip.model=mire-nano",
@@ -21,10 +24,13 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Step:
-    """What the user is told, the commands to run, and the files that they leave to look at."""
+    """What the user is told, the commands to run, and the files that they leave to look at.
+
+    The commands of one group need nothing of each other, and share the cores.
+    """
 
     title: str
-    commands: tuple[Command, ...]
+    groups: tuple[tuple[Command, ...], ...]
     made: tuple[Path, ...] = ()
 
 
@@ -51,22 +57,26 @@ def three_steps(samples: Path, out: Path) -> Iterator[Step]:
     yield Step(
         "1 of 3: two voters that need no GPU and no adapter",
         (
-            ("ensemble.train", "all", *train, *first, "--config", "cpu", *_QUICK, "--quiet"),
-            ("ensemble.predict", *test, *first, "--out", str(out / "first" / "submit.csv"), "--quiet"),
-            ("ensemble.ablate", *test, *first, "--out", str(out / "first"), "--quiet"),
+            tuple(("ensemble.train", task, *train, *first, "--config", "cpu", *_QUICK, "--quiet") for task in TASKS),
+            (
+                ("ensemble.predict", *test, *first, "--out", str(out / "first" / "submit.csv"), "--quiet"),
+                ("ensemble.ablate", *test, *first, "--out", str(out / "first"), "--quiet"),
+            ),
         ),
         (out / "first" / "submit.csv", out / "first" / "ablation.html"),
     )
     yield Step(
         "2 of 3: the whole ensemble in miniature, with a LoRA expert per task; a line per epoch",
-        (
-            ("ensemble.train", "all", *train, *panel, "--config", "nano"),
-            ("ensemble.predict", *test, *panel, "--out", str(out / "submit.csv"), "--quiet"),
-        ),
+        (tuple(("ensemble.train", task, *train, *panel, "--config", "nano") for task in TASKS),),
     )
     yield Step(
-        "3 of 3: what each voter adds, on samples that none of them has seen",
-        (("ensemble.ablate", *test, *panel, "--out", str(out), "--quiet"),),
+        "3 of 3: the test set's labels, and what each voter adds, on samples that none of them has seen",
+        (
+            (
+                ("ensemble.predict", *test, *panel, "--out", str(out / "submit.csv"), "--quiet"),
+                ("ensemble.ablate", *test, *panel, "--out", str(out), "--quiet"),
+            ),
+        ),
     )
 
 
@@ -75,14 +85,23 @@ def serve(out: Path) -> Command:
     return ("ensemble.serve", "--panel", str(out / "panel"))
 
 
-def run_command(command: Command) -> None:
-    """Run a command in a process of its own, which says itself what fails.
+def run_commands(commands: Sequence[Command]) -> None:
+    """Run commands at the same time if there is a core for each; every one says itself what fails.
 
     Raises:
-        SystemExit: with its exit code, where that is not 0.
+        SystemExit: one has failed, with its exit code, once all have ended.
     """
-    if code := subprocess.run([sys.executable, "-m", *command], check=False).returncode:
-        raise SystemExit(code)
+    n_cores = usable_cores() // len(commands)
+    for together in [commands] if n_cores else [[command] for command in commands]:
+        shared = {"OMP_NUM_THREADS": str(n_cores)} if len(together) > 1 else {}
+        running = [subprocess.Popen([sys.executable, "-m", *each], env={**os.environ, **shared}) for each in together]
+        try:
+            codes = [process.wait() for process in running]
+        finally:
+            for process in running:
+                process.terminate()  # where this one was interrupted; else it has ended
+        if failed := next(filter(None, codes), 0):
+            raise SystemExit(failed)
 
 
 def stopwatch() -> Callable[[], str]:

@@ -2,9 +2,8 @@
 
 import argparse
 import importlib
-import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,7 +19,7 @@ LOG = ROOT / "docs" / "quickstart.txt"
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[steps.Command]:
     """The commands that were run, which do nothing here."""
     found: list[steps.Command] = []
-    monkeypatch.setattr(steps, "run_command", found.append)
+    monkeypatch.setattr(steps, "run_commands", found.extend)
     return found
 
 
@@ -32,7 +31,7 @@ def test_every_command_is_understood_and_reads_what_is_shipped(
     commands: list[steps.Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(quickstart, ["--out", str(tmp_path), "--page"]) == 0
-    each = [f"ensemble.{word}" for word in ("train", "predict", "ablate")]
+    each = [f"ensemble.{word}" for word in ("train", "train", "predict", "ablate")]
     assert [module for module, *_ in commands] == [*each, *each, "ensemble.serve"]
     parse = argparse.ArgumentParser.parse_args
     read: list[argparse.Namespace] = []
@@ -47,7 +46,7 @@ def test_every_command_is_understood_and_reads_what_is_shipped(
         with pytest.raises(Understood):
             run(importlib.import_module(name), [word for word in words if word != "--quiet"])  # it would last
     assert all(options.data.is_file() and options.images.is_dir() for options in read[:-1])
-    assert [options.panel for options in read] == [tmp_path / "first" / "panel"] * 3 + [tmp_path / "panel"] * 4
+    assert [options.panel for options in read] == [tmp_path / "first" / "panel"] * 4 + [tmp_path / "panel"] * 5
 
 
 def test_what_is_said_is_what_the_documentation_shows(
@@ -68,10 +67,32 @@ def untimed(line: str) -> str:
     return f"{start[-1]}{found}{rest}" if found else "+-- done" if done and box else line
 
 
-def test_a_failing_command_ends_it_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subprocess.run", lambda words, check: subprocess.CompletedProcess(words, 143))
+class Process:
+    """A command that has ended."""
+
+    started: ClassVar[list[tuple[str, str | None]]] = []
+
+    def __init__(self, words: list[str], env: dict[str, str]) -> None:
+        self.started.append((words[-1], env.get("OMP_NUM_THREADS")))
+        self.code = int(words[-1])
+
+    def wait(self) -> int:
+        return self.code
+
+    def terminate(self) -> None: ...
+
+
+@pytest.mark.parametrize(("n_cores", "n_threads"), [(1, None), (5, "2")])
+def test_commands_share_the_cores_and_a_failing_one_ends_it_with_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, n_threads: str | None
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(steps, "usable_cores", lambda: n_cores)
+    monkeypatch.setattr(steps.subprocess, "Popen", Process)
+    monkeypatch.setattr(Process, "started", [])
     with pytest.raises(SystemExit, match="143"):
-        steps.run_command(("ensemble.train", "all"))
+        steps.run_commands([("0",), ("143",)])
+    assert Process.started == [("0", n_threads), ("143", n_threads)]
 
 
 def test_without_the_samples_it_says_what_to_do(
