@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -76,11 +75,9 @@ class PanelFolder:
                 )
             save_settings(settings, path)
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Inside, only this process writes what belongs to both tasks, which may be trained at the same time."""
-        with FileLock(self.root / ".shared.lock"):
-            yield
+    def shared(self) -> FileLock:
+        """Held by the process that writes what belongs to both tasks, which may be trained at the same time."""
+        return FileLock(self.root / ".shared.lock")
 
     def check_no_pickle(self) -> None:
         """Refuse a panel with a file of an unexpected kind: code, or what only unpickling could read, which runs code.

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.decisions.threshold_file import is_unlike
+from ensemble.voting.distributions import share
 from mire.errors import DataError, quoted
 from mire.labels import Task, Taxonomy
 from mire.plain_files import check_plain_file
 from router.route import route_text
 
 _NEEDED = ("id", "predict", "probability", "review")
+_AGAIN = "write it with mire predict --columns scores"
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ def read_scores(path: Path, taxonomies: Mapping[Task, Taxonomy]) -> list[Scored]
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
-                raise DataError(f"{path} has no column {missing[0]!r}; write it with mire predict --columns scores")
+                raise DataError(f"{path} has no column {missing[0]!r}; {_AGAIN}")
             rows = enumerate(reader, start=2)
             answers = [_scored(row, f"{path}, row {number}", taxonomies, degraded) for number, row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV in UTF-8: {error}; write it with mire predict --columns scores") from error
+        raise DataError(f"{path} is no CSV in UTF-8: {error}; {_AGAIN}") from error
     if not answers:
         raise DataError(f"{path} holds no answers; predict a file that holds samples")
     return answers
@@ -66,22 +68,12 @@ def _scored(
         id=row["id"],
         task=task,
         label=label,
-        probability=_share(row, "probability", where),
+        probability=share(row, "probability", where, _AGAIN),
         review=row["review"] != "0",
-        unlike=is_unlike(_share(row, "familiarity", where)) if row.get("familiarity") else None,
+        unlike=is_unlike(share(row, "familiarity", where, _AGAIN)) if row.get("familiarity") else None,
         fallback=route_text(row["instruction"], taxonomies).is_fallback if row.get("instruction") else None,
         degraded=None if degraded is None else row["id"] in degraded,
     )
-
-
-def _share(row: Mapping[str, str], name: str, where: str) -> float:
-    try:
-        value = float(row[name] or "")
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise DataError(f"{where}: {name!r} must be from 0 to 1, got {quoted(row[name])}")
-    return value
 
 
 def _degraded(report: Path) -> set[str] | None:

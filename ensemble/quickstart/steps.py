@@ -91,9 +91,9 @@ def run_commands(commands: Sequence[Command]) -> None:
     Raises:
         SystemExit: one has failed, with its exit code, once all have ended.
     """
-    n_cores = usable_cores() // len(commands)
-    for together in [commands] if n_cores else [[command] for command in commands]:
-        shared = {"OMP_NUM_THREADS": str(n_cores)} if len(together) > 1 else {}
+    cores_each = usable_cores() // len(commands)
+    for together in [commands] if cores_each else [[command] for command in commands]:
+        shared = {"OMP_NUM_THREADS": str(cores_each)} if len(together) > 1 else {}
         running = [subprocess.Popen([sys.executable, "-m", *each], env={**os.environ, **shared}) for each in together]
         try:
             codes = [process.wait() for process in running]

@@ -51,7 +51,8 @@ def add_adapter(panel: PanelFolder, task: Task, adapter: Path, *, data: Path, im
         beside.card(task).unlink(missing_ok=True)  # its times are those of the old voters
         checks = {name: each for name, each in trained.checks.items() if name != _NAME} if trained else {}
         write_cards(known, checks, trained=trained)
-    save_settings(settings, panel.root / "settings.json")
+    with panel.shared():
+        save_settings(settings, panel.root / "settings.json")
     write_panel_card(panel)
     return weights
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mire.atomic_files import atomic_write
 from mire.errors import DataError, quoted
@@ -119,7 +119,7 @@ def _distribution(row: Mapping[str | None, str | None], labels: Labels, where: s
     task = next((task for task in labels if task == row["task"]), None)
     if task is None:
         raise DataError(f"{where}: 'task' must be {' or '.join(labels)}, got {quoted(row['task'])}; {_AGAIN}")
-    shares = {label: _share(row, _column(task, label), where) for label in labels[task]}
+    shares = {label: share(row, _column(task, label), where, _AGAIN) for label in labels[task]}
     if abs((total := sum(shares.values())) - 1) > TOLERANCE:
         raise DataError(f"{where}: the probabilities must sum to 1, got {total:.4g}; divide them by their sum")
     spent = [row.get(name) or "" for name in Spent._fields]
@@ -134,11 +134,16 @@ def _distribution(row: Mapping[str | None, str | None], labels: Labels, where: s
     )
 
 
-def _share(row: Mapping[str | None, str | None], name: str, where: str) -> float:
+def share(row: Mapping[Any, str | None], name: str, where: str, next_step: str) -> float:
+    """A row's number in the column ``name``, from 0 to 1.
+
+    Raises:
+        DataError: it is none; the message begins with ``where`` and ends with ``next_step``.
+    """
     try:
         value = float(row[name] or "")
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise DataError(f"{where}: {quoted(name)} must be from 0 to 1, got {quoted(row[name])}; {_AGAIN}")
+        raise DataError(f"{where}: {quoted(name)} must be from 0 to 1, got {quoted(row[name])}; {next_step}")
     return value

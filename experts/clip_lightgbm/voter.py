@@ -24,7 +24,7 @@ from mire.votes import Vote
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-MANY = 10_000
+_MANY = 10_000
 """Of fewer samples trees grow on one thread (0: one per core): at every split threads wait for each other."""
 _MODEL_FILE = "model.txt"
 _META_FILE = "meta.json"
@@ -53,7 +53,7 @@ class ClipLightgbmVoter(VoterClass[Clip]):
         if not usable:
             raise PanelError(f"{cls.name} needs pictures to train on, but none of the samples' pictures can be read")
         data = lightgbm.Dataset(np.stack(vectors), label=[taxonomy.index(str(sample.label)) for sample in usable])
-        own = {"num_class": len(taxonomy.labels), "seed": seed, "num_threads": int(len(usable) < MANY)}
+        own = {"num_class": len(taxonomy.labels), "seed": seed, "num_threads": int(len(usable) < _MANY)}
         parameters = {**settings.trees.parameters, **own}
         return cls(embedder, lightgbm.train(parameters, data, num_boost_round=settings.trees.rounds), taxonomy)
 
