@@ -16,7 +16,8 @@ install_mire() { # install_mire EXTRAS
     stamp="$1 $(cat setup.cfg constraints.txt pyproject.toml | cksum)"
     if [ "$(cat .venv/installed 2>/dev/null)" != "$stamp" ]; then
         echo "installing into $PWD/.venv, which takes about a minute" >&2
-        python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$1]"
+        # Python compiles what it imports when it imports it; compiling all of torch's files here takes a minute more.
+        python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[$1]"
         echo "$stamp" > .venv/installed
     fi
 }
