@@ -11,12 +11,12 @@ install_mire() { # install_mire EXTRAS
         exit 1
     }
     export VIRTUAL_ENV=$PWD/.venv PATH="$PWD/.venv/bin:$PATH"
-    unset PYTHONHOME
+    unset PYTHONHOME PYTHONDONTWRITEBYTECODE
     local stamp
     stamp="$1 $(cat setup.cfg constraints.txt pyproject.toml | cksum)"
     if [ "$(cat .venv/installed 2>/dev/null)" != "$stamp" ]; then
         echo "installing into $PWD/.venv, which takes about a minute" >&2
-        # Python compiles what it imports when it imports it; compiling all of torch's files here takes a minute more.
+        # Compiling every file would take a minute more: Python compiles what is imported, once, unless it is told not to.
         python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[$1]"
         echo "$stamp" > .venv/installed
     fi
