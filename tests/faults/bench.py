@@ -33,12 +33,18 @@ class Bench:
     def environment(self, **changes: str) -> dict[str, str]:
         return {**os.environ, **PRIORITY, "MIRE_CACHE": str(self.root / "cache"), "OMP_NUM_THREADS": "1", **changes}
 
-    def command(self, out: Path, *, data: Path | None = None, panel: Path | None = None) -> list[str]:
-        """The prediction as a person types it."""
+    def arguments(
+        self, out: Path, *, data: Path | None = None, images: Path | None = None, panel: Path | None = None
+    ) -> list[str]:
+        """What ``predict`` is given."""
         return [
-            sys.executable, "-m", "ensemble.predict", "--data", str(data or self.data), "--images", str(self.images),
+            "--data", str(data or self.data), "--images", str(images or self.images),
             "--panel", str(panel or self.panel), "--out", str(out),
         ]  # fmt: skip
+
+    def command(self, out: Path, **options: Path | None) -> list[str]:
+        """The prediction as a person types it."""
+        return [sys.executable, "-m", "ensemble.predict", *self.arguments(out, **options)]
 
     def predict(self, out: Path, *extra: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return finish([*self.command(out, **options), *extra], self.environment())

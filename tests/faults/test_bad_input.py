@@ -7,7 +7,7 @@ from pathlib import Path
 import broken
 import pytest
 import refused
-from bench import Bench, error_line, finish, report, rows
+from bench import Bench, report, rows
 from broken import Broken
 
 from ensemble import predict
@@ -130,28 +130,25 @@ def test_a_refused_file_says_why(tmp_path: Path, name: str, capsys: pytest.Captu
     assert words in seen.out + seen.err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", refused.FILES)
-def test_a_refused_file_costs_no_work(bench: Bench, tmp_path: Path, name: str) -> None:
+def test_a_refused_file_costs_no_work(
+    bench: Bench, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     content, words = refused.FILES[name]
-    (tmp_path / "data.json").write_bytes(content)
-    done = bench.predict(tmp_path / "s.csv", data=tmp_path / "data.json")
-    assert done.returncode == 1
-    assert words in done.stderr and "Traceback" not in done.stderr
-    assert error_line(done).startswith(f"error: {tmp_path / 'data.json'}")
+    data = tmp_path / "data.json"
+    data.write_bytes(content)
+    assert run(predict, bench.arguments(tmp_path / "s.csv", data=data)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {data}") and words in said and "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["data.json"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_a_broken_sample_alone(bench: Bench, folder: Path, tmp_path: Path, case: Broken) -> None:
     """As the only sample of a run, where no good one hides a crash."""
     data = tmp_path / "one.json"
     data.write_text(json.dumps([{"id": "x", **case.record}]), encoding="utf-8")
     out = tmp_path / "s.csv"
-    command = bench.command(out, data=data)
-    command[command.index("--images") + 1] = str(folder / "images")
-    done = finish(command, bench.environment())
-    assert done.returncode == 0, done.stderr
+    assert run(predict, bench.arguments(out, data=data, images=folder / "images")) == 0
     assert len(rows(out)) == 1
     assert ("x" in report(out)["degraded"]) == (case.reason is not None)
