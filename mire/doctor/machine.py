@@ -10,13 +10,19 @@ from pathlib import Path
 
 import psutil
 
+from mire import compat
 from mire.budget import ParameterCount
 from mire.cache import cache_root
-from mire.compat import usable_cores
 from mire.doctor.check import Check
 from mire.doctor.weights import GIB
 from mire.model_sizes import base_config
 from mire.settings import Settings
+
+CGROUP_MEMORY = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
+"""Files of Linux' control groups, version 2 and 1: what is allowed, taken, counted; and a count's name."""
 
 LOADERS_NEED = GIB
 """Bytes of shared memory below which a training starts no data loaders: they would end in a bus error."""
@@ -29,10 +35,8 @@ def machine() -> Iterator[Check]:
         f"python       {platform.python_version()} on {platform.system()} {platform.machine()}",
         "use Python 3.11 or newer" if old else "",
     )
-    whole = psutil.virtual_memory().total
-    yield Check(
-        f"cpu          {usable_cores()} cores, {whole / GIB:.0f} GiB memory, {free_memory() / GIB:.0f} GiB free"
-    )
+    whole, free = main_memory()
+    yield Check(f"cpu          {compat.usable_cores()} cores, {whole / GIB:.0f} GiB memory, {free / GIB:.0f} GiB free")
     yield from _devices()
     yield from _shared_memory()
     yield _cache()
@@ -101,7 +105,22 @@ def _fonts() -> Check:
 
 def free_memory() -> int:
     """Bytes of memory that programs can still allocate."""
-    return int(psutil.virtual_memory().available)
+    return main_memory()[1]
+
+
+def main_memory() -> tuple[int, int]:
+    """Bytes of memory, and of them those that can still be allocated: the machine's, or less of them in a container."""
+    machine = psutil.virtual_memory()
+    for limit, used, counts, files in CGROUP_MEMORY:
+        try:
+            allowed, taken = (int((compat.CGROUP / name).read_text(encoding="ascii")) for name in (limit, used))
+            lines = (compat.CGROUP / counts).read_text(encoding="ascii").splitlines()
+            # What was read from files counts as taken until something else needs its room.
+            given_back = int(dict(line.split() for line in lines)[files])
+        except (OSError, ValueError, KeyError):  # another version, another system, or "max"
+            continue
+        return min(machine.total, allowed), max(0, min(machine.available, allowed - taken + given_back))
+    return machine.total, machine.available
 
 
 def memory(count: ParameterCount, settings: Settings) -> Check:

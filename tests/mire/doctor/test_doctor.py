@@ -151,6 +151,41 @@ def test_little_shared_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> N
     assert not list(memory_module._shared_memory())
 
 
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("files", "whole", "free"),
+    [
+        ({}, 8000, 5000),
+        ({"memory.max": "max", "memory.current": "1", "memory.stat": "inactive_file 0"}, 8000, 5000),
+        ({"memory.max": 4000, "memory.current": 1500, "memory.stat": f"anon 7\ninactive_file {500 * MIB}"}, 4000, 3000),
+        ({"memory.max": 4000, "memory.current": 4100, "memory.stat": "inactive_file 0"}, 4000, 0),
+        ({"memory.max": 7000, "memory.current": 1000, "memory.stat": "inactive_file 0"}, 7000, 5000),
+        ({"memory.max": 4000, "memory.current": 1500, "memory.stat": "anon 7"}, 8000, 5000),
+        (
+            {
+                "memory/memory.limit_in_bytes": 4000,
+                "memory/memory.usage_in_bytes": 1500,
+                "memory/memory.stat": f"inactive_file 9\ntotal_inactive_file {500 * MIB}",
+            },
+            4000,
+            3000,
+        ),
+    ],
+)  # MiB, of a machine with 8,000 of which 5,000 are free
+def test_a_container_s_memory_counts(
+    files: dict[str, str | int], whole: int, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine_wide = SimpleNamespace(total=8000 * MIB, available=5000 * MIB)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: machine_wide)
+    monkeypatch.setattr("mire.compat.CGROUP", tmp_path)
+    (tmp_path / "memory").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(str(content * MIB) if isinstance(content, int) else content, encoding="ascii")
+    assert memory_module.main_memory() == (whole * MIB, free * MIB)
+
+
 def test_memory_by_hand() -> None:
     count = ParameterCount({"a": 3 * 2**30, "b": 2**30})
     found = presence.fit(count, 10 * 2**30, "bfloat16")
