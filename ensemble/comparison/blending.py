@@ -186,15 +186,17 @@ def _systems(
 
     It is the best on these very samples, which is to its advantage, not the blend's.
     """
-    found: dict[Task, TaskAnswers] = {}
+    truths, answers = dict[Task, tuple[str, ...]](), dict[Task, dict[str, tuple[str, ...]]]()
     for task, part in votes.items():
         labels = np.array(stack.labels[task], dtype=object)
         systems = {**part.votes, MEAN: _mean(part.votes), FITTED: pooled[task]}
-        answers = {name: (tuple(labels[winners(each)]),) for name, each in systems.items()}
-        found[task] = TaskAnswers(tuple(labels[part.truth]), answers)
-    f1 = {name: sum(scores(part.truth, *part.systems[name]).f1 for part in found.values()) for name in stack.names}
+        truths[task] = tuple(labels[part.truth])
+        answers[task] = {name: tuple(labels[winners(each)]) for name, each in systems.items()}
+    f1 = {name: sum(scores(truth, answers[task][name]).f1 for task, truth in truths.items()) for name in stack.names}
     order = [*sorted(stack.names, key=lambda name: -f1[name]), MEAN, FITTED]
-    return {task: TaskAnswers(part.truth, {name: part.systems[name] for name in order}) for task, part in found.items()}
+    return {
+        task: TaskAnswers(truth, {name: (answers[task][name],) for name in order}) for task, truth in truths.items()
+    }
 
 
 def _mean(votes: Mapping[str, Array]) -> Array:

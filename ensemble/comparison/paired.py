@@ -52,7 +52,8 @@ class Comparison:
 class Measured:
     """One system: F1 per run (n_runs,), its resamples (n_runs, N_RESAMPLES), which answers are right (n_runs, n).
 
-    All systems are resampled alike, so that differences of resamples are paired.
+    A run's F1 is that of the samples it was asked. All systems are resampled alike, so that differences of resamples
+    are paired.
     """
 
     f1: Array
@@ -60,10 +61,11 @@ class Measured:
     right: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, truth: Sequence[str], runs: Sequence[Sequence[str]], *, seed: int) -> "Measured":
+    def of(cls, truth: Sequence[str], runs: Sequence[Sequence[str | None]], *, seed: int) -> "Measured":
+        pairs = [_asked(truth, run) for run in runs]
         return cls(
-            np.array([scores(truth, run).f1 for run in runs]),
-            np.stack([resampled_f1(truth, run, seed=seed) for run in runs]),
+            np.array([scores(asked, given).f1 for asked, given in pairs]),
+            np.stack([resampled_f1(asked, given, seed=seed) for asked, given in pairs]),
             np.array([[true == given for true, given in zip(truth, run, strict=True)] for run in runs]),
         )
 
@@ -92,6 +94,12 @@ def compare(tasks: Mapping[Task, TaskAnswers]) -> Comparison:
     rows = [row for task, systems in parts.items() for row in _rows(task, systems)]
     rows += [row for task, answers in tasks.items() for row in _label_rows(task, answers)]
     return Comparison(tuple(rows), _verdict(list(parts.values())[-1]))
+
+
+def _asked(truth: Sequence[str], run: Sequence[str | None]) -> tuple[list[str], list[str]]:
+    """The right labels of what a run was asked, and its answers."""
+    pairs = [(true, given) for true, given in zip(truth, run, strict=True) if given is not None]
+    return [true for true, _ in pairs], [given for _, given in pairs]
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
@@ -141,20 +149,27 @@ def _p(first: Measured, second: Measured) -> float | None:
 
 
 def _label_rows(task: Task, answers: TaskAnswers) -> Iterator[Row]:
-    """Each label's F1, the most frequent label first."""
-    from sklearn.metrics import f1_score
-
+    """Each label's F1, the most frequent label first; the runs are those that were asked a sample of it."""
     counts = Counter(answers.truth).most_common()
     labels = [label for label, _ in counts]
     f1 = {
-        name: np.array([f1_score(answers.truth, run, labels=labels, average=None, zero_division=0.0) for run in runs])
+        name: np.array([_f1_by_label(*_asked(answers.truth, run), labels) for run in runs])
         for name, runs in answers.systems.items()
     }
     first = next(iter(f1))
     for index, (label, n) in enumerate(counts):
-        for name, each in f1.items():
-            change = None if name == first else _change(f1[first][:, index], each[:, index])
-            yield replace(_row(task, label, name, n, each[:, index]), difference=change)
+        columns = {name: each[~np.isnan(each[:, index]), index] for name, each in f1.items()}
+        for name, column in columns.items():
+            change = None if name == first else _change(columns[first], column)
+            yield replace(_row(task, label, name, n, column), difference=change)
+
+
+def _f1_by_label(truth: Sequence[str], run: Sequence[str], labels: Sequence[str]) -> Array:
+    """F1 per label, (n_labels,); NaN for a label that no sample has."""
+    from sklearn.metrics import f1_score
+
+    f1 = f1_score(truth, run, labels=labels, average=None, zero_division=0.0)
+    return np.where(np.isin(labels, truth), f1, np.nan)
 
 
 def _verdict(systems: Mapping[str, Measured]) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ensemble.evaluation.held_out_votes import collect_held_out_votes
@@ -35,21 +36,26 @@ class System:
 
 @dataclass(frozen=True)
 class TaskAnswers:
-    """One task's right labels, and for each system what each of its runs answered: as many labels, in their order."""
+    """One task's right labels, and for each system what each of its runs answered: as many labels, in their order.
+
+    An answer is None where that run is not asked; then no system's run of that number is, if all have as many.
+    """
 
     truth: tuple[str, ...]
-    systems: Mapping[str, tuple[tuple[str, ...], ...]]
+    systems: Mapping[str, tuple[tuple[str | None, ...], ...]]
 
 
 def collect_answers(systems: Sequence[System], truth: Path, images: Path) -> dict[Task, TaskAnswers]:
-    """Every system's answers to the samples that all runs answer, by task in the order of ``TASKS``.
+    """Every system's answers to what all can answer, by task in the order of ``TASKS``.
 
     A panel answers samples that it was trained on by its out-of-fold votes, pooled by weights that were fitted on
-    others, and all others anew.
+    others, and all others anew. Where all systems have as many runs, as those of a sweep's seeds, each with folds of
+    its own, first runs are asked what every first run answers, second runs what every second run does, and so on;
+    else every run is asked what all runs answer.
 
     Raises:
-        DataError: a CSV does not hold exactly the ids of ``truth``, a sample has no label, or no sample is answered by
-            every run.
+        DataError: a CSV does not hold exactly the ids of ``truth``, a sample has no label, or a run has no sample that
+            the others answer too.
         PanelError: a folder is no panel, or its votes are missing.
     """
     samples = read_truth(truth)
@@ -60,20 +66,31 @@ def collect_answers(systems: Sequence[System], truth: Path, images: Path) -> dic
         ]
         for system in systems
     }
-    shared = [sample for sample in samples if all(sample.id in run for runs in answers.values() for run in runs)]
-    if not shared:
+    asked = _asked(list(answers.values()))
+    if not all(asked):
         raise DataError(f"no sample of {truth} has an answer of every run; compare panels of the same task and data")
-    if n_left_out := len(samples) - len(shared):
+    known = [sample for sample in samples if any(sample.id in ids for ids in asked)]
+    if n_left_out := len(samples) - len(known):
         logger.info(f"{n_left_out} of {len(samples)} samples are left out: not every panel has held-out votes on them")
-    groups = by_task(shared, _taxonomies(systems))
+    groups = by_task(known, _taxonomies(systems))
     return {
         task: TaskAnswers(
             tuple(str(sample.label) for sample in groups[task]),
-            {name: tuple(_labels(run, groups[task]) for run in runs) for name, runs in answers.items()},
+            {
+                name: tuple(_labels(run, groups[task], ids) for run, ids in zip(runs, asked, strict=False))
+                for name, runs in answers.items()
+            },
         )
         for task in TASKS
         if task in groups
     }
+
+
+def _asked(systems: Sequence[Sequence[Mapping[str, str]]]) -> list[set[str]]:
+    """The ids that each run is asked, by its number, from every system's runs with their answers by id."""
+    counts = {len(runs) for runs in systems}
+    beside = list(zip(*systems, strict=True)) if len(counts) == 1 else [tuple(chain(*systems))] * max(counts)
+    return [set.intersection(*map(set, runs)) for runs in beside]
 
 
 def _panel_answers(root: Path, truth: Path, images: Path) -> dict[str, str]:
@@ -95,5 +112,5 @@ def _taxonomies(systems: Sequence[System]) -> Mapping[Task, Taxonomy]:
     return next((panel.taxonomies() for panel in panels), {})
 
 
-def _labels(answers: Mapping[str, str], samples: Sequence[Sample]) -> tuple[str, ...]:
-    return tuple(answers[sample.id] for sample in samples)
+def _labels(answers: Mapping[str, str], samples: Sequence[Sample], asked: set[str]) -> tuple[str | None, ...]:
+    return tuple(answers[sample.id] if sample.id in asked else None for sample in samples)

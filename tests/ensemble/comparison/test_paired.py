@@ -12,7 +12,7 @@ HALF = tuple("aabbbb")
 """Two of six wrong: either label has F1 2 * 2 / (4 + 2), so the weighted F1 is 2/3."""
 
 
-def compared(truth: tuple[str, ...] = TRUTH, **systems: tuple[tuple[str, ...], ...]) -> Comparison:
+def compared(truth: tuple[str, ...] = TRUTH, **systems: tuple[tuple[str | None, ...], ...]) -> Comparison:
     return compare({"image": TaskAnswers(truth, systems)})
 
 
@@ -58,6 +58,25 @@ def test_several_runs_are_told_as_mean_and_deviation() -> None:
     assert (new.runs, new.f1, new.sd) == (2, pytest.approx(5 / 6), pytest.approx(1 / 3 / 2**0.5))
     assert (new.difference, new.mcnemar_p) == (pytest.approx(1 / 6), None)
     assert row_of(comparison, "old").sd == 0
+
+
+def test_a_run_is_judged_by_what_it_was_asked() -> None:
+    """The first runs are asked four samples a, a, a, b, the second ones the a and the b that follow."""
+    truth, nothing = tuple("aaabab"), (None,)
+    old = (tuple("aabb") + nothing * 2, nothing * 4 + tuple("ab"))
+    new = (tuple("aaab") + nothing * 2, nothing * 4 + tuple("bb"))
+    comparison = compared(truth, old=old, new=new)
+    # First run of the old one: a 2 * 2 / (3 + 2), b 2 * 1 / (1 + 2), weighted 3 to 1. Second of the new: a 0, b 2/3.
+    assert row_of(comparison, "old").f1 == pytest.approx(((3 * 0.8 + 2 / 3) / 4 + 1) / 2)
+    assert row_of(comparison, "new").f1 == pytest.approx((1 + 1 / 3) / 2)
+    assert (row_of(comparison, "new").n, row_of(comparison, "new").runs) == (6, 2)
+    assert row_of(comparison, "new", label="a").difference == pytest.approx((1 + 0) / 2 - (0.8 + 1) / 2)
+
+
+def test_a_label_s_runs_are_those_that_were_asked_it() -> None:
+    comparison = compared(tuple("aab"), only=((*"aa", None), (*"a", None, "b")))
+    assert (row_of(comparison, "only", label="a").runs, row_of(comparison, "only", label="b").runs) == (2, 1)
+    assert row_of(comparison, "only", label="b").f1 == 1
 
 
 def test_runs_are_resampled_as_samples_are() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.comparison.systems import System, collect_answers
+from ensemble.comparison.systems import System, _asked, collect_answers
 from mire.errors import DataError, MireError, PanelError
 
 
@@ -55,6 +55,12 @@ def test_what_a_panel_does_not_answer_is_left_out_for_all(
     found = collect_answers(systems, tiny_set / "train.json", tiny_set / "images")
     assert list(found) == ["dialogue"]
     assert caplog.messages == ["12 of 24 samples are left out: not every panel has held-out votes on them"]
+
+
+def test_runs_of_the_same_number_are_asked_the_same() -> None:
+    first, second, third = (dict.fromkeys(keys, "x") for keys in ("abc", "bcd", "cde"))
+    assert _asked([[first, second], [second, third]]) == [{"b", "c"}, {"c", "d"}]
+    assert _asked([[first, second], [third]]) == [{"c"}, {"c"}], "every run is asked what all answer"
 
 
 def test_what_cannot_be_compared_is_refused(
