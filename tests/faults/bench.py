@@ -90,13 +90,13 @@ def report(out: Path) -> dict[str, Any]:
     return dict(json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8")))
 
 
-def write_many(path: Path, images: Path, n: int) -> Path:
-    """A data file of ``n`` samples, every fourth with a picture, no two alike."""
-    pictures = sorted(picture.name for picture in images.glob("*.png"))
+def write_many(path: Path, images: Path | None, n: int) -> Path:
+    """A data file of ``n`` samples, every fourth with a picture if there are ``images``, no two alike."""
+    pictures = sorted(picture.name for picture in images.glob("*.png")) if images else []
     words = ("会生锈吗", "什么时候有货", "冬天能穿吗")
     records: list[dict[str, Any]] = []
     for number in range(n):
-        if number % 4 == 0:
+        if pictures and number % 4 == 0:
             text, names = image_instruction(), [pictures[number % len(pictures)]]
         else:
             said = f"用户: 第{number}件{words[number % 3]}"

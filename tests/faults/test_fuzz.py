@@ -18,7 +18,7 @@ from mire.prompts import DIALOGUE_END, DIALOGUE_START, OFFICIAL_DIALOGUE_HEAD, O
 from mire.samples import Sample, read_samples, scan
 from router.route import route, route_text
 
-TIERS = [100, pytest.param(20_000, marks=pytest.mark.slow)]
+TIERS = [100, pytest.param(5_000, marks=pytest.mark.slow)]
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)
 FRAMES = st.sampled_from(
