@@ -14,4 +14,4 @@ if [ -n "${CI:-}" ]; then
 fi
 if [ $# -eq 0 ]; then set -- -m "not slow and not gpu"; fi
 # One worker per core, of one thread each: more threads than cores would only wait for each other.
-OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile "$@"
+OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"
