@@ -27,7 +27,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "blank lines": (b"\n \n", "holds no sample"),
     "an empty list": (b"[]", "holds no sample"),
     "half a file": (_file([GOOD, GOOD])[:-30], "is not valid JSON: "),
-    "a comma too many": (b'[{"id": "a",}]', "(line 1, column 13)"),
+    "no comma": (b'[{"id": "a" "b"}]', "(line 1, column 13)"),
     "two broken lines": (_file(GOOD) + b"\n{\n" + b'{"id": 1\n', "2 faults"),
     "a csv": (b"id,instruction\n1,x\n", "is not valid JSON: "),
     "gbk": ('[{"id": "店"}]'.encode("gbk"), "must be UTF-8: "),

@@ -98,7 +98,7 @@ def test_all_faults_come_at_once(write_json: Write) -> None:
 
 def test_broken_json_names_line_and_column(tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
-    path.write_text('[{"id": "a",}]')
+    path.write_text('[{"id": "a" "b"}]')
     with pytest.raises(DataError, match=r"bad.json is not valid JSON: .* \(line 1, column 13\)"):
         read_samples(path)
 
