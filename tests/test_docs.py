@@ -29,6 +29,7 @@ from router.route import route
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
+CHINESE = [page for page in PAGES if page.name.endswith(".zh.md")]
 LINKED = sorted({*PAGES, *ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md")})
 OTHERS = ("python3", "source", "pip", "pytest", "curl", "unzip", "cd", "git", "export", "eval", "docker", "modelscope")
 """Programs of others, whose options are not checked."""
@@ -138,10 +139,37 @@ def test_optimistic_figures_are_starred_everywhere() -> None:
         assert 0 < text.index("0.761") < text.index("0.799")
 
 
-def test_the_pages_are_read_in_an_hour() -> None:
-    """The lines that are not blank, of both READMEs and all pages but the appendix."""
-    pages = [page for page in PAGES if page.name != "RESULTS-APPENDIX.md"]
+@pytest.mark.parametrize("chinese", [False, True])
+def test_the_pages_are_read_in_an_hour(chinese: bool) -> None:
+    """The lines that are not blank, of a language's README and all its pages but the appendix."""
+    pages = [page for page in PAGES if page.name != "RESULTS-APPENDIX.md" and (page in CHINESE) == chinese]
     assert sum(bool(line.strip()) for page in pages for line in page.read_text(encoding="utf-8").splitlines()) <= 900
+
+
+@pytest.mark.parametrize("page", [page for page in CHINESE if page.parent.name == "docs"], ids=lambda page: page.name)
+def test_a_chinese_page_shows_what_the_english_one_shows(page: Path) -> None:
+    """Its code, and the numbers of each row of its tables."""
+    english = page.with_name(page.name.replace(".zh.", "."))
+    assert all_blocks(page) == all_blocks(english)
+    assert numbers_of_rows(page) == numbers_of_rows(english)
+
+
+def all_blocks(page: Path) -> list[str]:
+    return re.findall(r"^```.*?^```", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+def numbers_of_rows(page: Path) -> list[list[str]]:
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    return [sorted(re.findall(r"\d+(?:[.,:]\d+)*", re.sub(r"\]\([^)]*\)", "]", row))) for row in rows]
+
+
+def test_chinese_pages_lead_to_chinese_ones() -> None:
+    """But for the line at the top that leads to the English page, and for what has no Chinese version."""
+    names = {page.name.replace(".zh.", ".") for page in CHINESE}
+    for page in CHINESE:
+        targets = re.findall(r"\]\(([^):#\s]+\.md)", page.read_text(encoding="utf-8"))
+        english = [target for target in targets if Path(target).name in names]
+        assert english == [page.name.replace(".zh.", ".")], page.name
 
 
 def test_settings_that_are_shown_load(tmp_path: Path) -> None:
