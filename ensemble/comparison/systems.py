@@ -67,12 +67,13 @@ def collect_answers(systems: Sequence[System], truth: Path, images: Path) -> dic
         for system in systems
     }
     asked = _asked(list(answers.values()))
-    if not all(asked):
-        raise DataError(f"no sample of {truth} has an answer of every run; compare panels of the same task and data")
     known = [sample for sample in samples if any(sample.id in ids for ids in asked)]
     if n_left_out := len(samples) - len(known):
         logger.info(f"{n_left_out} of {len(samples)} samples are left out: not every panel has held-out votes on them")
     groups = by_task(known, _taxonomies(systems))
+    ids_of = [{sample.id for sample in group} for group in groups.values()]
+    if not known or not all(ids & of_task for ids in asked for of_task in ids_of):
+        raise DataError(f"no sample of {truth} has an answer of every run; compare panels of the same task and data")
     return {
         task: TaskAnswers(
             tuple(str(sample.label) for sample in groups[task]),
