@@ -122,8 +122,11 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
 
 
 def test_optimistic_figures_are_starred_everywhere() -> None:
-    """`cpu`'s out-of-fold figures, in every table cell but intervals; 0.830 is also the dialogues' unseen figure."""
-    optimistic = re.compile(r"0\.799|0\.853|0\.826|0\.861(?! \(file)|0\.835|0\.830(?!\*{0,2} ?[（(](?:se|标准误))")
+    """`cpu`'s out-of-fold figures, in every table cell but intervals.
+
+    0.830 is also the dialogues' unseen figure, and one of nano's seeds.
+    """
+    optimistic = re.compile(r"0\.799|0\.853|0\.826|0\.861(?! \(file)|0\.835|0\.830(?!,|\*{0,2} ?[（(](?:se|标准误))")
     cells = [
         (page.name, cell)
         for page in PAGES
