@@ -62,7 +62,7 @@ class Measured:
 
     @classmethod
     def of(cls, truth: Sequence[str], runs: Sequence[Sequence[str | None]], *, seed: int) -> "Measured":
-        pairs = [_asked(truth, run) for run in runs]
+        pairs = [_answered(truth, run) for run in runs]
         return cls(
             np.array([scores(asked, given).f1 for asked, given in pairs]),
             np.stack([resampled_f1(asked, given, seed=seed) for asked, given in pairs]),
@@ -96,7 +96,7 @@ def compare(tasks: Mapping[Task, TaskAnswers]) -> Comparison:
     return Comparison(tuple(rows), _verdict(list(parts.values())[-1]))
 
 
-def _asked(truth: Sequence[str], run: Sequence[str | None]) -> tuple[list[str], list[str]]:
+def _answered(truth: Sequence[str], run: Sequence[str | None]) -> tuple[list[str], list[str]]:
     """The right labels of what a run was asked, and its answers."""
     pairs = [(true, given) for true, given in zip(truth, run, strict=True) if given is not None]
     return [true for true, _ in pairs], [given for _, given in pairs]
@@ -153,7 +153,7 @@ def _label_rows(task: Task, answers: TaskAnswers) -> Iterator[Row]:
     counts = Counter(answers.truth).most_common()
     labels = [label for label, _ in counts]
     f1 = {
-        name: np.array([_f1_by_label(*_asked(answers.truth, run), labels) for run in runs])
+        name: np.array([_f1_by_label(*_answered(answers.truth, run), labels) for run in runs])
         for name, runs in answers.systems.items()
     }
     first = next(iter(f1))
