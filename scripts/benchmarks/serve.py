@@ -91,7 +91,7 @@ def load(url: str, sent: Sequence[bytes], *, clients: int, requests: int) -> dic
         thread.join()
     if faults:
         raise faults[0]
-    p50, p95, p99 = np.percentile(seconds, (50, 95, 99)) * 1000
+    p50, p95, p99 = (np.percentile(seconds, (50, 95, 99)) * 1000).tolist()
     rate = len(seconds) / (time.monotonic() - started)
     return {"per_second": round(rate, 1), "p50_ms": round(p50, 1), "p95_ms": round(p95, 1), "p99_ms": round(p99, 1)}
 

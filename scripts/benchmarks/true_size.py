@@ -2,12 +2,14 @@
 
     python -m scripts.benchmarks.true_size                  # Qwen2-VL-7B on a GPU
     python -m scripts.benchmarks.true_size --samples 0      # by the commands alone: what a CPU with 24 GiB can hold
+    python -m scripts.benchmarks.true_size --samples 0 --by-commands 64   # both tasks, and a service under load
     python -m scripts.benchmarks.true_size --shape nano     # the same steps in two minutes
 
 Writes the checkpoint as the hub has it (sharded, its key names, bfloat16; 16.6 GB for the 7B) with nano's tokenizer.
 In one process both tasks' adapters are trained and vote: apart, merged, and apart in compiled layers. Then the ordinary
-commands train an adapter on a few shipped screens, predict and export. Random weights answer nothing: only seconds,
-memory and agreement mean something. Prints one table and one JSON line.
+commands train an adapter on a few shipped screens, predict and export; with ``--by-commands N`` both tasks' adapters on
+N shipped samples each, and ``mire serve`` answers 8 clients. Random weights answer nothing: only seconds, memory and
+agreement mean something. Prints one table and one JSON line.
 """
 
 import argparse
@@ -18,7 +20,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +39,11 @@ N_FEW = 2
 FEW = ("qwen2vl.max_pixels=50176", "qwen2vl.layout=compact", "panel.image=[qwen2vl]", "folds=2", "qwen2vl.final=merge",
        "qwen2vl.image.warmup=0")  # fmt: skip
 """Screens of the commands, and their settings: 64 tokens each and a short prompt, since a CPU takes minutes for more."""
+BOTH = ("panel.image=[qwen2vl]", "panel.dialogue=[qwen2vl]", "folds=2", "qwen2vl.final=merge")
+"""Settings of the commands with many samples: the task's own sizes."""
+N_CLIENTS, N_REQUESTS = 8, 128
+"""Clients of the service, and requests of each measurement, half of each task."""
+PORT, START_SECONDS = 7861, 180
 N_PASSES, HALF_PASS = 10, 8
 """Mixed passes, each of so many screens and as many dialogues: what a busy service makes."""
 
@@ -180,20 +189,126 @@ def by_commands(folder: Path, shape: str, entries: Sequence[str], steps: Steps) 
     Raises:
         MireError: a command failed; its last line is named.
     """
-    data, panel = folder / "few.json", str(folder / "panel")
     every = labelled("image", sys.maxsize)
-    few = [sample.row for sample in every if sample.label == every[0].label][:N_FEW]
-    data.write_text(json.dumps(few, ensure_ascii=False), "utf-8")
-    files = ["--data", str(data), "--images", str(SAMPLES / "images"), "--panel", panel]
-    wanted = [part for entry in (*entries, *FEW) for part in ("--set", entry)]
-    chain = {
-        "train": ["image", *files, "--config", shape, *wanted],
-        "predict": [*files, "--out", str(folder / "few.csv")],
-        "export": ["--panel", panel, "--out", str(folder / "shared")],
-    }
-    for command, arguments in chain.items():
+    few = [sample for sample in every if sample.label == every[0].label][:N_FEW]
+    commands = Commands(folder, few, steps)
+    commands.train("image", shape, (*entries, *FEW))
+    commands.predict()
+    commands.export()
+
+
+def both_by_commands(folder: Path, shape: str, entries: Sequence[str], n_samples: int, steps: Steps) -> None:
+    """The same with both tasks, ``n_samples`` of each, and a service that clients ask.
+
+    Raises:
+        MireError: a command failed; its last line is named.
+    """
+    commands = Commands(folder, [sample for task in TASKS for sample in labelled(task, n_samples)], steps)
+    for task in TASKS:
+        commands.train(task, shape, (*entries, *BOTH))
+    commands.predict()
+    commands.export()
+    commands.serve()
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the commands get: the samples, of which they make a panel in the folder."""
+
+    folder: Path
+    samples: Sequence[Any]
+    steps: Steps
+
+    def train(self, task: Task, shape: str, entries: Sequence[str]) -> None:
+        """Train the task's experts in folds."""
+        wanted = [part for entry in entries for part in ("--set", entry)]
+        n = sum(sample.label in builtin_labels(task) for sample in self.samples)
+        self._run("train", n, f" {task}", task, *self._files(), "--config", shape, *wanted)
+
+    def predict(self) -> None:
+        """Answer all samples."""
+        self._run("predict", len(self.samples), "", *self._files(), "--out", str(self.folder / "few.csv"))
+
+    def export(self) -> None:
+        """A panel without what training left."""
+        panel, out = str(self._panel), str(self.folder / "shared")
+        self._run("export", len(self.samples), "", "--panel", panel, "--out", out)
+
+    def serve(self) -> None:
+        """Start a service, then ask it from one client and from several at once; the first round is not counted."""
+        from scripts.benchmarks.serve import classify_body, load
+
+        sent = [json.dumps(classify_body(sample)).encode() for sample in _alternating(self.samples)]
+        with _served(self._panel) as (url, pid):
+            for name, clients, n in (
+                (f"serve, {N_CLIENTS} clients, first", N_CLIENTS, len(sent)),
+                (f"serve, {N_CLIENTS} clients", N_CLIENTS, N_REQUESTS),
+                ("serve, one client", 1, N_REQUESTS // 4),
+            ):
+                ask = partial(load, f"{url}/v1/classify", sent, clients=clients, requests=n)
+                print(json.dumps(self.steps.take(name, n, ask, bytes_in_use=partial(bytes_of, pid))), flush=True)
+
+    @property
+    def _panel(self) -> Path:
+        return self.folder / "panel"
+
+    def _files(self) -> list[str]:
+        """The arguments that name the samples and the panel."""
+        data = self.folder / "few.json"
+        data.write_text(json.dumps([sample.row for sample in self.samples], ensure_ascii=False), "utf-8")
+        return ["--data", str(data), "--images", str(SAMPLES / "images"), "--panel", str(self._panel)]
+
+    def _run(self, command: str, n: int, what: str, *arguments: str) -> None:
         call = partial(run_module, f"ensemble.{command}", arguments)
-        steps.take(f"mire {command}, {N_FEW} screens", N_FEW, call, bytes_in_use=most_of_a_child)
+        self.steps.take(f"mire {command}{what}, {n} samples", n, call, bytes_in_use=most_of_a_child)
+
+
+def builtin_labels(task: Task) -> Sequence[str]:
+    """The challenge's labels of a task."""
+    from mire.labels import builtin_taxonomy
+
+    return builtin_taxonomy(task).labels
+
+
+def _alternating(samples: Sequence[Any]) -> list[Any]:
+    """The first of the first half, the first of the second half, and so on."""
+    half = len(samples) // 2
+    return [sample for pair in zip(samples[:half], samples[half:], strict=True) for sample in pair]
+
+
+def bytes_of(pid: int) -> int:
+    """Of another process, now."""
+    import psutil
+
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+@contextmanager
+def _served(panel: Path) -> Iterator[tuple[str, int]]:
+    """A service that is ready, by its address and process.
+
+    Raises:
+        MireError: it ended, or was not ready in time.
+    """
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    url, log = f"http://127.0.0.1:{PORT}", panel.with_name("serve.log")
+    command = [sys.executable, "-m", "ensemble.serve", "--panel", str(panel), "--port", str(PORT)]
+    with log.open("w") as file, subprocess.Popen(command, stderr=file, stdout=file) as process:
+        try:
+            until = time.monotonic() + START_SECONDS
+            while True:
+                try:
+                    urlopen(f"{url}/healthz", timeout=1).close()  # noqa: S310 - the address is ours
+                    break
+                except (URLError, TimeoutError) as error:
+                    if process.poll() is not None or time.monotonic() > until:
+                        raise MireError(f"the service did not start: {log.read_text().strip()[-500:]}") from error
+                    time.sleep(0.5)
+            yield url, process.pid
+        finally:
+            process.terminate()
 
 
 def run_module(module: str, arguments: Sequence[str]) -> None:
@@ -212,6 +327,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shape", choices=tuple(SHAPES), default="qwen2-vl-7b")
     parser.add_argument(
         "--samples", type=int, default=64, help="samples per task in one process (default: 64; 0: none)"
+    )
+    parser.add_argument(
+        "--by-commands", type=int, metavar="N", help="samples per task of the commands (default: a few screens)"
     )
 
 
@@ -232,7 +350,10 @@ def execute(options: argparse.Namespace) -> None:
         entries += [f"qwen2vl.{task}.epochs=1" for task in TASKS]
         if options.samples:
             measure(folder, load_settings(shape, entries), options.samples, steps)
-        by_commands(folder, shape, entries, steps)
+        if options.by_commands:
+            both_by_commands(folder, shape, entries, options.by_commands, steps)
+        else:
+            by_commands(folder, shape, entries, steps)
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(json.dumps({"device": name, "shape": options.shape, "torch": torch.__version__,
                       "steps": [asdict(step) for step in steps]}))  # fmt: skip

@@ -198,6 +198,12 @@ class FakeEngine:
         return SimpleNamespace(txts=("SALE",), scores=(0.9,), boxes=[corners])
 
 
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are read here, also where an earlier test has started worker processes: a fake engine is not theirs."""
+    monkeypatch.setattr("experts.screen_text.reader.workers", lambda: ProcessPool(0))
+
+
 def faked(reader: Reader) -> FakeEngine:
     engine = FakeEngine()
     reader.__dict__["_engine"] = engine

@@ -8,6 +8,8 @@
 - The vocabulary's logits are float32 whatever the weights' format: between 16 and 32 a step of bfloat16 is 0.125, and a
   label's score sums up to a dozen of them.
 - Attention stays within each document of a packed row, and pictures of equal size are one call: ``attention.py``.
+- A norm is one kernel, and queries and keys are turned in two: on a GPU elementwise work takes half as long as the
+  matrix products.
 """
 
 from typing import Any
@@ -15,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, rotate_half
+from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
-from experts.qwen2vl.model.attention import attend_text, use_own_attention
+from experts.qwen2vl.model.attention import attend_pictures, attend_text, use_own_attention
 from experts.qwen2vl.model.device import linear
 
 VOCABULARY_SLICE = 16_384
@@ -32,6 +34,13 @@ def install_fast_modules(model: Any) -> None:
     if len(getattr(model.config.vision_config, "deepstack_visual_indexes", ())) < len(layers):
         layers[-1].__class__ = type("LastLayer", (LastLayer, type(layers[-1])), {})
     model.lm_head.__class__ = FloatHead
+    for module in model.modules():
+        if hasattr(module, "variance_epsilon"):
+            module.__class__ = FusedNorm
+    for block in model.model.visual.blocks:
+        block.attn.__class__ = type("TowerAttention", (TowerAttention, type(block.attn)), {})
+    for layer in layers:
+        layer.self_attn.__class__ = type("RowAttention", (RowAttention, type(layer.self_attn)), {})
     use_own_attention(model)
 
 
@@ -70,8 +79,106 @@ class FloatHead(torch.nn.Linear):
             found = torch.mm(rows, self.weight.T, out_dtype=torch.float32)
         else:
             # Elsewhere no product has this result; slices keep the copy of the weights small.
-            found = torch.cat([rows.float() @ part.float().T for part in self.weight.split(VOCABULARY_SLICE)], dim=-1)
+            found = rows.new_empty(len(rows), len(self.weight), dtype=torch.float32)
+            for part, of_part in zip(
+                self.weight.split(VOCABULARY_SLICE), found.split(VOCABULARY_SLICE, 1), strict=True
+            ):
+                torch.mm(rows.float(), part.float().T, out=of_part)
         return found.view(*states.shape[:-1], -1)
+
+
+class FusedNorm(torch.nn.Module):
+    """Any family's RMSNorm (https://arxiv.org/abs/1910.07467)."""
+
+    weight: torch.nn.Parameter
+    variance_epsilon: float
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(..., width) to itself."""
+        found = torch.nn.functional.rms_norm(states, self.weight.shape, self.weight, self.variance_epsilon)
+        return found.to(states.dtype)  # in training, autocast leaves it in float32
+
+
+class TowerAttention(torch.nn.Module):
+    """Put before the class of any family's tower attention."""
+
+    qkv: torch.nn.Module
+    proj: torch.nn.Module
+    num_heads: int
+    scaling: float
+
+    def forward(
+        self, hidden_states: Tensor, cu_seqlens: Tensor, position_embeddings: tuple[Tensor, Tensor], **_: Any
+    ) -> Tensor:
+        """(patches, width) to itself; the cosines and sines are (patches, size of a head)."""
+        split = self.qkv(hidden_states).view(len(hidden_states), 3, self.num_heads, -1)
+        query, key = turned(split[:, :2], *(part[:, None, None] for part in position_embeddings)).unbind(1)
+        query, key, value = (part.transpose(0, 1)[None] for part in (query, key, split[:, 2]))
+        found, _ = attend_pictures(self, query, key, value, None, scaling=self.scaling, cu_seq_lens_q=cu_seqlens)
+        return self.proj(found.flatten(2)[0])  # type: ignore[no-any-return]
+
+
+class RowAttention(torch.nn.Module):
+    """Put before the class of any family's decoder attention, for packed rows."""
+
+    q_proj: torch.nn.Module
+    k_proj: torch.nn.Module
+    v_proj: torch.nn.Module
+    o_proj: torch.nn.Module
+    head_dim: int
+    scaling: float
+    config: Any
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        position_embeddings: Any = None,
+        layout: PackedLayout | None = None,
+        read: Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Any]:
+        """A packed row (1, S, width) to itself, or to (1, read positions, width) where ``read`` holds their indices.
+
+        ``position_embeddings`` are the rotary cosines and sines, each (1, S, size). Without a ``layout`` the family's
+        own attention is called.
+        """
+        if layout is None:
+            return super().forward(  # type: ignore[misc, no-any-return]
+                hidden_states, position_embeddings=position_embeddings, **kwargs
+            )
+        cos, sin = (self._by_section(part)[:, :, None] for part in position_embeddings)
+        asking, of_asking = hidden_states, (cos, sin)
+        if read is not None:
+            asking, of_asking = hidden_states[:, read], (cos[:, read], sin[:, read])
+        query = turned(self._heads(self.q_proj(asking), "q_norm"), *of_asking)
+        key = turned(self._heads(self.k_proj(hidden_states), "k_norm"), cos, sin)
+        query, key, value = (part.transpose(1, 2) for part in (query, key, self._heads(self.v_proj(hidden_states))))
+        attended, _ = attend_text(self, query, key, value, None, scaling=self.scaling, layout=layout)
+        return self.o_proj(attended.flatten(2)), None
+
+    def _heads(self, projected: Tensor, norm: str = "") -> Tensor:
+        """(1, n, heads * size) to (1, n, heads, size), normalised per head in the families that do so."""
+        split = projected.view(*projected.shape[:2], -1, self.head_dim)
+        return getattr(self, norm)(split) if hasattr(self, norm) else split
+
+    def _by_section(self, part: Tensor) -> Tensor:
+        """Cosines or sines as (1, S, size); older transformers keep M-RoPE's three axes apart: (3, 1, S, size)."""
+        if part.ndim == 3:
+            return part
+        sections = part.split(self.config.rope_parameters["mrope_section"] * 2, dim=-1)
+        return torch.cat([section[index % 3] for index, section in enumerate(sections)], dim=-1)
+
+
+def turned(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions (https://arxiv.org/abs/2104.09864): ``states * cos + rotate_half(states) * sin``.
+
+    All are (..., size), and ``cos`` and ``sin`` may have 1 instead of a length. Each half of the result is a sum over
+    both halves of ``states``, so one product and one sum give it whole, without a copy of turned halves.
+    """
+    left, right = states.unflatten(-1, (2, -1)).split(1, dim=-2)
+    (cos_left, cos_right), (sin_left, sin_right) = (part.unflatten(-1, (2, -1)).split(1, dim=-2) for part in (cos, sin))
+    of_left, of_right = torch.cat([cos_left, sin_right], dim=-2), torch.cat([-sin_left, cos_right], dim=-2)
+    return torch.addcmul(left * of_left, right, of_right).flatten(-2).to(states.dtype)
 
 
 class LastLayer(GradientCheckpointingLayer):  # type: ignore[misc]
@@ -94,38 +201,8 @@ class LastLayer(GradientCheckpointingLayer):  # type: ignore[misc]
         if layout is None:
             whole: Tensor = super().forward(hidden_states, position_embeddings=position_embeddings, **kwargs)
             return whole
-        attended = self._attend(self.input_layernorm(hidden_states), layout, position_embeddings)
-        read: Tensor = hidden_states[:, layout.read_positions] + attended
-        return read + self.mlp(self.post_attention_layernorm(read))  # type: ignore[no-any-return]
-
-    def _attend(self, states: Tensor, layout: PackedLayout, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """Self-attention of the read positions: (1, S, width) to (1, read positions, width).
-
-        ``rotary`` are the cosines and sines, each (1, S, size).
-        """
-        attention, read = self.self_attn, layout.read_positions
-        cos, sin = (self._by_section(part)[:, None] for part in rotary)
-
-        def heads(projected: Tensor, norm: str = "") -> Tensor:
-            split = projected.view(*projected.shape[:2], -1, attention.head_dim)
-            return (getattr(attention, norm)(split) if hasattr(attention, norm) else split).transpose(1, 2)
-
-        query, key = heads(attention.q_proj(states[:, read]), "q_norm"), heads(attention.k_proj(states), "k_norm")
-        attended, _ = attend_text(
-            attention,
-            query * cos[:, :, read] + rotate_half(query) * sin[:, :, read],
-            key * cos + rotate_half(key) * sin,
-            heads(attention.v_proj(states)),
-            None,
-            scaling=attention.scaling,
-            layout=layout,
-        )
-        projected: Tensor = attention.o_proj(attended.flatten(2))
-        return projected
-
-    def _by_section(self, part: Tensor) -> Tensor:
-        """Cosines or sines as (1, S, size); older transformers keep M-RoPE's three axes apart: (3, 1, S, size)."""
-        if part.ndim == 3:
-            return part
-        sections = part.split(self.self_attn.config.rope_parameters["mrope_section"] * 2, dim=-1)
-        return torch.cat([section[index % 3] for index, section in enumerate(sections)], dim=-1)
+        read = layout.read_positions
+        states = self.input_layernorm(hidden_states)
+        attended, _ = self.self_attn(states, position_embeddings, layout, read)
+        states = hidden_states[:, read] + attended
+        return states + self.mlp(self.post_attention_layernorm(states))  # type: ignore[no-any-return]

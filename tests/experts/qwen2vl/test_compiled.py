@@ -18,9 +18,9 @@ TRIE = LabelTrie.build([[10, 11, END], [10, END], [12, 13, 14, END]])
 
 
 def sets_of_prompts(base: Base) -> list[list[EncodedPrompt]]:
-    """Four sets of other sizes: more and longer prompts, other pictures, none in the third."""
+    """Five sets of other sizes: more and longer prompts, up to ten, other pictures, none in the third."""
     rng = np.random.default_rng(0)
-    grids = ([(2, 2), (1, 3)], [(3, 2)], [], [(2, 5), (4, 3), (1, 1)])
+    grids = ([(2, 2), (1, 3)], [(3, 2)], [], [(2, 5), (4, 3), (1, 1)], [(1, 2)])
     return [
         [made_up_prompt(base, rng, 20 + 60 * number + row, grid) for row in range(2 + 2 * number)]
         for number, grid in enumerate(grids)

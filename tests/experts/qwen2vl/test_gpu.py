@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from family_bases import make_base
 from PIL import Image
 from qwen2vl_inputs import made_up_prompt
 from records import dialogue_instruction
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from experts.clip_lightgbm.embed import Embedder
 from experts.qwen2vl.base import Base, load_base
+from experts.qwen2vl.families import FAMILIES
 from experts.qwen2vl.inputs.batch import pack
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.model.scoring import label_log_likelihoods
@@ -21,7 +23,7 @@ from experts.qwen2vl.voter import Qwen2VLVoter
 from mire.labels import builtin_taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
-from mire.settings import Clip, Qwen2VL, Training, load_settings
+from mire.settings import Clip, Qwen2VL, load_settings
 
 pytestmark = [
     pytest.mark.gpu,
@@ -53,6 +55,24 @@ def test_nano_answers_as_on_the_cpu(nano_settings: Qwen2VL, dtype: str, toleranc
     torch.testing.assert_close(got, expected, atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.05)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_answers_as_on_the_cpu(
+    family: str, dtype: str, tolerance: float, nano_settings: Qwen2VL, tmp_path: Path
+) -> None:
+    settings = nano_settings.model_copy(update={"base": str(make_base(tmp_path / family, family))})
+    expected = probabilities(on(settings, "cpu", "float32"))
+    torch.testing.assert_close(probabilities(on(settings, "cuda", dtype)), expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["int8", "nf4"])
+def test_a_quantised_base_answers_as_on_the_cpu(kind: str, nano_settings: Qwen2VL) -> None:
+    pytest.importorskip("bitsandbytes")
+    settings = nano_settings.model_copy(update={"quantize": kind})
+    expected = probabilities(on(settings, "cpu", "float32"))
+    torch.testing.assert_close(probabilities(on(settings, "cuda", "float32")), expected, atol=1e-3, rtol=0)
+
+
 def dialogues(n: int) -> list[Sample]:
     labels = builtin_taxonomy("dialogue").labels
     words = ("会生锈吗", "什么时候有货", "冬天能穿吗")
@@ -68,7 +88,9 @@ def dialogues(n: int) -> list[Sample]:
 
 def trained(settings: Qwen2VL, base: Base, folder: Path) -> Path:
     """An adapter after two epochs on the base's device; the loss must have fallen."""
-    recipe = Training(epochs=2, batch_size=4, micro_batch_size=2, learning_rate=2e-3)
+    recipe = settings.dialogue.model_copy(
+        update={"epochs": 2, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 2e-3}
+    )
     whole = load_settings("nano").model_copy(update={"qwen2vl": settings.model_copy(update={"dialogue": recipe})})
     train_adapter(
         base, dialogues(12), dialogues(3), taxonomy=builtin_taxonomy("dialogue"), settings=whole, folder=folder
@@ -97,6 +119,32 @@ def test_an_adapter_that_the_gpu_trained_votes_alike_apart_merged_and_on_the_cpu
         settings = nano_settings.model_copy(update={"adapters": how})
         got = votes(voter(settings, on(settings, "cuda", "bfloat16"), adapter), dialogues(9))
         np.testing.assert_allclose(got, expected, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"r_drop": 1.0, "class_weights": "balanced"},
+        {"ema": 0.9, "brier": 1.0, "label_smoothing": 0.1},
+        {"gradient_checkpointing": True},
+    ],
+)
+@pytest.mark.parametrize("kind", ["none", "nf4"])
+def test_every_way_of_training_runs_on_the_gpu(
+    changes: dict[str, object], kind: str, nano_settings: Qwen2VL, tmp_path: Path
+) -> None:
+    """Adapters change the answers, which stay finite."""
+    if kind != "none":
+        pytest.importorskip("bitsandbytes")
+    lora = nano_settings.lora.model_copy(update={"dropout": 0.1})
+    dialogue = nano_settings.dialogue.model_copy(update=changes)
+    settings = nano_settings.model_copy(update={"quantize": kind, "lora": lora, "dialogue": dialogue})
+    base = on(settings, "cuda", "bfloat16")
+    folder = trained(settings, base, tmp_path / "adapter")
+    own = voter(settings, on(settings, "cuda", "bfloat16"), folder)
+    got, before = votes(own, dialogues(9)), votes(own.untrained(), dialogues(9))
+    assert np.isfinite(got).all()
+    assert np.abs(np.array(got) - before).max() > 0.01
 
 
 def test_clip_embeds_as_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
