@@ -32,16 +32,26 @@ def install_fast_modules(model: Any) -> None:
     embed.__class__, embed.proj.__class__ = FrameEmbed, PatchProjection
     # Qwen3-VL adds pictures' features after its first layers, at positions that a shortened last layer has not.
     if len(getattr(model.config.vision_config, "deepstack_visual_indexes", ())) < len(layers):
-        layers[-1].__class__ = type("LastLayer", (LastLayer, type(layers[-1])), {})
+        _put_before(LastLayer, layers[-1])
     model.lm_head.__class__ = FloatHead
     for module in model.modules():
         if hasattr(module, "variance_epsilon"):
             module.__class__ = FusedNorm
     for block in model.model.visual.blocks:
-        block.attn.__class__ = type("TowerAttention", (TowerAttention, type(block.attn)), {})
+        _put_before(TowerAttention, block.attn)
     for layer in layers:
-        layer.self_attn.__class__ = type("RowAttention", (RowAttention, type(layer.self_attn)), {})
+        _put_before(RowAttention, layer.self_attn)
     use_own_attention(model)
+
+
+def _put_before(own: type, module: Any) -> None:
+    """Have a module do as ``own`` does, and else as the family's class."""
+    family = type(module)
+    # One class for all layers: compiled, each further class would need a graph of its own.
+    module.__class__ = _JOINED.setdefault((own, family), type(own.__name__, (own, family), {}))
+
+
+_JOINED: dict[tuple[type, type], type] = {}
 
 
 class FrameEmbed(PatchEmbed):  # type: ignore[misc]

@@ -56,3 +56,33 @@ def test_gradients_are_those_of_the_whole_layer(base: Base) -> None:
     part, whole = (torch.autograd.grad(logits.logsumexp(-1).sum(), weights)[0] for logits in both_last_layers(base))
     assert whole.abs().max() > 0
     torch.testing.assert_close(part, whole, atol=1e-5, rtol=1e-4)
+
+
+def test_a_head_is_turned_by_its_positions_angles() -> None:
+    """Pairs (1, 3) and (2, 4) by 90 degrees and by none; a second head by the same angles."""
+    from experts.qwen2vl.model.fast_modules import turned
+
+    states = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]])
+    cos, sin = torch.tensor([[[0.0, 1.0, 0.0, 1.0]]]), torch.tensor([[[1.0, 0.0, 1.0, 0.0]]])
+    assert turned(states, cos, sin).tolist() == [[[-3.0, 2.0, 1.0, 4.0], [-7.0, 6.0, 5.0, 8.0]]]
+
+
+def test_a_norm_in_bfloat16_is_rounded_once(base: Base) -> None:
+    from experts.qwen2vl.model.fast_modules import FusedNorm
+
+    norm = base.model.model.language_model.norm
+    assert type(norm) is FusedNorm
+    torch.manual_seed(0)
+    states, norm.weight.data = torch.randn(50, 128).bfloat16(), torch.rand(128).add(0.5).bfloat16()
+    wide = states.double()
+    exact = wide * (wide.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon).rsqrt() * norm.weight.double()
+    found = norm.bfloat16()(states)
+    assert found.dtype == torch.bfloat16
+    assert (found == exact.bfloat16()).float().mean() > 0.999
+
+
+def test_all_layers_of_a_tower_have_one_class(base: Base) -> None:
+    """Compiled, layers of other classes would need graphs of their own."""
+    visual, text = base.model.model.visual.blocks, base.model.model.language_model.layers
+    assert len({type(block.attn) for block in visual}) == len({type(layer.self_attn) for layer in text}) == 1
+    assert len(visual) > 1 and len(text) > 1
