@@ -17,6 +17,7 @@ import gc
 import json
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ BOTH = ("panel.image=[qwen2vl]", "panel.dialogue=[qwen2vl]", "folds=2", "qwen2vl
 """Settings of the commands with many samples: the task's own sizes."""
 N_CLIENTS, N_REQUESTS = 8, 128
 """Clients of the service, and requests of each measurement, half of each task."""
-PORT, START_SECONDS = 7861, 180
+START_SECONDS = 180
 N_PASSES, HALF_PASS = 10, 8
 """Mixed passes, each of so many screens and as many dialogues: what a busy service makes."""
 
@@ -293,14 +294,18 @@ def _served(panel: Path) -> Iterator[tuple[str, int]]:
     from urllib.error import URLError
     from urllib.request import urlopen
 
-    url, log = f"http://127.0.0.1:{PORT}", panel.with_name("serve.log")
-    command = [sys.executable, "-m", "ensemble.serve", "--panel", str(panel), "--port", str(PORT)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url, log = f"http://127.0.0.1:{port}", panel.with_name("serve.log")
+    command = [sys.executable, "-m", "ensemble.serve", "--panel", str(panel), "--port", str(port)]
     with log.open("w") as file, subprocess.Popen(command, stderr=file, stdout=file) as process:
         try:
             until = time.monotonic() + START_SECONDS
             while True:
                 try:
-                    urlopen(f"{url}/healthz", timeout=1).close()  # noqa: S310 - the address is ours
+                    # The address is our own.
+                    urlopen(f"{url}/healthz", timeout=1).close()  # noqa: S310
                     break
                 except (URLError, TimeoutError) as error:
                     if process.poll() is not None or time.monotonic() > until:

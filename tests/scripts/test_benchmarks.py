@@ -41,6 +41,18 @@ def test_the_gpu_benchmark_runs_at_nano_size(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.slow
+def test_the_commands_and_a_service_run_on_a_checkpoint_as_the_hub_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    from scripts.benchmarks import true_size
+
+    assert run(true_size, ["--shape", "nano", "--samples", "0", "--by-commands", "24"]) == 0
+    names = [step["name"].split(",")[0] for step in result(capsys)["steps"]]
+    assert names == [
+        "write the checkpoint", "mire train image", "mire train dialogue", "mire predict", "mire export",
+        "serve", "serve", "serve",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_the_scoring_benchmark_runs_and_its_ways_agree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
