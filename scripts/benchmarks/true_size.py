@@ -43,7 +43,7 @@ FEW = ("qwen2vl.max_pixels=50176", "qwen2vl.layout=compact", "panel.image=[qwen2
 BOTH = ("panel.image=[qwen2vl]", "panel.dialogue=[qwen2vl]", "folds=2", "qwen2vl.final=merge")
 """Settings of the commands with many samples: the task's own sizes."""
 N_CLIENTS, N_REQUESTS = 8, 128
-"""Clients of the service, and requests of each measurement, half of each task."""
+"""Clients of the service, and their requests after the first round, half of each task."""
 START_SECONDS = 180
 N_PASSES, HALF_PASS = 10, 8
 """Mixed passes, each of so many screens and as many dialogues: what a busy service makes."""
@@ -236,7 +236,7 @@ class Commands:
         self._run("export", len(self.samples), "", "--panel", panel, "--out", out)
 
     def serve(self) -> None:
-        """Start a service, then ask it from one client and from several at once; the first round is not counted."""
+        """Start a service, then ask it from several clients at once and from one; the first round, which loads kernels, is a step of its own."""
         from scripts.benchmarks.serve import classify_body, load
 
         sent = [json.dumps(classify_body(sample)).encode() for sample in _alternating(self.samples)]
@@ -272,9 +272,9 @@ def builtin_labels(task: Task) -> Sequence[str]:
 
 
 def _alternating(samples: Sequence[Any]) -> list[Any]:
-    """The first of the first half, the first of the second half, and so on."""
-    half = len(samples) // 2
-    return [sample for pair in zip(samples[:half], samples[half:], strict=True) for sample in pair]
+    """A screen, a dialogue, and so on, as long as there are both."""
+    of_tasks = [[sample for sample in samples if sample.label in builtin_labels(task)] for task in TASKS]
+    return [sample for pair in zip(*of_tasks, strict=False) for sample in pair]
 
 
 def bytes_of(pid: int) -> int:

@@ -7,9 +7,10 @@
   nano's two.
 - The vocabulary's logits are float32 whatever the weights' format: between 16 and 32 a step of bfloat16 is 0.125, and a
   label's score sums up to a dozen of them.
-- Attention stays within each document of a packed row, and pictures of equal size are one call: ``attention.py``.
-- A norm is one kernel, and queries and keys are turned in two: on a GPU elementwise work takes half as long as the
-  matrix products.
+- Attention stays within each document of a packed row (``packed_rows.py``), and pictures of equal size are one call
+  (``attention.py``). Without a ``layout``, as in generate, the family's own attention and mask serve the text.
+- A norm is one kernel, and queries and keys are turned in two: on a GPU elementwise work still takes half as
+  long as the matrix products.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
-from experts.qwen2vl.model.attention import attend_pictures, attend_text, use_own_attention
+from experts.qwen2vl.model.attention import attend_pictures
 from experts.qwen2vl.model.device import linear
 
 VOCABULARY_SLICE = 16_384
@@ -41,7 +42,6 @@ def install_fast_modules(model: Any) -> None:
         _put_before(TowerAttention, block.attn)
     for layer in layers:
         _put_before(RowAttention, layer.self_attn)
-    use_own_attention(model)
 
 
 def _put_before(own: type, module: Any) -> None:
@@ -90,10 +90,9 @@ class FloatHead(torch.nn.Linear):
         else:
             # Elsewhere no product has this result; slices keep the copy of the weights small.
             found = rows.new_empty(len(rows), len(self.weight), dtype=torch.float32)
-            for part, of_part in zip(
-                self.weight.split(VOCABULARY_SLICE), found.split(VOCABULARY_SLICE, 1), strict=True
-            ):
-                torch.mm(rows.float(), part.float().T, out=of_part)
+            for start in range(0, len(self.weight), VOCABULARY_SLICE):
+                part = slice(start, start + VOCABULARY_SLICE)
+                found[:, part] = rows.float() @ self.weight[part].float().T
         return found.view(*states.shape[:-1], -1)
 
 
@@ -124,7 +123,7 @@ class TowerAttention(torch.nn.Module):
         split = self.qkv(hidden_states).view(len(hidden_states), 3, self.num_heads, -1)
         query, key = turned(split[:, :2], *(part[:, None, None] for part in position_embeddings)).unbind(1)
         query, key, value = (part.transpose(0, 1)[None] for part in (query, key, split[:, 2]))
-        found, _ = attend_pictures(self, query, key, value, None, scaling=self.scaling, cu_seq_lens_q=cu_seqlens)
+        found = attend_pictures(query, key, value, cu_seqlens, self.scaling)
         return self.proj(found.flatten(2)[0])  # type: ignore[no-any-return]
 
 
@@ -163,8 +162,7 @@ class RowAttention(torch.nn.Module):
         query = turned(self._heads(self.q_proj(asking), "q_norm"), *of_asking)
         key = turned(self._heads(self.k_proj(hidden_states), "k_norm"), cos, sin)
         query, key, value = (part.transpose(1, 2) for part in (query, key, self._heads(self.v_proj(hidden_states))))
-        attended, _ = attend_text(self, query, key, value, None, scaling=self.scaling, layout=layout)
-        return self.o_proj(attended.flatten(2)), None
+        return self.o_proj(layout.attend(query, key, value, self.scaling).flatten(2)), None
 
     def _heads(self, projected: Tensor, norm: str = "") -> Tensor:
         """(1, n, heads * size) to (1, n, heads, size), normalised per head in the families that do so."""

@@ -68,7 +68,7 @@ def test_pictures_attend_to_themselves_only() -> None:
     sizes = [4, 4, 8, 4]
     parts = [torch.randn(1, 2, sum(sizes), 8) for _ in range(3)]
     bounds = torch.tensor([0, *np.cumsum(sizes)], dtype=torch.int32)
-    got, _ = attend_pictures(None, *parts, None, scaling=8**-0.5, cu_seq_lens_q=bounds)
+    got = attend_pictures(*parts, bounds, 8**-0.5)
     mask = torch.block_diag(*(torch.ones(size, size) for size in sizes)).bool()
     expected = plain_attention(*(part[0] for part in parts), mask)
     torch.testing.assert_close(got[0], expected.transpose(0, 1), atol=1e-5, rtol=1e-5)
