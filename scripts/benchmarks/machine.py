@@ -1,5 +1,6 @@
-"""What the machine can do: the rate of plain matrix products, and how many of them a pass needs."""
+"""What the machine does: seconds and memory of steps, the rate of plain matrix products, how many a pass needs."""
 
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,3 +60,43 @@ def count_flops(call: Callable[[], Any]) -> int:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         call()
     return int(counter.get_total_flops())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its seconds, what it handled per second, the device's peak memory, and the process's memory."""
+
+    name: str
+    seconds: float
+    per_second: float
+    device_gib: float
+    host_gib: float
+
+
+def bytes_of(pid: int | None = None) -> int:
+    """Of a process, now; of this one by default."""
+    import psutil
+
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+def most_of_a_child() -> int:
+    """Of the largest process that was started so far and has ended."""
+    return 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+class Steps(list[Step]):
+    """The steps so far, each printed as it ends."""
+
+    def take(self, name: str, n: int, call: Callable[[], Any], *, bytes_in_use: Callable[[], int] = bytes_of) -> Any:
+        """Run a step that handles ``n`` things; returns what it returned. ``bytes_in_use`` is asked afterwards."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        done = timed(call)
+        device = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+        host = bytes_in_use() / 2**30
+        self.append(Step(name, done.seconds, n / done.seconds, device, host))
+        print(f"{name:<34} {done.seconds:>9.2f} {n / done.seconds:>10.2f} {device:>7.1f} {host:>7.1f}", flush=True)
+        return done.value

@@ -1,4 +1,4 @@
-"""The tower's attention: pictures of equal size in one call."""
+"""A base's attention: within each document of a packed row, and within each picture; rotary positions."""
 
 from itertools import groupby
 from typing import Any
@@ -7,7 +7,92 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from experts.qwen2vl.inputs.packed_rows import unpack_run
+from experts.qwen2vl.inputs.packed_rows import PackedLayout, unpack_run
+
+
+class TowerAttention(torch.nn.Module):
+    """A mixin of any family's tower attention."""
+
+    qkv: torch.nn.Module
+    proj: torch.nn.Module
+    num_heads: int
+    scaling: float
+
+    def forward(
+        self, hidden_states: Tensor, cu_seqlens: Tensor, position_embeddings: tuple[Tensor, Tensor], **_: Any
+    ) -> Tensor:
+        """(patches, width) to itself; the cosines and sines are (patches, size of a head)."""
+        split = self.qkv(hidden_states).view(len(hidden_states), 3, self.num_heads, -1)
+        query, key = apply_rotary(split[:, :2], *(part[:, None, None] for part in position_embeddings)).unbind(1)
+        query, key, value = (part.transpose(0, 1)[None] for part in (query, key, split[:, 2]))
+        found = attend_pictures(query, key, value, cu_seqlens, self.scaling)
+        return self.proj(found.flatten(2)[0])  # type: ignore[no-any-return]
+
+
+class PackedAttention(torch.nn.Module):
+    """A mixin of any family's decoder attention, for packed rows."""
+
+    q_proj: torch.nn.Module
+    k_proj: torch.nn.Module
+    v_proj: torch.nn.Module
+    o_proj: torch.nn.Module
+    head_dim: int
+    scaling: float
+    config: Any
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        position_embeddings: Any = None,
+        layout: PackedLayout | None = None,
+        read: Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Any]:
+        """A packed row (1, S, width) to itself, or to (1, read positions, width) where ``read`` holds their indices.
+
+        ``position_embeddings`` are the rotary cosines and sines, each (1, S, size). Without a ``layout`` the family's
+        own attention is called.
+        """
+        if layout is None:
+            return super().forward(  # type: ignore[misc, no-any-return]
+                hidden_states, position_embeddings=position_embeddings, **kwargs
+            )
+        cos, sin = (self._by_section(part)[:, :, None] for part in position_embeddings)
+        asking, of_asking = hidden_states, (cos, sin)
+        if read is not None:
+            asking, of_asking = hidden_states[:, read], (cos[:, read], sin[:, read])
+        query = apply_rotary(self._heads(self.q_proj(asking), "q_norm"), *of_asking)
+        key = apply_rotary(self._heads(self.k_proj(hidden_states), "k_norm"), cos, sin)
+        query, key, value = (part.transpose(1, 2) for part in (query, key, self._heads(self.v_proj(hidden_states))))
+        return self.o_proj(layout.attend(query, key, value, self.scaling).flatten(2)), None
+
+    def _heads(self, projected: Tensor, norm: str = "") -> Tensor:
+        """(1, n, heads * size) to (1, n, heads, size), normalised per head in the families that do so."""
+        split = projected.view(*projected.shape[:2], -1, self.head_dim)
+        return getattr(self, norm)(split) if hasattr(self, norm) else split
+
+    def _by_section(self, part: Tensor) -> Tensor:
+        """Cosines or sines as (1, S, size); older transformers keep M-RoPE's three axes apart: (3, 1, S, size)."""
+        if part.ndim == 3:
+            return part
+        sections = part.split(self.config.rope_parameters["mrope_section"] * 2, dim=-1)
+        return torch.cat([section[index % 3] for index, section in enumerate(sections)], dim=-1)
+
+
+def apply_rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions (https://arxiv.org/abs/2104.09864): ``states * cos + rotate_half(states) * sin``.
+
+    All are (..., size), and ``cos`` and ``sin`` may have 1 instead of a length. Each half of the result is a sum over
+    both halves of ``states``. On a GPU one product and one sum give it whole; a CPU is faster by halves.
+    """
+    if not states.is_cuda:
+        (left, right), (cos_left, cos_right), (sin_left, sin_right) = (part.chunk(2, -1) for part in (states, cos, sin))
+        halves = left * cos_left - right * sin_left, right * cos_right + left * sin_right
+        return torch.cat(halves, dim=-1).to(states.dtype)
+    left, right = states.unflatten(-1, (2, -1)).split(1, dim=-2)
+    (cos_left, cos_right), (sin_left, sin_right) = (part.unflatten(-1, (2, -1)).split(1, dim=-2) for part in (cos, sin))
+    of_left, of_right = torch.cat([cos_left, sin_right], dim=-2), torch.cat([-sin_left, cos_right], dim=-2)
+    return torch.addcmul(left * of_left, right, of_right).flatten(-2).to(states.dtype)
 
 
 # As PackedLayout.attend: a loop whose length changes with every batch is not compiled.

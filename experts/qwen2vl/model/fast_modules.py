@@ -9,10 +9,11 @@
   label's score sums up to a dozen of them.
 - Attention stays within each document of a packed row (``packed_rows.py``), and pictures of equal size are one call
   (``attention.py``). Without a ``layout``, as in generate, the family's own attention and mask serve the text.
-- A norm is one kernel, and queries and keys are turned in two: on a GPU elementwise work still takes half as
+- A norm is one kernel, and rotary positions are two (``attention.py``): on a GPU elementwise work still takes half as
   long as the matrix products.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
-from experts.qwen2vl.model.attention import attend_pictures
+from experts.qwen2vl.model.attention import PackedAttention, TowerAttention
 from experts.qwen2vl.model.device import linear
 
 VOCABULARY_SLICE = 16_384
@@ -33,25 +34,22 @@ def install_fast_modules(model: Any) -> None:
     embed.__class__, embed.proj.__class__ = FrameEmbed, PatchProjection
     # Qwen3-VL adds pictures' features after its first layers, at positions that a shortened last layer has not.
     if len(getattr(model.config.vision_config, "deepstack_visual_indexes", ())) < len(layers):
-        _put_before(LastLayer, layers[-1])
+        _mix_in(LastLayer, layers[-1:])
     model.lm_head.__class__ = FloatHead
     for module in model.modules():
         if hasattr(module, "variance_epsilon"):
             module.__class__ = FusedNorm
-    for block in model.model.visual.blocks:
-        _put_before(TowerAttention, block.attn)
-    for layer in layers:
-        _put_before(RowAttention, layer.self_attn)
+    _mix_in(TowerAttention, [block.attn for block in model.model.visual.blocks])
+    _mix_in(PackedAttention, [layer.self_attn for layer in layers])
 
 
-def _put_before(own: type, module: Any) -> None:
-    """Have a module do as ``own`` does, and else as the family's class."""
-    family = type(module)
-    # One class for all layers: compiled, each further class would need a graph of its own.
-    module.__class__ = _JOINED.setdefault((own, family), type(own.__name__, (own, family), {}))
-
-
-_JOINED: dict[tuple[type, type], type] = {}
+def _mix_in(own: type, modules: Sequence[Any]) -> None:
+    """Have modules of one class do as ``own`` does, and else as their class."""
+    family = type(modules[0])
+    # One class for all of them: compiled, each further class would need a graph of its own.
+    mixed = type(own.__name__, (own, family), {})
+    for module in modules:
+        module.__class__ = mixed
 
 
 class FrameEmbed(PatchEmbed):  # type: ignore[misc]
@@ -108,93 +106,8 @@ class FusedNorm(torch.nn.Module):
         return found.to(states.dtype)  # in training, autocast leaves it in float32
 
 
-class TowerAttention(torch.nn.Module):
-    """Put before the class of any family's tower attention."""
-
-    qkv: torch.nn.Module
-    proj: torch.nn.Module
-    num_heads: int
-    scaling: float
-
-    def forward(
-        self, hidden_states: Tensor, cu_seqlens: Tensor, position_embeddings: tuple[Tensor, Tensor], **_: Any
-    ) -> Tensor:
-        """(patches, width) to itself; the cosines and sines are (patches, size of a head)."""
-        split = self.qkv(hidden_states).view(len(hidden_states), 3, self.num_heads, -1)
-        query, key = turned(split[:, :2], *(part[:, None, None] for part in position_embeddings)).unbind(1)
-        query, key, value = (part.transpose(0, 1)[None] for part in (query, key, split[:, 2]))
-        found = attend_pictures(query, key, value, cu_seqlens, self.scaling)
-        return self.proj(found.flatten(2)[0])  # type: ignore[no-any-return]
-
-
-class RowAttention(torch.nn.Module):
-    """Put before the class of any family's decoder attention, for packed rows."""
-
-    q_proj: torch.nn.Module
-    k_proj: torch.nn.Module
-    v_proj: torch.nn.Module
-    o_proj: torch.nn.Module
-    head_dim: int
-    scaling: float
-    config: Any
-
-    def forward(
-        self,
-        hidden_states: Tensor,
-        position_embeddings: Any = None,
-        layout: PackedLayout | None = None,
-        read: Tensor | None = None,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Any]:
-        """A packed row (1, S, width) to itself, or to (1, read positions, width) where ``read`` holds their indices.
-
-        ``position_embeddings`` are the rotary cosines and sines, each (1, S, size). Without a ``layout`` the family's
-        own attention is called.
-        """
-        if layout is None:
-            return super().forward(  # type: ignore[misc, no-any-return]
-                hidden_states, position_embeddings=position_embeddings, **kwargs
-            )
-        cos, sin = (self._by_section(part)[:, :, None] for part in position_embeddings)
-        asking, of_asking = hidden_states, (cos, sin)
-        if read is not None:
-            asking, of_asking = hidden_states[:, read], (cos[:, read], sin[:, read])
-        query = turned(self._heads(self.q_proj(asking), "q_norm"), *of_asking)
-        key = turned(self._heads(self.k_proj(hidden_states), "k_norm"), cos, sin)
-        query, key, value = (part.transpose(1, 2) for part in (query, key, self._heads(self.v_proj(hidden_states))))
-        return self.o_proj(layout.attend(query, key, value, self.scaling).flatten(2)), None
-
-    def _heads(self, projected: Tensor, norm: str = "") -> Tensor:
-        """(1, n, heads * size) to (1, n, heads, size), normalised per head in the families that do so."""
-        split = projected.view(*projected.shape[:2], -1, self.head_dim)
-        return getattr(self, norm)(split) if hasattr(self, norm) else split
-
-    def _by_section(self, part: Tensor) -> Tensor:
-        """Cosines or sines as (1, S, size); older transformers keep M-RoPE's three axes apart: (3, 1, S, size)."""
-        if part.ndim == 3:
-            return part
-        sections = part.split(self.config.rope_parameters["mrope_section"] * 2, dim=-1)
-        return torch.cat([section[index % 3] for index, section in enumerate(sections)], dim=-1)
-
-
-def turned(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (https://arxiv.org/abs/2104.09864): ``states * cos + rotate_half(states) * sin``.
-
-    All are (..., size), and ``cos`` and ``sin`` may have 1 instead of a length. Each half of the result is a sum over
-    both halves of ``states``. On a GPU one product and one sum give it whole; a CPU is faster by halves.
-    """
-    if not states.is_cuda:
-        (left, right), (cos_left, cos_right), (sin_left, sin_right) = (part.chunk(2, -1) for part in (states, cos, sin))
-        halves = left * cos_left - right * sin_left, right * cos_right + left * sin_right
-        return torch.cat(halves, dim=-1).to(states.dtype)
-    left, right = states.unflatten(-1, (2, -1)).split(1, dim=-2)
-    (cos_left, cos_right), (sin_left, sin_right) = (part.unflatten(-1, (2, -1)).split(1, dim=-2) for part in (cos, sin))
-    of_left, of_right = torch.cat([cos_left, sin_right], dim=-2), torch.cat([-sin_left, cos_right], dim=-2)
-    return torch.addcmul(left * of_left, right, of_right).flatten(-2).to(states.dtype)
-
-
 class LastLayer(GradientCheckpointingLayer):  # type: ignore[misc]
-    """Put before a decoder layer's own class: it returns a packed row's ``read_positions`` only.
+    """A mixin of a family's decoder layer: it returns a packed row's ``read_positions`` only.
 
     Without a ``layout`` it returns all positions.
     """

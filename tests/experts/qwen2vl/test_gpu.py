@@ -87,7 +87,7 @@ def dialogues(n: int) -> list[Sample]:
 
 
 def trained(settings: Qwen2VL, base: Base, folder: Path) -> Path:
-    """An adapter after two epochs on the base's device; the loss must have fallen."""
+    """An adapter after two epochs on the base's device."""
     recipe = settings.dialogue.model_copy(
         update={"epochs": 2, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 2e-3}
     )

@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch import Tensor
 
@@ -57,20 +56,6 @@ def test_gradients_are_those_of_the_whole_layer(base: Base) -> None:
     part, whole = (torch.autograd.grad(logits.logsumexp(-1).sum(), weights)[0] for logits in both_last_layers(base))
     assert whole.abs().max() > 0
     torch.testing.assert_close(part, whole, atol=1e-5, rtol=1e-4)
-
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
-
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=(pytest.mark.gpu, needs_gpu))])
-def test_a_head_is_turned_by_its_positions_angles(device: str) -> None:
-    """Pairs (1, 3) and (2, 4) by 90 degrees and by none; a second head by the same angles."""
-    from experts.qwen2vl.model.fast_modules import turned
-
-    states = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]], device=device)
-    cos = torch.tensor([[[0.0, 1.0, 0.0, 1.0]]], device=device)
-    sin = torch.tensor([[[1.0, 0.0, 1.0, 0.0]]], device=device)
-    assert turned(states, cos, sin).tolist() == [[[-3.0, 2.0, 1.0, 4.0], [-7.0, 6.0, 5.0, 8.0]]]
 
 
 def test_a_norm_in_bfloat16_is_rounded_once(base: Base) -> None:
