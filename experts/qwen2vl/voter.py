@@ -37,9 +37,6 @@ logger = logging.getLogger(__name__)
 BUCKET = 256
 """With compiled layers row lengths are multiples of this: what a graph assumes of one length then holds for all."""
 
-LOGIT_BYTES = 2 << 30
-"""A row's logits take at most so many bytes of the device's memory, or those of one prompt."""
-
 Scored = tuple[Sequence[EncodedPrompt], "Tensor", "torch.cuda.Event | None"]
 """Prompts, their rows (prompts, n_labels), and what to wait for before these are read.
 
@@ -132,9 +129,8 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         None stands for a sample that on its own does not fit into the device's memory.
         """
         n = self._n_side_by_side(len(samples))
-        max_prompts = min(-(-len(samples) // n), max(1, LOGIT_BYTES // self._logit_bytes))
         with side_by_side(n) as pool:
-            votes = self.score(self._prompts(samples, pool, n), pool, n, max_prompts)
+            votes = self.score(self._prompts(samples, pool, n), pool, n, max_prompts=-(-len(samples) // n))
         return [votes.get(sample.id) for sample in samples]
 
     def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, max_prompts: int) -> dict[str, Vote]:
@@ -152,12 +148,6 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
         import torch
 
         return 1 if self._on_gpu or self.settings.compile else max(1, min(torch.get_num_threads(), n_samples))
-
-    @property
-    def _logit_bytes(self) -> int:
-        """Bytes of one prompt's logits, float32."""
-        vocabulary = self.base.model.config.get_text_config().vocab_size
-        return int(4 * vocabulary * (1 + len(self.trie.inner)))
 
     @property
     def _on_gpu(self) -> bool:

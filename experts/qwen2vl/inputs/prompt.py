@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ Layout = Literal["official", "compact"]
 Loaded = tuple[Patches, str | None]
 """A picture, and for a grey one that replaces an unreadable file the reason, else None."""
 
+N_KEPT_TEXTS = 256
 SYSTEM = "You are a helpful assistant."
 END_OF_TURN = "<|im_end|>"
 COMPACT_QUESTION: dict[Task, str] = {"image": "这张图片是什么页面?", "dialogue": "用户的意图是什么?"}
@@ -172,4 +173,15 @@ class PromptEncoder:
 
     def _plain(self, text: str) -> list[int]:
         """Token ids of text; what spells a special token is ordinary text."""
-        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return list(self._tokenize(text))
+
+    @cached_property
+    def _tokenize(self) -> Callable[[str], tuple[int, ...]]:
+        """As ``_plain``; the texts that samples share, the frame's and the instruction, are tokenised once."""
+        tokenizer = self.tokenizer
+
+        @lru_cache(maxsize=N_KEPT_TEXTS)
+        def tokenize(text: str) -> tuple[int, ...]:
+            return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+        return tokenize

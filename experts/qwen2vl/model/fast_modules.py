@@ -13,7 +13,7 @@
   long as the matrix products.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +25,10 @@ from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.model.attention import PackedAttention, TowerAttention
 from experts.qwen2vl.model.device import linear
 
-VOCABULARY_SLICE = 16_384
+GPU_SLICE_BYTES, CPU_SLICE_BYTES = 256 << 20, 1 << 20
+"""Bytes of logits that exist at a time. A CPU holds them in its cache: fresh memory costs more than the product."""
+MIN_SLICE = 256
+"""Tokens of the vocabulary: fewer would make a slow product."""
 
 
 def install_fast_modules(model: Any) -> None:
@@ -76,22 +79,31 @@ class PatchProjection(torch.nn.Conv3d):
 
 
 class FloatHead(torch.nn.Linear):
-    """A linear layer whose results are not rounded to the weights' format; in training they are, as everywhere."""
+    """A linear layer without bias whose results are not rounded to the weights' format; in training they are."""
 
     def forward(self, states: Tensor) -> Tensor:
         """(..., width) to (..., vocabulary), float32."""
         if self.weight.dtype == torch.float32 or torch.is_grad_enabled():
-            return linear(states, self.weight, self.bias).float()
+            return linear(states, self.weight).float()
         rows = states.flatten(0, -2)
-        if self.weight.is_cuda:
-            found = torch.mm(rows, self.weight.T, out_dtype=torch.float32)
-        else:
-            # Elsewhere no product has this result; slices keep the copy of the weights small.
-            found = rows.new_empty(len(rows), len(self.weight), dtype=torch.float32)
-            for start in range(0, len(self.weight), VOCABULARY_SLICE):
-                part = slice(start, start + VOCABULARY_SLICE)
-                found[:, part] = rows.float() @ self.weight[part].float().T
-        return found.view(*states.shape[:-1], -1)
+        return torch.cat(list(self._slices(rows)), dim=1).view(*states.shape[:-1], -1)
+
+    def log_normalisers(self, states: Tensor) -> Tensor:
+        """(n, width) to (n,), float32: the logarithm of the sum of the exponentials of a state's logits."""
+        sums = []
+        for logits in self._slices(states):
+            highest = logits.amax(dim=1, keepdim=True)
+            sums.append(logits.sub_(highest).exp_().sum(dim=1).log_() + highest[:, 0])
+        return torch.stack(sums).logsumexp(dim=0)
+
+    def _slices(self, states: Tensor) -> Iterator[Tensor]:
+        """The logits (n, part of the vocabulary), float32, part by part."""
+        limit = GPU_SLICE_BYTES if states.is_cuda else CPU_SLICE_BYTES
+        for weight in self.weight.split(max(MIN_SLICE, limit // (4 * len(states)))):
+            if states.is_cuda and states.dtype != torch.float32:
+                yield torch.mm(states, weight.T, out_dtype=torch.float32)
+            else:  # elsewhere no product has a result of another format: a copy of a part of the weights is small
+                yield states.float() @ weight.float().T
 
 
 class FusedNorm(torch.nn.Module):

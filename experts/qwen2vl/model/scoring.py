@@ -10,8 +10,6 @@ from experts.qwen2vl.families import FAMILIES
 from experts.qwen2vl.inputs.batch import Batch, normalise
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 
-SLICE_BYTES = 256 << 20
-
 
 def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """log p(label's tokens and end of turn | prompt) for every prompt and label; shape (prompts, n_labels), float32.
@@ -19,27 +17,27 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     ``model`` is a base of one of the families, with or without a PEFT adapter around it. The chain rule is
     summed over each label's path through the trie; only the positions that are read produce logits.
     """
-    return _along_paths(prompt_logits(model, batch), trie)
+    if torch.is_inference_mode_enabled():
+        return log_likelihoods_and_states(model, batch, trie)[0]
+    read_indices, tokens, paths = _tables(trie, str(batch.ids.device))
+    # log_softmax is one fused kernel, and its gradient another.
+    scored = prompt_logits(model, batch).log_softmax(dim=-1)[:, read_indices, tokens]
+    return scored @ paths.T
 
 
 def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tuple[Tensor, Tensor]:
     """As ``label_log_likelihoods``; of the same pass the states that are read, (prompts, n_read_positions, width).
 
     A state is the last layer's after its norm: what the vocabulary's logits are made of. For prediction only: the
-    base is called inside of what a wrapper or PEFT put around it.
+    base is called inside of what a wrapper or PEFT put around it, and no logits are kept.
     """
     base = getattr(model, "get_base_model", lambda: model)()
     states = _read(base.model(**_inputs(model, batch)).last_hidden_state, batch)
-    return _along_paths(base.lm_head(states), trie), states
-
-
-def _along_paths(logits: Tensor, trie: LabelTrie) -> Tensor:
-    """Log-likelihoods (prompts, n_labels) from logits (prompts, n_read_positions, vocabulary)."""
-    read_indices, tokens, paths = _tables(trie, str(logits.device))
-    n = max(1, SLICE_BYTES // logits[:1].nbytes)
-    # log_softmax is one fused kernel; logsumexp would write as much in four. It copies all logits, hence the slices.
-    scored = [part.log_softmax(dim=-1)[:, read_indices, tokens] for part in logits.split(n)]
-    return torch.cat(scored) @ paths.T
+    read_indices, tokens, paths = _tables(trie, str(states.device))
+    # Products of states with the few tokens of labels, and one number per state for the whole vocabulary.
+    logits = (states[:, read_indices].float() * base.lm_head.weight[tokens].float()).sum(dim=-1)
+    normalisers = base.lm_head.log_normalisers(states.flatten(0, 1)).view(states.shape[:2])
+    return (logits - normalisers[:, read_indices]) @ paths.T, states
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:

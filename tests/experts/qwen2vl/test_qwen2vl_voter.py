@@ -134,22 +134,6 @@ def test_scores_that_overflowed_are_no_vote(voter: Qwen2VLVoter, monkeypatch: py
     assert first and third and second is None
 
 
-def test_a_row_s_logits_are_bounded(voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch) -> None:
-    vocabulary = voter.base.model.config.get_text_config().vocab_size
-    assert voter._logit_bytes == 4 * vocabulary * (1 + len(voter.trie.inner))
-    monkeypatch.setattr("experts.qwen2vl.voter.LOGIT_BYTES", 2 * voter._logit_bytes)
-    rows: list[int] = []
-    honest = Qwen2VLVoter._score
-
-    def watched(self: Qwen2VLVoter, model: Any, prompts: Any) -> Any:
-        rows.append(len(prompts))
-        return honest(self, model, prompts)
-
-    monkeypatch.setattr(Qwen2VLVoter, "_score", watched)
-    assert all(voter.vote(dialogues(5)))
-    assert sorted(rows) == [1, 2, 2]
-
-
 def test_a_sample_that_never_fits_is_abstained_on(
     voter: Qwen2VLVoter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,3 +1,6 @@
+import math
+
+import pytest
 import torch
 from torch import Tensor
 
@@ -77,3 +80,17 @@ def test_all_layers_of_a_tower_have_one_class(base: Base) -> None:
     visual, text = base.model.model.visual.blocks, base.model.model.language_model.layers
     assert len({type(block.attn) for block in visual}) == len({type(layer.self_attn) for layer in text}) == 1
     assert len(visual) > 1 and len(text) > 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_normaliser_by_hand(base: Base, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experts.qwen2vl.model.fast_modules.MIN_SLICE", 2)
+    monkeypatch.setattr("experts.qwen2vl.model.fast_modules.CPU_SLICE_BYTES", 1)
+    head = type(base.model.lm_head)(2, 3, bias=False, dtype=dtype)
+    head.weight.data = torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]], dtype=dtype)
+    states = torch.tensor([[0.0, 0.0], [1.0, 0.0], [50.0, 100.0]], dtype=dtype)
+    # Logits (0, 0, 0), (0, 2, 0) and (100, 100, 0); the vocabulary's third token is a slice of its own.
+    expected = torch.tensor([math.log(3), math.log(2 + math.exp(2)), 100 + math.log(2)])
+    with torch.inference_mode():
+        torch.testing.assert_close(head.log_normalisers(states), expected)
+        assert head(states).tolist() == [[0, 0, 0], [0, 2, 0], [100, 100, 0]]

@@ -1,5 +1,6 @@
 """Trie scores are exact: they equal one ordinary pass of transformers' model per label."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,18 @@ def test_positions_by_hand() -> None:
     ]
 
 
-def test_slices_change_no_score(shared_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_slices_change_no_score(shared_base: Base, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     trie = LabelTrie.build([[10, 11, END], [10, END], [12, END]])
     rng = np.random.default_rng(0)
     batch = pack([made_up_prompt(shared_base, rng, n, []) for n in (5, 6, 7)], trie, image_pad=7, pad=0)
+    model = copy.deepcopy(shared_base.model).to(dtype)
+    with torch.no_grad():
+        kept = label_log_likelihoods(model, batch, trie)  # as in training, from all logits
     with torch.inference_mode():
-        whole = label_log_likelihoods(shared_base.model, batch, trie)
-        monkeypatch.setattr("experts.qwen2vl.model.scoring.SLICE_BYTES", 1)
-        assert torch.equal(label_log_likelihoods(shared_base.model, batch, trie), whole)
+        for limit in (1, 1 << 40):  # slices of the least size, and one
+            monkeypatch.setattr("experts.qwen2vl.model.fast_modules.CPU_SLICE_BYTES", limit)
+            torch.testing.assert_close(label_log_likelihoods(model, batch, trie), kept, atol=2e-5, rtol=1e-6)
 
 
 def test_two_hundred_labels(shared_base: Base, plain: Any) -> None:
