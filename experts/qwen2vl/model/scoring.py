@@ -34,10 +34,11 @@ def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tup
     base = getattr(model, "get_base_model", lambda: model)()
     states = _read(base.model(**_inputs(model, batch)).last_hidden_state, batch)
     read_indices, tokens, paths = _tables(trie, str(states.device))
-    # Products of states with the few tokens of labels, and one number per state for the whole vocabulary.
-    logits = (states[:, read_indices].float() * base.lm_head.weight[tokens].float()).sum(dim=-1)
-    normalisers = base.lm_head.log_normalisers(states.flatten(0, 1)).view(states.shape[:2])
-    return (logits - normalisers[:, read_indices]) @ paths.T, states
+    # The logits of the labels' few tokens, and one number per state for the whole vocabulary.
+    logits = states.float() @ base.lm_head.weight[tokens].float().T
+    normalisers = base.lm_head.log_normalisers(states.flatten(0, 1)).view(*states.shape[:2], 1)
+    nodes = torch.arange(len(tokens), device=states.device)
+    return (logits - normalisers)[:, read_indices, nodes] @ paths.T, states
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:
