@@ -10,6 +10,8 @@ from experts.qwen2vl.families import FAMILIES
 from experts.qwen2vl.inputs.batch import Batch, normalise
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 
+SLICE_BYTES = 256 << 20
+
 
 def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """log p(label's tokens and end of turn | prompt) for every prompt and label; shape (prompts, n_labels), float32.
@@ -19,10 +21,7 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """
     if torch.is_inference_mode_enabled():
         return log_likelihoods_and_states(model, batch, trie)[0]
-    read_indices, tokens, paths = _tables(trie, str(batch.ids.device))
-    # log_softmax is one fused kernel, and its gradient another.
-    scored = prompt_logits(model, batch).log_softmax(dim=-1)[:, read_indices, tokens]
-    return scored @ paths.T
+    return _along_paths(prompt_logits(model, batch), trie)
 
 
 def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tuple[Tensor, Tensor]:
@@ -33,12 +32,23 @@ def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tup
     """
     base = getattr(model, "get_base_model", lambda: model)()
     states = _read(base.model(**_inputs(model, batch)).last_hidden_state, batch)
+    if not hasattr(base.lm_head, "log_normalisers"):  # an adapter that was trained elsewhere may change the head too
+        return _along_paths(base.lm_head(states), trie), states
     read_indices, tokens, paths = _tables(trie, str(states.device))
     # The logits of the labels' few tokens, and one number per state for the whole vocabulary.
     logits = states.float() @ base.lm_head.weight[tokens].float().T
     normalisers = base.lm_head.log_normalisers(states.flatten(0, 1)).view(*states.shape[:2], 1)
     nodes = torch.arange(len(tokens), device=states.device)
     return (logits - normalisers)[:, read_indices, nodes] @ paths.T, states
+
+
+def _along_paths(logits: Tensor, trie: LabelTrie) -> Tensor:
+    """Log-likelihoods (prompts, n_labels) from logits (prompts, n_read_positions, vocabulary)."""
+    read_indices, tokens, paths = _tables(trie, str(logits.device))
+    n = max(1, SLICE_BYTES // logits[:1].nbytes)
+    # log_softmax is one fused kernel, and its gradient another. It copies all logits, hence the slices.
+    scored = [part.log_softmax(dim=-1)[:, read_indices, tokens] for part in logits.split(n)]
+    return torch.cat(scored) @ paths.T
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:

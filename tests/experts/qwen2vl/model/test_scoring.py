@@ -82,10 +82,28 @@ def test_slices_change_no_score(shared_base: Base, dtype: torch.dtype, monkeypat
     model = copy.deepcopy(shared_base.model).to(dtype)
     with torch.no_grad():
         kept = label_log_likelihoods(model, batch, trie)  # as in training, from all logits
+        monkeypatch.setattr("experts.qwen2vl.model.scoring.SLICE_BYTES", 1)
+        assert torch.equal(label_log_likelihoods(model, batch, trie), kept)
     with torch.inference_mode():
         for limit in (1, 1 << 40):  # slices of the least size, and one
             monkeypatch.setattr("experts.qwen2vl.model.fast_modules.CPU_SLICE_BYTES", limit)
             torch.testing.assert_close(label_log_likelihoods(model, batch, trie), kept, atol=2e-5, rtol=1e-6)
+
+
+def test_an_adapter_on_the_head_counts(shared_base: Base) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    trie = LabelTrie.build([[10, 11, END], [10, END], [12, END]])
+    batch = pack([made_up_prompt(shared_base, np.random.default_rng(0), 5, [])], trie, image_pad=7, pad=0)
+    with torch.no_grad():
+        plain = label_log_likelihoods(shared_base.model, batch, trie)
+    config = LoraConfig(target_modules=["lm_head"], init_lora_weights=False)
+    model = get_peft_model(copy.deepcopy(shared_base.model), config).eval()
+    with torch.no_grad():
+        kept = label_log_likelihoods(model, batch, trie)  # by the whole model, as in training
+    with torch.inference_mode():
+        torch.testing.assert_close(label_log_likelihoods(model, batch, trie), kept, atol=2e-5, rtol=1e-6)
+    assert (kept - plain).abs().max() > 0.01
 
 
 def test_two_hundred_labels(shared_base: Base, plain: Any) -> None:
