@@ -18,6 +18,7 @@ Loaded = tuple[Patches, str | None]
 """A picture, and for a grey one that replaces an unreadable file the reason, else None."""
 
 N_KEPT_TEXTS = 256
+"""Texts whose tokens an encoder remembers: far more than samples share."""
 SYSTEM = "You are a helpful assistant."
 END_OF_TURN = "<|im_end|>"
 COMPACT_QUESTION: dict[Task, str] = {"image": "这张图片是什么页面?", "dialogue": "用户的意图是什么?"}
@@ -177,7 +178,7 @@ class PromptEncoder:
 
     @cached_property
     def _tokenize(self) -> Callable[[str], tuple[int, ...]]:
-        """As ``_plain``; the texts that samples share, the frame's and the instruction, are tokenised once."""
+        """Token ids by text; what samples share, the frame and the instruction, is tokenised once."""
         tokenizer = self.tokenizer
 
         @lru_cache(maxsize=N_KEPT_TEXTS)

@@ -6,7 +6,7 @@
   queries, output projection and MLP only for those that are read. That is little of a 7B's 28 layers, and much of
   nano's two.
 - The vocabulary's logits are float32 whatever the weights' format: between 16 and 32 a step of bfloat16 is 0.125, and a
-  label's score sums up to a dozen of them.
+  label's score sums up to a dozen of them. A prediction works on a slice of the vocabulary at a time and keeps none.
 - Attention stays within each document of a packed row (``packed_rows.py``), and pictures of equal size are one call
   (``attention.py``). Without a ``layout``, as in generate, the family's own attention and mask serve the text.
 - A norm is one kernel, and rotary positions are two (``attention.py``): on a GPU elementwise work still takes half as
