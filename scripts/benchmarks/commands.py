@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -48,12 +49,12 @@ class Commands:
         self._predict(few)
         self._export()
 
-    def both_tasks(self, samples: Mapping[Task, Sequence[Any]]) -> None:
-        """Train both tasks, predict and export, then ask a service for a sample of each in turn."""
+    def both_tasks(self, samples: Mapping[Task, Sequence[Any]], n_predicted: int) -> None:
+        """Train both tasks, predict ``n_predicted`` rows and export, then ask a service for a sample of each in turn."""
         everything = [sample for own in samples.values() for sample in own]
         for task, own in samples.items():
             self._train(task, everything, len(own))
-        self._predict(everything)
+        self._predict(list(islice(cycle(everything), n_predicted or len(everything))))
         self._export()
         self._serve([sample for pair in zip(*samples.values(), strict=False) for sample in pair])
 
@@ -88,7 +89,8 @@ class Commands:
     def _files(self, samples: Sequence[Any]) -> list[str]:
         """The arguments that name the samples and the panel."""
         data = self.folder / "few.json"
-        data.write_text(json.dumps([sample.row for sample in samples], ensure_ascii=False), "utf-8")
+        rows = [{**sample.row, "id": f"{index}"} for index, sample in enumerate(samples)]
+        data.write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
         return ["--data", str(data), "--images", str(SAMPLES / "images"), "--panel", str(self._panel)]
 
     def _run(self, what: str, n: int, *arguments: str) -> None:

@@ -3,13 +3,14 @@
     python -m scripts.benchmarks.true_size                  # Qwen2-VL-7B on a GPU
     python -m scripts.benchmarks.true_size --samples 0      # by the commands alone: what a CPU with 24 GiB can hold
     python -m scripts.benchmarks.true_size --samples 0 --by-commands 64   # both tasks, and a service under load
+    python -m scripts.benchmarks.true_size --samples 0 --by-commands 24 --predicted 10000   # a submission's rows
     python -m scripts.benchmarks.true_size --shape nano     # the same steps in two minutes
 
 Writes the checkpoint as the hub has it (sharded, its key names, bfloat16; 16.6 GB for the 7B) with nano's tokenizer.
 In one process both tasks' adapters are trained and vote: apart, merged, and apart in compiled layers. Then the ordinary
 commands train an adapter on a few shipped screens, predict and export; with ``--by-commands N`` both tasks' adapters on
-N shipped samples each, and ``mire serve`` answers 8 clients. Random weights answer nothing: only seconds, memory and
-agreement mean something. Prints one table and one JSON line.
+N shipped samples each, and ``mire serve`` answers 8 clients; ``--predicted`` repeats the samples in the prediction.
+Random weights answer nothing: only seconds, memory and agreement mean something. Prints one table and one JSON line.
 """
 
 import argparse
@@ -138,6 +139,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by-commands", type=int, metavar="N", help="samples per task of the commands (default: a few screens)"
     )
+    parser.add_argument(
+        "--predicted", type=int, default=0, metavar="M", help="rows that they predict (default: the samples)"
+    )
 
 
 def execute(options: argparse.Namespace) -> None:
@@ -159,7 +163,7 @@ def execute(options: argparse.Namespace) -> None:
             measure(folder, load_settings(shape, entries), options.samples, steps)
         commands = Commands(folder, shape, entries, steps)
         if options.by_commands:
-            commands.both_tasks({task: labelled(task, options.by_commands) for task in TASKS})
+            commands.both_tasks({task: labelled(task, options.by_commands) for task in TASKS}, options.predicted)
         else:
             commands.few_screens(labelled("image", sys.maxsize))
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

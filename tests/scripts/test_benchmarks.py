@@ -44,11 +44,11 @@ def test_the_gpu_benchmark_runs_at_nano_size(capsys: pytest.CaptureFixture[str])
 def test_the_commands_and_a_service_run_on_a_checkpoint_as_the_hub_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     from scripts.benchmarks import true_size
 
-    assert run(true_size, ["--shape", "nano", "--samples", "0", "--by-commands", "24"]) == 0
-    names = [step["name"].split(",")[0] for step in result(capsys)["steps"]]
+    assert run(true_size, ["--shape", "nano", "--samples", "0", "--by-commands", "24", "--predicted", "60"]) == 0
+    names = [step["name"] for step in result(capsys)["steps"]]
     assert names == [
-        "write the checkpoint", "mire train image", "mire train dialogue", "mire predict", "mire export",
-        "serve", "serve", "serve",
+        "write the checkpoint", "mire train image, 24", "mire train dialogue, 24", "mire predict, 60", "mire export, 1",
+        "serve, 8 clients, first", "serve, 8 clients", "serve, one client",
     ]  # fmt: skip
 
 
