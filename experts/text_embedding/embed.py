@@ -1,15 +1,22 @@
-"""Embeddings of texts, kept by their content."""
+"""Embeddings of texts, kept by their content; of a fine-tuned encoder they are made anew."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experts.text_embedding.encoder import Encoder, Vectors, make_encoder
+from experts.text_embedding.fine_tuning import fine_tune, install
+from experts.text_embedding.sentence_model import SentenceModel
 from mire.cache import BlobCache
+from mire.errors import PanelError
 from mire.settings import TextEmbedding
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BATCH_SIZE = 64
 """Texts between two writes to the cache: the most that a crash can lose."""
@@ -43,10 +50,18 @@ class Embedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension): the vectors of the texts' first ``max_characters`` characters."""
-        cut = [text[: self.settings.max_characters] for text in texts]
+        cut = self._cut(texts)
         known = self._vectors([text for text in dict.fromkeys(cut) if text])
         n_dimensions = next((len(vector) for vector in known.values()), 1)
         return np.stack([known.get(text, np.zeros(n_dimensions, np.float32)) for text in cut])
+
+    def fine_tuned(self, texts: Sequence[str], labels: Sequence[int], *, seed: int) -> "TunedEmbedder":
+        """The same encoder, fine-tuned on labelled texts; arguments and errors as ``fine_tune``."""
+        layers = fine_tune(self.encoder.load_model(), self._cut(texts), labels, seed=seed)
+        return TunedEmbedder(self.settings, layers)
+
+    def _cut(self, texts: Sequence[str]) -> list[str]:
+        return [text[: self.settings.max_characters] for text in texts]
 
     def _vectors(self, texts: Sequence[str]) -> dict[str, Vectors]:
         keys = {text: hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts}
@@ -59,3 +74,24 @@ class Embedder:
             cache.put_many(found)
             kept.update(found)
         return {text: np.frombuffer(kept[key], dtype=np.float32) for text, key in keys.items()}
+
+
+@dataclass(frozen=True)
+class TunedEmbedder(Embedder):
+    """An encoder with ``layers`` that were trained on one task's examples, by name."""
+
+    layers: Mapping[str, "Tensor"]
+
+    def _vectors(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        return dict(zip(texts, self._model.encode(texts), strict=True)) if texts else {}
+
+    @cached_property
+    def _model(self) -> SentenceModel:
+        model = self.encoder.load_model()
+        try:
+            install(model, self.layers)
+        except (KeyError, RuntimeError) as error:
+            raise PanelError(
+                f"the panel's fine-tuned layers do not fit the encoder {self.settings.encoder}: {error}; train it again"
+            ) from error
+        return model

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from experts.text_embedding.sentence_model import SentenceModel
 from experts.weight_files import check_safetensors, read_json
 from mire.compat import patch_torchvision
 from mire.errors import PanelError, SettingsError, missing_package
@@ -40,6 +41,9 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension), rows of length 1."""
+
+    def load_model(self) -> SentenceModel:
+        """The encoder in torch, a new one at each call: to be fine-tuned."""
 
 
 def make_encoder(settings: TextEmbedding) -> Encoder:
@@ -80,6 +84,12 @@ class PackagedEncoder:
             plain = [text.replace("\0", " ").encode(errors="replace").decode() for text in texts]
             return np.stack([engine.encode(text, is_query=self.prefix == "query: ") for text in plain])
 
+    def load_model(self) -> SentenceModel:
+        from experts.text_embedding.packaged_weights import load_packaged
+
+        _ = self.version
+        return load_packaged(self.prefix)
+
     @cached_property
     def _engine(self) -> tuple[Any, Any]:
         """The model, and what bounds the threads of every OpenMP that is loaded by now."""
@@ -111,21 +121,13 @@ class HubEncoder:
             return int(AutoModel.from_config(config, trust_remote_code=False).num_parameters())
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        return np.stack([self._encode_one(self.settings.prefix + text) for text in texts])
-
-    def _encode_one(self, text: str) -> Vectors:
-        """Shape (dimension,); no padding: it would change the last bits."""
-        import torch
-
-        tokenizer, model = self._model
-        tokens = tokenizer(text, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt")
-        with torch.inference_mode():
-            hidden = model(**tokens).last_hidden_state[0]
-        vector = hidden[0] if self.settings.pooling == "cls" else hidden.mean(dim=0)
-        return np.asarray(torch.nn.functional.normalize(vector.float(), dim=0).numpy(), dtype=np.float32)
+        return self._model.encode(texts)
 
     @cached_property
-    def _model(self) -> tuple[Any, Any]:
+    def _model(self) -> SentenceModel:
+        return self.load_model()
+
+    def load_model(self) -> SentenceModel:
         paths = sorted(self._folder.glob("*.safetensors"))
         for path in paths or [self._folder / "model.safetensors"]:
             check_safetensors(path)
@@ -133,7 +135,12 @@ class HubEncoder:
         model = self._loaded(
             lambda auto: auto.AutoModel.from_pretrained(self._folder, trust_remote_code=False, use_safetensors=True)
         )
-        return tokenizer, model.eval()
+
+        def token_ids(text: str) -> list[int]:
+            tokens = tokenizer(self.settings.prefix + text, truncation=True, max_length=_MAX_TOKENS)
+            return list(tokens["input_ids"])
+
+        return SentenceModel(token_ids, model.eval(), self.settings.pooling)
 
     @cached_property
     def _folder(self) -> Path:

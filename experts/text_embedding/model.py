@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experts.private_grams import forget_private_grams
-from experts.text_embedding.embed import Embedder
+from experts.text_embedding.embed import Embedder, TunedEmbedder
+from experts.text_embedding.fine_tuning import enough_examples
 from experts.text_embedding.texts import PARTS, Texts, label_texts
-from experts.weight_files import load_skops
+from experts.weight_files import check_safetensors, load_skops
 from mire.atomic_files import write_text
 from mire.errors import PanelError
 from mire.labels import Label, Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+    from torch import Tensor
 
-_SKLEARN_FILE, _META_FILE = "linear.skops", "meta.json"
+_SKLEARN_FILE, _LAYERS_FILE, _META_FILE = "linear.skops", "encoder_layers.safetensors", "meta.json"
 
 
 @dataclass
@@ -33,11 +35,18 @@ class TextEmbeddingModel:
     embedder: Embedder
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def fit(self, texts: Sequence[Texts], labels: Sequence[str], live: Sequence[Label]) -> "TextEmbeddingModel":
-        """Fit on labelled texts, which may be none, and on what ``live``, the labels in order, say of themselves."""
+    def fit(
+        self, texts: Sequence[Texts], labels: Sequence[str], live: Sequence[Label], *, seed: int
+    ) -> "TextEmbeddingModel":
+        """Fit on labelled texts, which may be none, and on what ``live``, the labels in order, say of themselves.
+
+        Where the settings say so, the encoder is fine-tuned first, if there are enough examples.
+        """
         from sklearn.linear_model import Ridge
 
         chosen = self.embedder.settings
+        if chosen.fine_tune and enough_examples(labels):
+            self.embedder = self._fine_tuned(texts, labels, live, seed=seed)
         described = [
             (own, weight, index)
             for index, label in enumerate(live)
@@ -56,6 +65,19 @@ class TextEmbeddingModel:
         self._parts["vectorizers"] = forget_private_grams(linear, self._parts["vectorizers"], *by_part)
         return self
 
+    def _fine_tuned(
+        self, texts: Sequence[Texts], labels: Sequence[str], live: Sequence[Label], *, seed: int
+    ) -> TunedEmbedder:
+        """The encoder, fine-tuned on every text once; of what stands for a label only its name and description."""
+        names = [next(label_texts(label, self.task, self.embedder.settings))[0] for label in live]
+        pairs = {
+            (text, self.labels.index(label)): None
+            for own, label in zip([*texts, *names], [*labels, *self.labels], strict=True)
+            for text in own.values()
+            if text
+        }
+        return self.embedder.fine_tuned([text for text, _ in pairs], [index for _, index in pairs], seed=seed)
+
     def probabilities(self, texts: Sequence[Texts]) -> NDArray[np.float64]:
         """Shape (len(texts), len(labels)), rows sum to 1."""
         from scipy.special import softmax
@@ -64,12 +86,17 @@ class TextEmbeddingModel:
         return np.asarray(softmax(self.embedder.settings.sharpness * scores, axis=1))
 
     def save(self, folder: Path) -> None:
-        """scikit-learn parts as skops, the labels and the encoder's identity as JSON."""
+        """scikit-learn parts as skops, fine-tuned layers as safetensors, labels and the encoder's identity as JSON."""
         import skops.io
 
         folder.mkdir(parents=True, exist_ok=True)
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
-        meta = {"task": self.task, "labels": self.labels, **self.embedder.identity}
+        tuned = isinstance(self.embedder, TunedEmbedder)
+        if isinstance(self.embedder, TunedEmbedder):
+            from safetensors.torch import save_file
+
+            save_file(dict(self.embedder.layers), folder / _LAYERS_FILE)
+        meta = {"task": self.task, "labels": self.labels, "fine_tuned": tuned, **self.embedder.identity}
         write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
@@ -87,6 +114,8 @@ class TextEmbeddingModel:
                 f"{folder} was trained with {before}, but {embedder.identity} is asked for; train it again, or bring "
                 "the encoder that it was trained with"
             )
+        if meta.get("fine_tuned"):
+            embedder = TunedEmbedder(embedder.settings, _load_layers(folder / _LAYERS_FILE))
         parts = load_skops(folder / _SKLEARN_FILE)
         return cls(meta["task"], tuple(meta["labels"]), embedder, parts)
 
@@ -99,6 +128,21 @@ class TextEmbeddingModel:
         grams = [each.transform([own[name] for own in texts]) for name, each in self._parts["vectorizers"].items()]
         weight = self.embedder.settings.ridge(self.task).embedding_weight
         return hstack([*grams, csr_matrix(weight * vectors.reshape(len(texts), -1))]).tocsr()
+
+
+def _load_layers(path: Path) -> "dict[str, Tensor]":
+    """Fine-tuned layers by name.
+
+    Raises:
+        PanelError: the file is damaged, or a number in it is infinite or none.
+    """
+    from safetensors.torch import load_file
+
+    check_safetensors(path)
+    layers = load_file(path)
+    if not all(bool(weights.isfinite().all()) for weights in layers.values()):
+        raise PanelError(f"{path} holds numbers that are infinite or none; copy the panel again, or train it again")
+    return layers
 
 
 def _fit_vectorizers(known: Sequence[Texts], names: Sequence[str], grams: tuple[int, int]) -> dict[str, Any]:

@@ -35,12 +35,12 @@ class TextEmbeddingVoter(VoterClass[TextEmbedding]):
         """Fit on the labels' names and descriptions, and on labelled samples, which may be none.
 
         Raises:
-            MireError: the encoder cannot be loaded.
+            MireError: the encoder cannot be loaded, or diverged in fine-tuning.
         """
         found = zip(samples, sample_texts(samples, taxonomy.task), strict=True)
         usable = [(texts, str(sample.label)) for sample, texts in found if texts]
         model = TextEmbeddingModel(taxonomy.task, taxonomy.labels, Embedder(settings))
-        model.fit([texts for texts, _ in usable], [label for _, label in usable], taxonomy.live)
+        model.fit([texts for texts, _ in usable], [label for _, label in usable], taxonomy.live, seed=seed)
         return cls(model, taxonomy)
 
     @classmethod
@@ -64,7 +64,10 @@ class TextEmbeddingVoter(VoterClass[TextEmbedding]):
     @classmethod
     def sizes(cls, settings: TextEmbedding, task: Task) -> dict[str, int]:
         read = {"ocr rapidocr": count_ocr()} if task == "image" else {}
-        return {f"encoder {settings.encoder}": make_encoder(settings).n_parameters, **read}
+        name, n = f"encoder {settings.encoder}", make_encoder(settings).n_parameters
+        # Fine-tuned layers are a part of an encoder of their own.
+        tuned = {f"{name}, fine-tuned ({task})": n} if settings.fine_tune else {}
+        return {name: n, **tuned, **read}
 
     @classmethod
     def weights_checks(cls, settings: TextEmbedding) -> Iterator[Check]:

