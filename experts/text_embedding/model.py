@@ -93,9 +93,10 @@ class TextEmbeddingModel:
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
         tuned = isinstance(self.embedder, TunedEmbedder)
         if isinstance(self.embedder, TunedEmbedder):
-            from safetensors.torch import save_file
+            from safetensors.torch import save
 
-            save_file(dict(self.embedder.layers), folder / _LAYERS_FILE)
+            # save_file would make a file that only its owner can read.
+            (folder / _LAYERS_FILE).write_bytes(save(dict(self.embedder.layers)))
         meta = {"task": self.task, "labels": self.labels, "fine_tuned": tuned, **self.embedder.identity}
         write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
 
