@@ -1,6 +1,7 @@
 """Files of weights, opened before a library trusts them: cut short, empty, or a pointer to what was not fetched."""
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ def check_safetensors(path: Path) -> None:
             pass
     except (SafetensorError, OSError) as error:
         raise PanelError(f"{path} is no whole safetensors file: {error}; download the weights again") from error
+
+
+def readable_as(path: Path, other: Path) -> None:
+    """Let whoever may read ``other`` read ``path`` too: from 0.8 on, safetensors writes for the file's owner alone."""
+    path.chmod(stat.S_IMODE(other.stat().st_mode))
 
 
 def load_skops(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from experts.qwen2vl.adapter import WEIGHTS
 from experts.voter import VoterClass, votes_in_order
+from experts.weight_files import readable_as
 from mire.atomic_files import write_text
 from mire.budget import Cost
 from mire.errors import PanelError
@@ -127,6 +128,7 @@ class NeighboursVoter(VoterClass[Neighbours]):
         save_file({"states": self.states.astype(np.float16), "labels": self.labels}, folder / _STATES_FILE)
         meta = {"task": self.taxonomy.task, "labels": self.taxonomy.labels, "adapter": _adapter(folder)}
         write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
+        readable_as(folder / _STATES_FILE, folder / _META_FILE)
 
 
 def _kept(

@@ -14,7 +14,7 @@ from experts.private_grams import forget_private_grams
 from experts.text_embedding.embed import Embedder, TunedEmbedder
 from experts.text_embedding.fine_tuning import enough_examples
 from experts.text_embedding.texts import PARTS, Texts, label_texts
-from experts.weight_files import check_safetensors, load_skops
+from experts.weight_files import check_safetensors, load_skops, readable_as
 from mire.atomic_files import write_text
 from mire.errors import PanelError
 from mire.labels import Label, Task
@@ -92,13 +92,13 @@ class TextEmbeddingModel:
         folder.mkdir(parents=True, exist_ok=True)
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
         tuned = isinstance(self.embedder, TunedEmbedder)
-        if isinstance(self.embedder, TunedEmbedder):
-            from safetensors.torch import save
-
-            # save_file would make a file that only its owner can read.
-            (folder / _LAYERS_FILE).write_bytes(save(dict(self.embedder.layers)))
         meta = {"task": self.task, "labels": self.labels, "fine_tuned": tuned, **self.embedder.identity}
         write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
+        if isinstance(self.embedder, TunedEmbedder):
+            from safetensors.torch import save_file
+
+            save_file(dict(self.embedder.layers), folder / _LAYERS_FILE)
+            readable_as(folder / _LAYERS_FILE, folder / _META_FILE)
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> "TextEmbeddingModel":

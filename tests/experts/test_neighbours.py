@@ -86,6 +86,7 @@ def test_what_is_saved_answers_alike_and_names_no_sample(voter: NeighboursVoter,
         "states": ("float16", (3, 2)), "labels": ("int64", (3,))
     }  # fmt: skip
     assert sorted(path.name for path in folder.iterdir()) == ["meta.json", "states.safetensors"]
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1, "one file is private, the other is not"
     loaded = NeighboursVoter.load(folder, taxonomy=TAXONOMY, settings=HALF)
     question = [told("x", 0.6, 0.8)]
     assert loaded.after(question).vote([asked("x")]) == voter.after(question).vote([asked("x")])

@@ -277,7 +277,7 @@ def test_a_fine_tuned_encoder_tells_labels_apart(bert: TextEmbedding, tmp_path: 
     questions = [asked(8, "灯会生锈吗"), asked(9, "有")]
     assert again.vote(questions) == voter.vote(questions)
     voter.save(tmp_path)
-    assert (tmp_path / "encoder_layers.safetensors").is_file()
+    assert (tmp_path / "encoder_layers.safetensors").stat().st_mode == (tmp_path / "meta.json").stat().st_mode
     loaded = TextEmbeddingVoter.load(tmp_path, taxonomy=TAXONOMY, settings=tuning)
     assert loaded.vote(questions) == voter.vote(questions)
     # One encoder for what is not tuned, and at most one of a task's own.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from experts.qwen2vl.adapter import CONFIG, WEIGHTS, read_config, read_tensors
+from experts.weight_files import readable_as
 from mire.errors import PanelError
 from mire.settings import Lora
 
@@ -146,6 +147,7 @@ def write_lora(factors: Mapping[str, Factors], folder: Path, *, base: str) -> No
         "use_rslora": False,
     }
     (folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    readable_as(folder / WEIGHTS, folder / CONFIG)
 
 
 def check_shapes(model: Any, lora: LoraAdapter, folder: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experts.qwen2vl.adapter import write_manifest
+from experts.qwen2vl.adapter import CONFIG, WEIGHTS, write_manifest
 from experts.qwen2vl.adapters.lora import read_lora
 from experts.qwen2vl.base import Base
 from experts.qwen2vl.inputs.batch import Batch
@@ -29,6 +29,7 @@ from experts.qwen2vl.training.dataset import Collator, LengthGroupedSampler, Pro
 from experts.qwen2vl.training.distributed import init_process, load_rank_base, main_process_first, shard_frozen_base
 from experts.qwen2vl.training.loss import balanced_weights, label_loss, r_drop_loss
 from experts.qwen2vl.voter import manifest, prompt_encoder
+from experts.weight_files import readable_as
 from mire.doctor.forecast import Machine, training_plan
 from mire.doctor.machine import LOADERS_NEED, shared_memory
 from mire.doctor.training_cost import Shape
@@ -115,6 +116,7 @@ def train_adapter(
         average.apply()
     if trainer.is_world_process_zero():
         model.save_pretrained(folder)
+        readable_as(folder / WEIGHTS, folder / CONFIG)
         write_history(trainer.state.log_history, folder)
         write_manifest(manifest(base, taxonomy, settings.qwen2vl), folder)
         # Last: a folder with this mark holds a finished adapter.

@@ -41,6 +41,7 @@ def test_the_merge_is_the_mean_of_the_products(tmp_path: Path) -> None:
     merge_adapters(parts, tmp_path / "merged")
     torch.testing.assert_close(change(tmp_path / "merged"), sum(map(change, parts)) / 3)
     assert json.loads((tmp_path / "merged" / CONFIG).read_text())["r"] == 12
+    assert len({path.stat().st_mode for path in (tmp_path / "merged").iterdir()}) == 1
 
 
 def test_a_lower_rank_keeps_the_largest_directions(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ def test_the_fold_that_is_left_out_decides_nothing(
         train_adapter(fresh, samples[:7], held_out, taxonomy=taxonomy, settings=settings, folder=folder, title="x")
         weights.append((folder / "adapter_model.safetensors").read_bytes())
         assert last_epoch(folder) == 3.0
+        assert len({path.stat().st_mode for path in folder.iterdir() if path.is_file()}) == 1
     assert weights[0] == weights[1]
     assert [re.sub(r"\d+\.\d{3}|\d+ s", "#", line) for line in caplog.messages[:3]] == [
         f"x: epoch {n} of 3, loss #, F1 #, #" for n in (1, 2, 3)
