@@ -19,7 +19,7 @@ class VoterRow:
 
     ``stage`` is its settings, which also hold its name and its tasks. ``path`` is ``module:Class``, a ``VoterClass``,
     which loads, trains and counts it. ``files`` are those of its folder that it answers with: an export copies them
-    and no others, so none may hold a training sample; ``further_files`` are there only where a setting asks for them.
+    and no others, so none may hold a training sample.
     ``explains``: its voters are ``Explainer``. ``gpu``: it computes on a GPU where there is one, and may answer
     otherwise there. ``adapters``: it is trained as LoRA adapters by ``ensemble.training.adapters``, in processes of its
     own, not by ``VoterClass.train``. ``describes``: it also learns from the labels' names and descriptions, so that it
@@ -31,7 +31,6 @@ class VoterRow:
     stage: type[VoterStage]
     path: str
     files: tuple[str, ...]
-    further_files: tuple[str, ...] = ()
     explains: bool = False
     gpu: bool = False
     adapters: bool = False
@@ -82,8 +81,7 @@ VOTERS = {
         VoterRow(
             TextEmbedding,
             "experts.text_embedding.voter:TextEmbeddingVoter",
-            ("linear.skops", "meta.json"),
-            ("encoder_layers.safetensors",),
+            ("linear.skops", "encoder_layers.safetensors", "meta.json"),
             describes=True,
             drafts=True,
             quick=True,

@@ -360,9 +360,11 @@ class Ridge(Stage):
     """Ridge regression on a text's vectors and its character n-grams.
 
     ``embedding_weight`` says how freely it may use vectors beside n-grams. A label's name and description, as one text,
-    count as ``description_weight`` examples.
+    count as ``description_weight`` examples. ``fine_tune`` first trains the encoder's upper layers on the examples,
+    where the median label has four in every fold: that takes minutes, and the panel keeps the layers.
     """
 
+    fine_tune: bool = False
     embedding_weight: Positive = 2.0
     description_weight: Positive = 4.0
     penalty: Positive = 2.0
@@ -380,9 +382,8 @@ class TextEmbedding(VoterStage):
 
     ``encoder`` is ``multilingual-e5-small``, a folder, or a hub name; ``pooling`` and ``prefix`` are how its makers use
     it. It encodes the first ``max_characters`` of a dialogue's last question, of question and answer together, and of
-    the text on a screen. ``fine_tune`` trains the encoder's upper layers on the examples, where the median label has
-    four: that takes minutes, and the panel keeps them. Each of a label's made-up turns counts as ``draft_weight``
-    examples; ``sharpness`` makes probabilities of the regression's scores. Each task has a regression of its own.
+    the text on a screen. Each of a label's made-up turns counts as ``draft_weight`` examples; ``sharpness`` makes
+    probabilities of the regression's scores. Each task has a regression of its own.
     """
 
     voter = "text_embedding"
@@ -391,7 +392,6 @@ class TextEmbedding(VoterStage):
     encoder: str = "multilingual-e5-small"
     pooling: Literal["mean", "cls"] = "mean"
     prefix: str = "query: "
-    fine_tune: bool = False
     max_characters: Count = 120
     grams: Grams = (1, 2)
     draft_weight: Weight = 0.3

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from experts.registry import VOTERS
+from experts.text_embedding.fine_tuning import enough_examples
 from mire.errors import DataError
 from mire.folds import make_folds
 from mire.labels import Task
@@ -44,6 +45,18 @@ def fitting_settings(settings: Settings, task: Task, samples: Sequence[Sample]) 
     return settings.model_copy(update={"panel": panel, "weights": given})
 
 
+def fine_tuning_settings(settings: Settings, task: Task, samples: Sequence[Sample]) -> Settings:
+    """Settings without ``fine_tune`` where a fold leaves too few samples for it: what answers is what is measured."""
+    stage = settings.text_embedding
+    if not stage.ridge(task).fine_tune:
+        return settings
+    if _commonest(samples) >= settings.folds and all(map(enough_examples, _left_by_folds(samples, settings))):
+        return settings
+    logger.info(f"{task}: the encoder of text_embedding is not fine-tuned, a fold leaves too few samples")
+    plain = stage.ridge(task).model_copy(update={"fine_tune": False})
+    return settings.model_copy(update={"text_embedding": stage.model_copy(update={task: plain})})
+
+
 def too_few(samples: Sequence[Sample], settings: Settings, task: Task) -> bool:
     """Whether none can be held out; then every voter of the task learns from descriptions."""
     alone = all(VOTERS[name].describes for name in settings.panel.voters(task))
@@ -55,7 +68,10 @@ def _commonest(samples: Sequence[Sample]) -> int:
 
 
 def _every_fold_leaves_two_labels(samples: Sequence[Sample], settings: Settings) -> bool:
+    return all(len(set(labels)) > 1 for labels in _left_by_folds(samples, settings))
+
+
+def _left_by_folds(samples: Sequence[Sample], settings: Settings) -> list[list[str]]:
+    """Per fold the labels of the samples outside of it."""
     folds = make_folds(samples, n_folds=settings.folds, seed=settings.seed)
-    return all(
-        len({sample.label for sample in samples if folds[sample.id] != fold}) > 1 for fold in range(settings.folds)
-    )
+    return [[str(each.label) for each in samples if folds[each.id] != fold] for fold in range(settings.folds)]

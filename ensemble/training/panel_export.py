@@ -45,9 +45,7 @@ def _files(panel: PanelFolder) -> Iterator[tuple[str, Path]]:
         paths = [place / "taxonomy.json", panel.weights(task)]
         paths += [path for path in (panel.added(task), panel.card(task), panel.thresholds(task)) if path.is_file()]
         for voter in settings.panel.voters(task):
-            folder, row = panel.voter(task, voter), VOTERS[voter]
-            paths += [folder / name for name in row.files]
-            paths += [folder / name for name in row.further_files if (folder / name).is_file()]
+            paths += [panel.voter(task, voter) / name for name in VOTERS[voter].files]
         yield from ((f"{task}/{path.relative_to(place).as_posix()}", path) for path in paths)
 
 

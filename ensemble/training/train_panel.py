@@ -14,7 +14,7 @@ from ensemble.panel import Votes, by_task
 from ensemble.training.accelerate_launch import Launch
 from ensemble.training.accidents import Probes, check_training
 from ensemble.training.adapters import train_adapters, train_follower
-from ensemble.training.few_samples import fitting_settings
+from ensemble.training.few_samples import fine_tuning_settings, fitting_settings
 from ensemble.training.model_card import write_cards, write_panel_card
 from ensemble.training.probes import answers_of
 from ensemble.training.replacement import replacing
@@ -196,6 +196,7 @@ def train_panel(
     groups = read_labelled(tasks, data, images, settings) if data else {task: [] for task in tasks}
     for task in tasks:
         settings = fitting_settings(settings, task, groups[task])
+        settings = fine_tuning_settings(settings, task, groups[task])
     panel.claim(settings)
     for task in tasks:
         with replacing(panel, task, settings) as beside:

@@ -57,7 +57,11 @@ class Embedder:
 
     def fine_tuned(self, texts: Sequence[str], labels: Sequence[int], *, seed: int) -> "TunedEmbedder":
         """The same encoder, fine-tuned on labelled texts; arguments and errors as ``fine_tune``."""
-        layers = fine_tune(self.encoder.load_model(), self._cut(texts), labels, seed=seed)
+        # Texts that differ behind the cut are one.
+        pairs = dict.fromkeys(zip(self._cut(texts), labels, strict=True))
+        layers = fine_tune(
+            self.encoder.load_model(), [text for text, _ in pairs], [index for _, index in pairs], seed=seed
+        )
         return TunedEmbedder(self.settings, layers)
 
     def _cut(self, texts: Sequence[str]) -> list[str]:
@@ -76,9 +80,12 @@ class Embedder:
         return {text: np.frombuffer(kept[key], dtype=np.float32) for text, key in keys.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TunedEmbedder(Embedder):
-    """An encoder with ``layers`` that were trained on one task's examples, by name."""
+    """An encoder with ``layers`` that were trained on one task's examples, by name.
+
+    It is loaded, and the layers are found not to fit it, when the first text comes; its vectors are not kept.
+    """
 
     layers: Mapping[str, "Tensor"]
 

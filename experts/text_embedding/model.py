@@ -45,7 +45,7 @@ class TextEmbeddingModel:
         from sklearn.linear_model import Ridge
 
         chosen = self.embedder.settings
-        if chosen.fine_tune and enough_examples(labels):
+        if chosen.ridge(self.task).fine_tune and enough_examples(labels):
             self.embedder = self._fine_tuned(texts, labels, live, seed=seed)
         described = [
             (own, weight, index)
@@ -68,14 +68,14 @@ class TextEmbeddingModel:
     def _fine_tuned(
         self, texts: Sequence[Texts], labels: Sequence[str], live: Sequence[Label], *, seed: int
     ) -> TunedEmbedder:
-        """The encoder, fine-tuned on every text once; of what stands for a label only its name and description."""
+        """The encoder, fine-tuned on every part; of what stands for a label only on its name and description."""
         names = [next(label_texts(label, self.task, self.embedder.settings))[0] for label in live]
-        pairs = {
-            (text, self.labels.index(label)): None
+        pairs = [
+            (text, self.labels.index(label))
             for own, label in zip([*texts, *names], [*labels, *self.labels], strict=True)
             for text in own.values()
             if text
-        }
+        ]
         return self.embedder.fine_tuned([text for text, _ in pairs], [index for _, index in pairs], seed=seed)
 
     def probabilities(self, texts: Sequence[Texts]) -> NDArray[np.float64]:
@@ -91,14 +91,11 @@ class TextEmbeddingModel:
 
         folder.mkdir(parents=True, exist_ok=True)
         skops.io.dump(self._parts, folder / _SKLEARN_FILE, compression=ZIP_DEFLATED)
-        tuned = isinstance(self.embedder, TunedEmbedder)
-        meta = {"task": self.task, "labels": self.labels, "fine_tuned": tuned, **self.embedder.identity}
+        layers = dict(self.embedder.layers) if isinstance(self.embedder, TunedEmbedder) else {}
+        meta = {"task": self.task, "labels": self.labels, "fine_tuned": bool(layers), **self.embedder.identity}
         write_text(folder / _META_FILE, json.dumps(meta, ensure_ascii=False, indent=2) + "\n")
-        if isinstance(self.embedder, TunedEmbedder):
-            from safetensors.torch import save_file
-
-            save_file(dict(self.embedder.layers), folder / _LAYERS_FILE)
-            readable_as(folder / _LAYERS_FILE, folder / _META_FILE)
+        _save_layers(layers, folder / _LAYERS_FILE)
+        readable_as(folder / _LAYERS_FILE, folder / _META_FILE)
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> "TextEmbeddingModel":
@@ -131,8 +128,20 @@ class TextEmbeddingModel:
         return hstack([*grams, csr_matrix(weight * vectors.reshape(len(texts), -1))]).tocsr()
 
 
+def _save_layers(layers: "dict[str, Tensor]", path: Path) -> None:
+    """Write fine-tuned layers by name, or a file without any."""
+    if layers:
+        from safetensors.torch import save_file
+
+        save_file(layers, path)
+    else:
+        from safetensors.numpy import save_file as save_arrays
+
+        save_arrays({}, path)
+
+
 def _load_layers(path: Path) -> "dict[str, Tensor]":
-    """Fine-tuned layers by name.
+    """What ``_save_layers`` wrote.
 
     Raises:
         PanelError: the file is damaged, or a number in it is infinite or none.

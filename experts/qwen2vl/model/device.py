@@ -39,7 +39,12 @@ def emulates_bfloat16(weight: torch.Tensor) -> bool:
     """Whether the weight is bfloat16 on a CPU for which oneDNN has no such product: torch has a slow one."""
     if weight.dtype != torch.bfloat16 or weight.device.type != "cpu":
         return False
-    return not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return not multiplies_bfloat16()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether oneDNN has a product of bfloat16 on this CPU."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

@@ -1,6 +1,6 @@
 import pytest
 
-from ensemble.training.few_samples import fitting_settings, too_few
+from ensemble.training.few_samples import fine_tuning_settings, fitting_settings, too_few
 from mire.errors import DataError
 from mire.prompts import parse_prompt
 from mire.samples import Sample
@@ -40,3 +40,14 @@ def test_without_such_a_voter_samples_are_needed() -> None:
         DataError, match="training dialogue without samples needs a voter .* descriptions: text_embedding"
     ):
         fitting_settings(settings, "dialogue", [])
+
+
+def test_the_encoder_is_fine_tuned_where_every_fold_leaves_four_of_the_median_label() -> None:
+    tuned = Settings.model_validate(BOTH | {"text_embedding": {"fine_tune": True}})
+    assert tuned.text_embedding.image.fine_tune and tuned.text_embedding.dialogue.fine_tune
+    assert fine_tuning_settings(tuned, "dialogue", samples(*"ab" * 5)) is tuned
+    for few in (samples(*"ab" * 4), samples(*"aabb"), samples(*"a" * 9), []):
+        found = fine_tuning_settings(tuned, "dialogue", few).text_embedding
+        assert (found.image.fine_tune, found.dialogue.fine_tune) == (True, False)
+    plain = Settings.model_validate(BOTH)
+    assert fine_tuning_settings(plain, "dialogue", samples(*"ab" * 4)) is plain

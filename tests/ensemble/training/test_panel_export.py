@@ -123,24 +123,6 @@ def test_an_adapter_leaves_logs_pseudo_labels_and_paths_behind(adapters: Path, t
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_fine_tuned_layers_leave_with_their_voter(tmp_path: Path) -> None:
-    root, voter = tmp_path / "panel", tmp_path / "panel/dialogue/text_embedding"
-    PanelFolder(root).claim(load_settings("cpu", ["panel.dialogue=[text_embedding]"]))
-    PanelFolder(root).write_taxonomy(builtin_taxonomy("dialogue"))
-    voter.mkdir()
-    (root / "dialogue/weights.json").write_text('{"voters": {"text_embedding": {"weight": 1.0}}}')
-    for name in ("linear.skops", "meta.json", "texts.json"):
-        (voter / name).write_text("{}")
-    plain, tuned = tmp_path / "plain", tmp_path / "tuned"
-    assert run(export, ["--panel", str(root), "--out", str(plain)]) == 0
-    (voter / "encoder_layers.safetensors").write_text("layers")
-    assert run(export, ["--panel", str(root), "--out", str(tuned)]) == 0
-    assert {name for name in names(plain) if "embedding" in name} == {
-        "dialogue/text_embedding/linear.skops", "dialogue/text_embedding/meta.json",
-    }  # fmt: skip
-    assert names(tuned) - names(plain) == {"dialogue/text_embedding/encoder_layers.safetensors"}
-
-
 def test_a_panel_with_a_missing_file_is_not_half_exported(
     adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
