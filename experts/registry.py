@@ -24,7 +24,8 @@ class VoterRow:
     otherwise there. ``adapters``: it is trained as LoRA adapters by ``ensemble.training.adapters``, in processes of its
     own, not by ``VoterClass.train``. ``describes``: it also learns from the labels' names and descriptions, so that it
     needs no sample. ``drafts``: it learns from their made-up turns.
-    ``quick``: it trains in seconds once its inputs are in the cache, so that a learning curve is drawn with it.
+    ``quick``: it trains in seconds once its inputs are in the cache, or a minute where its encoder is fine-tuned, so
+    that a learning curve is drawn with it.
     ``grows``: it takes examples, of further labels too, after training.
     """
 

@@ -1,4 +1,4 @@
-"""How F1 grows with the examples per label: the voters that train in seconds learn from nested draws of the samples.
+"""How F1 grows with the examples per label: the voters that train quickly learn from nested draws of the samples.
 
 The curve is computed when a panel is trained, since the samples are there then, and is kept in the panel.
 """
