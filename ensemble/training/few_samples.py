@@ -10,7 +10,7 @@ from mire.errors import DataError
 from mire.folds import make_folds
 from mire.labels import Task
 from mire.samples import Sample
-from mire.settings import Settings
+from mire.settings import Settings, TextEmbedding
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def fine_tuning_settings(settings: Settings, task: Task, samples: Sequence[Sampl
         return settings
     logger.info(f"{task}: the encoder of text_embedding is not fine-tuned, a fold leaves too few samples")
     plain = stage.ridge(task).model_copy(update={"fine_tune": False})
-    return settings.model_copy(update={"text_embedding": stage.model_copy(update={task: plain})})
+    return settings.model_copy(update={TextEmbedding.voter: stage.model_copy(update={task: plain})})
 
 
 def too_few(samples: Sequence[Sample], settings: Settings, task: Task) -> bool:
