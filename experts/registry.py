@@ -19,11 +19,10 @@ class VoterRow:
 
     ``stage`` is its settings, which also hold its name and its tasks. ``path`` is ``module:Class``, a ``VoterClass``,
     which loads, trains and counts it. ``files`` are those of its folder that it answers with: an export copies them
-    and no others, so none may hold a training sample.
-    ``explains``: its voters are ``Explainer``. ``gpu``: it computes on a GPU where there is one, and may answer
-    otherwise there. ``adapters``: it is trained as LoRA adapters by ``ensemble.training.adapters``, in processes of its
-    own, not by ``VoterClass.train``. ``describes``: it also learns from the labels' names and descriptions, so that it
-    needs no sample. ``drafts``: it learns from their made-up turns.
+    and no others, so none may hold a training sample. ``explains``: its voters are ``Explainer``. ``gpu``: it computes
+    on a GPU where there is one, and may answer otherwise there. ``adapters``: it is trained as LoRA adapters by
+    ``ensemble.training.adapters``, in processes of its own, not by ``VoterClass.train``. ``describes``: it also learns
+    from the labels' names and descriptions, so that it needs no sample. ``drafts``: it learns from their made-up turns.
     ``quick``: it trains in seconds once its inputs are in the cache, or a minute where its encoder is fine-tuned, so
     that a learning curve is drawn with it.
     ``grows``: it takes examples, of further labels too, after training.

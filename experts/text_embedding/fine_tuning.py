@@ -5,7 +5,7 @@ As SetFit does (https://arxiv.org/abs/2209.11055), with the supervised contrasti
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +44,8 @@ def fine_tune(model: SentenceModel, texts: Sequence[str], labels: Sequence[int],
     tuned = _upper_layers(model.transformer.float().requires_grad_(False))
     for parameter in tuned.values():
         parameter.requires_grad_(True)
-    n_steps = _EPOCHS * -(-len(texts) // _BATCH_SIZE)
     optimiser = torch.optim.AdamW(tuned.values(), lr=_RATE, weight_decay=_WEIGHT_DECAY)
-    warmup = max(1, round(_WARMUP * n_steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warmup, (n_steps - step) / n_steps)
-    )
+    schedule = _schedule(optimiser, n_steps=_EPOCHS * -(-len(texts) // _BATCH_SIZE))
     targets = torch.tensor(labels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -60,12 +56,7 @@ def fine_tune(model: SentenceModel, texts: Sequence[str], labels: Sequence[int],
                 with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
                     vectors = model.vectors([texts[index] for index in twice])
                 contrastive_loss(vectors, targets[twice]).backward()
-                try:
-                    torch.nn.utils.clip_grad_norm_(tuned.values(), _MAX_GRADIENT, error_if_nonfinite=True)
-                except RuntimeError as error:
-                    raise MireError(
-                        f"fine-tuning the encoder diverged: {error}; set fine_tune of text_embedding to false"
-                    ) from error
+                _clip(tuned.values())
                 optimiser.step()
                 schedule.step()
                 optimiser.zero_grad()
@@ -90,6 +81,30 @@ def contrastive_loss(vectors: "Tensor", labels: "Tensor") -> "Tensor":
     alike = (labels[:, None] == labels) & ~itself
     similarity = (vectors @ vectors.T / _TEMPERATURE).masked_fill(itself, -torch.inf)
     return -(similarity.log_softmax(dim=1).masked_fill(~alike, 0).sum(1) / alike.sum(1)).mean()
+
+
+def _clip(parameters: "Iterable[Tensor]") -> None:
+    """Bound the norm of the gradients.
+
+    Raises:
+        MireError: one is infinite or none.
+    """
+    import torch
+
+    try:
+        torch.nn.utils.clip_grad_norm_(parameters, _MAX_GRADIENT, error_if_nonfinite=True)
+    except RuntimeError as error:
+        raise MireError(
+            f"fine-tuning the encoder diverged: {error}; set fine_tune of text_embedding to false"
+        ) from error
+
+
+def _schedule(optimiser: Any, *, n_steps: int) -> Any:
+    """The rate rises over the first steps and falls to 0 with the last."""
+    from torch.optim.lr_scheduler import LambdaLR
+
+    warmup = max(1, round(_WARMUP * n_steps))
+    return LambdaLR(optimiser, lambda step: min((step + 1) / warmup, (n_steps - step) / n_steps))
 
 
 def _upper_layers(transformer: Any) -> "dict[str, Tensor]":
