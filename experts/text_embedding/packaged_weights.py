@@ -21,7 +21,6 @@ from mire.compat import patch_torchvision
 from mire.errors import PanelError
 
 _MAGIC = b"E5S1\x01\x00\x00\x00"
-_MAX_TOKENS = 512
 _DROPOUT = 0.1
 """As the model was trained by its makers; only fine-tuning sees it."""
 _BLOCK = np.dtype([("factor", "<f2"), ("halves", "u1", 16)])
@@ -53,7 +52,7 @@ def load_packaged(prefix: str) -> SentenceModel:
     width, layers, heads, inner, vocabulary, places, kinds = reader.take("<7i")
     (epsilon,) = reader.take("<f")
     reader.take("<i")
-    token_ids = _tokenizer(reader, prefix)
+    token_ids = _tokenizer(reader, prefix, most=places)
     patch_torchvision()
     from transformers import BertConfig, BertModel
     from transformers.initialization import no_init_weights
@@ -87,8 +86,8 @@ class _Reader:
         return found
 
 
-def _tokenizer(reader: _Reader, prefix: str) -> Callable[[str], list[int]]:
-    """Token ids of a text behind the prefix, at most as many as the model takes."""
+def _tokenizer(reader: _Reader, prefix: str, *, most: int) -> Callable[[str], list[int]]:
+    """Token ids of a text behind the prefix, at most ``most``."""
     from tokenizers import Tokenizer, models
 
     n, first, last, _, unknown = reader.take("<5i")
@@ -106,7 +105,7 @@ def _tokenizer(reader: _Reader, prefix: str) -> Callable[[str], list[int]]:
 
     def token_ids(text: str) -> list[int]:
         words = re.sub(" +", " ", (prefix + text).translate(replaced)).removeprefix(" ")
-        return [first, *unigrams.encode(f" {words}".replace(" ", "\u2581")).ids[: _MAX_TOKENS - 2], last]
+        return [first, *unigrams.encode(f" {words}".replace(" ", "\u2581")).ids[: most - 2], last]
 
     return token_ids
 
