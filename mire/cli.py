@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from mire.compat import wait_asleep
+from mire.compat import keep_freed_memory, wait_asleep
 from mire.errors import MireError, UsageError, printable
 from mire.plain_files import is_pipe, keep_pipe
 
@@ -233,6 +233,7 @@ def start_process() -> None:
         # A library's logging.info() would add a handler there, and every line of ours would be printed twice.
         logging.root.addHandler(logging.NullHandler())
     wait_asleep()
+    keep_freed_memory()
     _quiet_libraries(not os.environ.get(_VERBOSE))
 
 

@@ -1,5 +1,6 @@
 """What the libraries need to work together and to share a machine; called before they are imported."""
 
+import ctypes
 import importlib.util
 import math
 import os
@@ -8,6 +9,10 @@ from pathlib import Path
 
 _KEPT: list[object] = []
 """A torch Library removes its definitions when it is garbage-collected, so it is kept here."""
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""glibc's own numbers of two of its settings."""
 
 
 def patch_torchvision() -> None:
@@ -53,6 +58,17 @@ def wait_asleep() -> None:
         settings["OMP_NUM_THREADS"] = str(usable_cores())
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next picture or tensor: given back, every page of it is mapped anew.
+
+    Mapping takes about a twentieth of a training or prediction. Blocks of over 32 MiB are given back as before.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if tune is not None:
+        tune(_MMAP_THRESHOLD, 32 << 20)
+        tune(_TRIM_THRESHOLD, 128 << 20)
 
 
 def usable_cores() -> int:

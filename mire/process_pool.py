@@ -19,7 +19,7 @@ from functools import lru_cache
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-from mire.compat import usable_cores
+from mire.compat import keep_freed_memory, usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +167,7 @@ def _new_pool(n: int) -> ProcessPoolExecutor:
 
 def _enter() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # one process per core: no library that is loaded here needs more
+    keep_freed_memory()
     end_with_parent()
 
 
