@@ -83,14 +83,12 @@ def apply_rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions (https://arxiv.org/abs/2104.09864): ``states * cos + rotate_half(states) * sin``.
 
     All are (..., size), and ``cos`` and ``sin`` may have 1 instead of a length. Each half of the result is a sum over
-    both halves of ``states``. On a GPU one product and one sum give it whole; a CPU adds half by half, in float32.
+    both halves of ``states``. On a GPU one product and one sum give it whole; a CPU is faster by halves.
     """
     if not states.is_cuda:
-        wide, cos, sin, half = states.float(), cos.float(), sin.float(), states.shape[-1] // 2
-        found = wide * cos
-        found[..., :half].addcmul_(wide[..., half:], sin[..., :half], value=-1)
-        found[..., half:].addcmul_(wide[..., :half], sin[..., half:])
-        return found.to(states.dtype)
+        (left, right), (cos_left, cos_right), (sin_left, sin_right) = (part.chunk(2, -1) for part in (states, cos, sin))
+        halves = left * cos_left - right * sin_left, right * cos_right + left * sin_right
+        return torch.cat(halves, dim=-1).to(states.dtype)
     left, right = states.unflatten(-1, (2, -1)).split(1, dim=-2)
     (cos_left, cos_right), (sin_left, sin_right) = (part.unflatten(-1, (2, -1)).split(1, dim=-2) for part in (cos, sin))
     of_left, of_right = torch.cat([cos_left, sin_right], dim=-2), torch.cat([-sin_left, cos_right], dim=-2)
