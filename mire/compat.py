@@ -10,9 +10,8 @@ from pathlib import Path
 _KEPT: list[object] = []
 """A torch Library removes its definitions when it is garbage-collected, so it is kept here."""
 
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""glibc's own numbers of two of its settings."""
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in glibc's malloc.h."""
 
 
 def patch_torchvision() -> None:
@@ -61,9 +60,9 @@ def wait_asleep() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next picture or tensor: given back, every page of it is mapped anew.
+    """Have glibc keep up to 128 MiB of freed memory for the next picture or tensor; mapping pages anew takes time.
 
-    Mapping takes about a twentieth of a training or prediction. Blocks of over 32 MiB are given back as before.
+    Blocks of over 32 MiB are given back to the system as before. Does nothing without glibc.
     """
     tune = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if tune is not None:

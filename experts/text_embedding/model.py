@@ -134,7 +134,7 @@ def _save_layers(layers: "dict[str, Tensor]", path: Path) -> None:
         from safetensors.torch import save_file
 
         save_file(layers, path)
-    else:  # without torch
+    else:  # torch need not be loaded for this
         from safetensors.numpy import save_file as save_arrays
 
         save_arrays({}, path)

@@ -56,7 +56,7 @@ def test_a_system_without_control_groups_has_its_own_count(monkeypatch: pytest.M
     assert compat._quota() == sys.maxsize
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc only")
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc only")
 def test_freed_memory_is_not_mapped_anew() -> None:
     """Three blocks of 20 MiB, freed together, are more than glibc keeps of its own: twice the largest block."""
 
