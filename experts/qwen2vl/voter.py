@@ -135,12 +135,15 @@ class Qwen2VLVoter(VoterClass[Qwen2VL]):
 
     def score(self, prompts: Iterable[EncodedPrompt], pool: Executor, n: int, max_prompts: int) -> dict[str, Vote]:
         """Votes by sample id; the pool scores ``n`` rows of at most ``max_prompts`` prompts at the same time."""
+        from experts.qwen2vl.model.device import bfloat16_factors
+
         model = self.base.adapted(self.taxonomy.task if self.adapted else None)
         rows = pack_by_token_budget(prompts, self.settings.token_budget, len(self.trie.inner), max_prompts)
         votes: dict[str, Vote] = {}
-        # A row's result is read only after the next row was started, so that a GPU always has work.
-        for scored in prefetch(pool, partial(self._score, model), rows, n):
-            votes |= self._read(scored)
+        with bfloat16_factors(model):
+            # A row's result is read only after the next row was started, so that a GPU always has work.
+            for scored in prefetch(pool, partial(self._score, model), rows, n):
+                votes |= self._read(scored)
         return votes
 
     def _n_side_by_side(self, n_samples: int) -> int:

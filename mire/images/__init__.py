@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 Result = TypeVar("Result")
 
@@ -120,14 +121,24 @@ def load_image(path: Path) -> "Image":
     return _read(path, _decoded, MAX_DECODED_PIXELS)
 
 
-def load_or_fallback(path: Path) -> "tuple[Image, str | None]":
-    """The picture, or a plain grey one with the reason why it stands in."""
-    from PIL import Image
+def load_pixels(path: Path) -> "NDArray[np.uint8]":
+    """The pixels of ``load_image``'s picture, (height, width, 3).
+
+    Raises:
+        DataError: as ``load_image``.
+    """
+    return _read(path, _pixels, MAX_DECODED_PIXELS)
+
+
+def load_or_fallback(path: Path) -> "tuple[NDArray[np.uint8], str | None]":
+    """The picture's pixels, or those of a plain grey one with the reason why it stands in."""
+    import numpy as np
 
     try:
-        return load_image(path), None
+        return load_pixels(path), None
     except DataError as error:
-        return Image.new("RGB", FALLBACK_SIZE_PIXELS, (127, 127, 127)), str(error)
+        width, height = FALLBACK_SIZE_PIXELS
+        return np.full((height, width, 3), 127, dtype=np.uint8), str(error)
 
 
 def content_hash(path: Path) -> str:
@@ -139,7 +150,7 @@ def content_hash(path: Path) -> str:
         return hashlib.sha256(f"missing:{path.name}".encode(errors="backslashreplace")).hexdigest()
 
 
-def _read(path: Path, use: "Callable[[Image], Result]", max_decoded_pixels: int) -> Result:
+def _read(path: Path, use: "Callable[[ImageFile], Result]", max_decoded_pixels: int) -> Result:
     """What ``use`` makes of the opened picture; of one that fails, of its pixels without the metadata."""
     try:
         with _opened(path, max_decoded_pixels) as picture:
@@ -162,8 +173,42 @@ def _decoded(picture: "Image") -> "Image":
 
     picture.seek(0)
     pixels = _rgb(picture)
-    turn = _TURNS.get(orientation(picture.getexif) or 1)
+    turn = _turn(picture)
     return pixels.transpose(Transpose[turn]) if turn else pixels
+
+
+def _turn(picture: "Image") -> str | None:
+    """What undoes the picture's orientation, None for an upright one."""
+    return _TURNS.get(orientation(picture.getexif) or 1)
+
+
+def _pixels(picture: "ImageFile") -> "NDArray[np.uint8]":
+    import numpy as np
+
+    found = None
+    if picture.format == "WEBP" and picture.mode == "RGB" and _turn(picture) is None:
+        found = _opaque_webp(picture)
+    return np.array(_decoded(picture)) if found is None else found
+
+
+def _opaque_webp(picture: "ImageFile") -> "NDArray[np.uint8] | None":
+    """Decoded by OpenCV; None for an animation, and for a broken file, of which Pillow then says what is wrong.
+
+    Both have libwebp and give the same bits, but no other thread runs while Pillow decodes a WebP.
+    """
+    import cv2
+    import numpy as np
+
+    if picture.fp is None or getattr(picture, "is_animated", False):
+        return None
+    picture.fp.seek(0)
+    try:
+        # Its own turn by the metadata is off: what is turned here has been left to Pillow.
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        found = cv2.imdecode(np.frombuffer(picture.fp.read(), dtype=np.uint8), flags)
+    except cv2.error:
+        return None
+    return None if found is None else found.astype(np.uint8, copy=False)
 
 
 @lru_cache
@@ -176,7 +221,7 @@ def _formats() -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(path: Path, max_decoded_pixels: int, source: IO[bytes] | None = None) -> "Iterator[Image]":
+def _opened(path: Path, max_decoded_pixels: int, source: IO[bytes] | None = None) -> "Iterator[ImageFile]":
     """An opened picture of which only the head has been read; ``source`` is read instead of the file."""
     from PIL import Image
 

@@ -157,12 +157,12 @@ def tune(folder: Path) -> None:
 
 
 def voter_in(dtype: str, folder: Path) -> Any:
-    """The voter that answers with the adapter, in a number format."""
+    """The voter that answers with the adapter, in a number format; merged, as it is in LLaMA-Factory's checkpoint."""
     from experts.qwen2vl.base import load_base
     from experts.qwen2vl.voter import Qwen2VLVoter
     from mire.labels import builtin_taxonomy
 
-    settings = bench_settings().model_copy(update={"dtype": dtype})
+    settings = bench_settings().model_copy(update={"dtype": dtype, "adapters": "merged"})
     base = load_base(settings, device="cpu")
     return Qwen2VLVoter.load(folder / "adapter", base=base, taxonomy=builtin_taxonomy("image"), settings=settings)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.pictures import CELL, to_patches
@@ -82,7 +81,7 @@ def prompts(model: Any, n: int, *, n_visual: int, n_text: int) -> list[EncodedPr
     for number in range(n):
         width = int((n_visual * CELL**2 / SCREEN_ASPECT) ** 0.5)
         noise = rng.integers(0, 256, (int(width * SCREEN_ASPECT), width, 3), dtype=np.uint8)
-        picture = to_patches(Image.fromarray(noise), min_pixels=CELL**2, max_pixels=n_visual * CELL**2)
+        picture = to_patches(noise, min_pixels=CELL**2, max_pixels=n_visual * CELL**2)
         text = rng.integers(FIRST_ID, FIRST_ID + 4000, n_text).tolist()
         slot = [config.vision_start_token_id, *[config.image_token_id] * picture.n_tokens, config.vision_end_token_id]
         made.append(EncodedPrompt(str(number), (*text[:12], *slot, *text[12:]), (picture,), ()))

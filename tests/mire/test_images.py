@@ -2,12 +2,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from mire import images
 from mire.errors import DataError
-from mire.images import load_image, load_or_fallback, picture_problem, picture_size
+from mire.images import load_image, load_or_fallback, load_pixels, picture_problem, picture_size
 
 
 def test_exif_turn(tmp_path: Path) -> None:
@@ -111,8 +112,59 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(
 def test_broken_pictures_become_a_marked_grey_one(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     picture, problem = load_or_fallback(tmp_path / "a.png")
-    assert picture.getpixel((0, 0)) == (127, 127, 127)
+    assert picture.shape == (56, 56, 3) and np.unique(picture).tolist() == [127]
     assert problem is not None and "picture 'a.png' cannot be read: " in problem
+
+
+NOISE = Image.merge("RGB", [Image.effect_noise((61, 33), sigma) for sigma in (30, 60, 90)])
+
+
+def webp(path: Path, **options: object) -> Path:
+    NOISE.save(path, "WEBP", **options)
+    return path
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"quality": 80}, (33, 61, 3)),
+        ({"lossless": True}, (33, 61, 3)),
+        ({"exif": turned()}, (61, 33, 3)),
+        ({"save_all": True, "append_images": [Image.new("RGB", (61, 33))]}, (33, 61, 3)),
+    ],
+    ids=["lossy", "lossless", "turned", "animated"],
+)
+def test_the_pixels_of_a_webp_are_pillows(tmp_path: Path, options: dict[str, object], shape: tuple[int, ...]) -> None:
+    path = webp(tmp_path / "名.webp", **options)
+    found = load_pixels(path)
+    assert found.shape == shape and found.dtype == np.uint8
+    assert np.array_equal(found, np.asarray(load_image(path)))
+
+
+def test_a_transparent_webp_lies_on_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "a.webp")
+    assert np.unique(load_pixels(tmp_path / "a.webp")).tolist() == [255]
+
+
+def test_threads_decode_a_webp_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would keep them waiting for each other."""
+    path = webp(tmp_path / "a.webp")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("Pillow decodes it"))
+    assert load_pixels(path).shape == (33, 61, 3)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_a_truncated_webp_is_an_error(tmp_path: Path, share: float) -> None:
+    path = webp(tmp_path / "a.webp")
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(DataError, match="picture 'a.webp' cannot be read: "):
+        load_pixels(path)
 
 
 def test_a_truncated_picture_is_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several prompts with their label tries in one row without padding, and an attention that keeps them apart."""
+"""Several prompts with their label tries in one row without padding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 
 # Not frozen: torch 2.11 compiles a graph for each number of runs in a frozen dataclass, and stops after eight.
@@ -62,63 +61,10 @@ class PackedLayout:
         """The same layout in page-locked memory, from which a GPU copies asynchronously."""
         return replace(self, node_mask=self.node_mask.pin_memory(), read_positions=self.read_positions.pin_memory())
 
-    # The loop is as long as the row has runs: compiled, every batch would need its own graph.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attention within each document of a row of S tokens.
-
-        ``query`` (1, heads, n, size) holds all S tokens, or only those at ``read_positions``; ``key`` and ``value``
-        are (1, key heads, S, size). The result is (1, n, heads, size), zero for padding.
-        """
-        n_read, n_inner = self.node_mask.shape
-        whole = query.shape[2] == key.shape[2]
-        parts = []
-        start = first = 0
-        for (n, length), mask in zip(self.run_lengths, self._run_masks, strict=True):
-            size = length + n_inner
-            keys, values = unpack_run(key, start, n, size), unpack_run(value, start, n, size)
-            queries = unpack_run(query, start, n, size) if whole else unpack_run(query, first, n, n_read)
-            rows = []
-            if whole:
-                before = slice(length - 1)
-                rows = [_attend_causally(queries[:, :, before], keys[:, :, before], values[:, :, before], scale)]
-                queries = queries[:, :, length - 1 :]
-            rows.append(_attend_masked(queries, keys, values, mask, scale))
-            parts.append(torch.cat(rows, dim=2).transpose(1, 2).flatten(0, 1))
-            start, first = start + n * size, first + n * n_read
-        if whole and self.n_padding:
-            parts.append(parts[-1].new_zeros(self.n_padding, *parts[-1].shape[1:]))
-        return torch.cat(parts)[None]
-
     @cached_property
-    def _run_masks(self) -> list[Tensor]:
+    def run_masks(self) -> list[Tensor]:
         """For each run what its read positions attend to, (n_read_positions, prompt + n_inner): all of the prompt."""
         return [
             torch.cat([self.node_mask.new_ones(self.n_read_positions, length), self.node_mask], dim=1)
             for _, length in self.run_lengths
         ]
-
-
-def unpack_run(row: Tensor, start: int, n: int, size: int) -> Tensor:
-    """``n`` neighbours of ``size`` tokens from ``start`` on, as a batch: (1, heads, S, d) to (n, heads, size, d)."""
-    _, heads, _, width = row.shape
-    return row[0, :, start : start + n * size].reshape(heads, n, size, width).transpose(0, 1)
-
-
-def _attend_causally(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """Causal attention; ``query`` (n, heads, tokens, size), ``key`` and ``value`` (n, key heads, tokens, size)."""
-    grouped = query.shape[1] != key.shape[1]
-    return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
-
-
-def _attend_masked(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """Attention through one boolean mask (queries, keys) for all documents.
-
-    ``query`` is (n, heads, queries, size), ``key`` and ``value`` (n, key heads, keys, size). Heads that share a key
-    are folded into further queries, so that no key is copied.
-    """
-    n, heads, n_queries, size = query.shape
-    group = heads // key.shape[1]
-    folded = query.reshape(n, key.shape[1], group * n_queries, size)
-    found = scaled_dot_product_attention(folded, key, value, attn_mask=mask.repeat(group, 1), scale=scale)
-    return found.reshape(n, heads, n_queries, size)

@@ -124,17 +124,28 @@ def outline(path: Path, *, min_pixels: int, max_pixels: int, resize: Resize = "q
 
 
 def to_patches(
-    picture: "Image", *, min_pixels: int, max_pixels: int, resize: Resize = "qwen2vl", patch: int = PATCH
+    picture: "Image | NDArray[np.uint8]",
+    *,
+    min_pixels: int,
+    max_pixels: int,
+    resize: Resize = "qwen2vl",
+    patch: int = PATCH,
 ) -> Patches:
-    """Resize an RGB picture (bicubic) and cut it into patches; the four of a visual token follow one another."""
+    """Resize an RGB picture, (height, width, 3) as an array, and cut it into patches; bicubic.
+
+    The four patches of a visual token follow one another.
+    """
     import torch
 
-    limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-    tall, wide = grid_size(picture.height, picture.width, **limits, resize=resize, patch=patch)
+    pixels = np.require(picture, requirements="W")  # torch warns of an array that cannot be written to
+    height, width, _ = pixels.shape
+    tall, wide = grid_size(height, width, min_pixels=min_pixels, max_pixels=max_pixels, resize=resize, patch=patch)
     if resize == "llamafactory":
-        height, width = llamafactory_size(picture.height, picture.width, max_pixels=max_pixels)
-        picture = picture.resize((width, height))
-    whole = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        from PIL import Image
+
+        height, width = llamafactory_size(height, width, max_pixels=max_pixels)
+        pixels = np.array(Image.fromarray(pixels).resize((width, height)))
+    whole = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     (fitted,) = torch.nn.functional.interpolate(whole, (tall, wide), mode="bicubic", antialias=True)
     rows, columns = tall // patch, wide // patch
     grid = fitted.reshape(3, rows // MERGE, MERGE, patch, columns // MERGE, MERGE, patch)

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
-from experts.qwen2vl.inputs.packed_rows import PackedLayout, unpack_run
+from experts.qwen2vl.inputs.packed_rows import PackedLayout
+from experts.qwen2vl.model.attention_kernels import attend
 
 
 class TowerAttention(torch.nn.Module):
@@ -64,7 +64,7 @@ class PackedAttention(torch.nn.Module):
         query = apply_rotary(self._heads(self.q_proj(asking), "q_norm"), *of_asking)
         key = apply_rotary(self._heads(self.k_proj(hidden_states), "k_norm"), cos, sin)
         query, key, value = (part.transpose(1, 2) for part in (query, key, self._heads(self.v_proj(hidden_states))))
-        return self.o_proj(layout.attend(query, key, value, self.scaling).flatten(2)), None
+        return self.o_proj(attend_documents(layout, query, key, value, self.scaling).flatten(2)), None
 
     def _heads(self, projected: Tensor, norm: str = "") -> Tensor:
         """(1, n, heads * size) to (1, n, heads, size), normalised per head in the families that do so."""
@@ -95,7 +95,36 @@ def apply_rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(left * of_left, right, of_right).flatten(-2).to(states.dtype)
 
 
-# As PackedLayout.attend: a loop whose length changes with every batch is not compiled.
+# A loop that is as long as the row has runs, or pictures: compiled, every batch would need its own graph.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def attend_documents(layout: PackedLayout, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Attention within each document of a packed row of S tokens.
+
+    ``query`` (1, heads, n, size) holds all S tokens, or only those at ``read_positions``; ``key`` and ``value`` are
+    (1, key heads, S, size). The result is (1, n, heads, size), zero for padding. Neighbouring documents of equal length
+    are one call.
+    """
+    n_read, n_inner = layout.node_mask.shape
+    whole = query.shape[2] == key.shape[2]
+    parts = []
+    start = first = 0
+    for (n, length), mask in zip(layout.run_lengths, layout.run_masks, strict=True):
+        size = length + n_inner
+        keys, values = _unpack_run(key, start, n, size), _unpack_run(value, start, n, size)
+        queries = _unpack_run(query, start, n, size) if whole else _unpack_run(query, first, n, n_read)
+        rows = []
+        if whole:
+            before = slice(length - 1)
+            rows = [attend(queries[:, :, before], keys[:, :, before], values[:, :, before], scale, causal=True)]
+            queries = queries[:, :, length - 1 :]
+        rows.append(attend(queries, keys, values, scale, mask=mask))
+        parts.append(torch.cat(rows, dim=2).transpose(1, 2).flatten(0, 1))
+        start, first = start + n * size, first + n * n_read
+    if whole and layout.n_padding:
+        parts.append(parts[-1].new_zeros(layout.n_padding, *parts[-1].shape[1:]))
+    return torch.cat(parts)[None]
+
+
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend_pictures(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, scale: float) -> Tensor:
     """Attention of the vision tower: a patch attends to the patches of its own picture.
@@ -108,11 +137,16 @@ def attend_pictures(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, s
     start = 0
     for size, run in groupby(_lengths(bounds)):
         n = len(list(run))
-        queries, keys, values = (unpack_run(part, start, n, size) for part in (query, key, value))
-        found = scaled_dot_product_attention(queries, keys, values, scale=scale)
-        parts.append(found.transpose(1, 2).flatten(0, 1))
+        queries, keys, values = (_unpack_run(part, start, n, size) for part in (query, key, value))
+        parts.append(attend(queries, keys, values, scale).transpose(1, 2).flatten(0, 1))
         start += n * size
     return torch.cat(parts)[None]
+
+
+def _unpack_run(row: Tensor, start: int, n: int, size: int) -> Tensor:
+    """``n`` neighbours of ``size`` tokens from ``start`` on, as a batch: (1, heads, S, d) to (n, heads, size, d)."""
+    _, heads, _, width = row.shape
+    return row[0, :, start : start + n * size].reshape(heads, n, size, width).transpose(0, 1)
 
 
 def _lengths(bounds: Any) -> list[int]:

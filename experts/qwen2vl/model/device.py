@@ -1,5 +1,8 @@
 """Where a model computes, in which number format, and by which attention kernels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from mire.errors import SettingsError
@@ -53,6 +56,23 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
         return torch.nn.functional.linear(x, weight, bias)
     wide = torch.nn.functional.linear(x.float(), weight.float(), None if bias is None else bias.float())
     return wide.to(x.dtype)
+
+
+@contextmanager
+def bfloat16_factors(model: torch.nn.Module) -> Iterator[None]:
+    """Where the model computes in bfloat16 on a CPU, float32 products round their factors to bfloat16 meanwhile.
+
+    Their results stay float32. That is twice as fast where the CPU multiplies bfloat16 itself, and exact for factors
+    that are bfloat16 numbers in float32. torch has this as a setting of the process, not of a product.
+    """
+    weight = next(model.parameters())
+    before = torch.get_float32_matmul_precision()
+    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and multiplies_bfloat16():
+        torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def choose_attention_kernels() -> None:

@@ -23,6 +23,7 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed
 
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.model.attention import PackedAttention, TowerAttention
+from experts.qwen2vl.model.attention_kernels import LOG2_E
 from experts.qwen2vl.model.device import linear
 
 GPU_SLICE_BYTES, CPU_SLICE_BYTES = 256 << 20, 1 << 20
@@ -93,7 +94,9 @@ class FloatHead(torch.nn.Linear):
         sums = []
         for logits in self._slices(states):
             highest = logits.amax(dim=1, keepdim=True)
-            sums.append(logits.sub_(highest).exp_().sum(dim=1).log_() + highest[:, 0])
+            # Powers of two, as in ``attention_kernels.py``.
+            powers = torch.add(highest * -LOG2_E, logits, alpha=LOG2_E, out=logits).exp2_()
+            sums.append(powers.sum(dim=1).log_() + highest[:, 0])
         return torch.stack(sums).logsumexp(dim=0)
 
     def _slices(self, states: Tensor) -> Iterator[Tensor]:

@@ -21,7 +21,7 @@ def label_log_likelihoods(model: Any, batch: Batch, trie: LabelTrie) -> Tensor:
     """
     if torch.is_inference_mode_enabled():
         return log_likelihoods_and_states(model, batch, trie)[0]
-    return _along_paths(prompt_logits(model, batch), trie)
+    return _log_probabilities(prompt_logits(model, batch), trie) @ _tables(trie, str(batch.ids.device))[2].T
 
 
 def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tuple[Tensor, Tensor]:
@@ -32,23 +32,24 @@ def log_likelihoods_and_states(model: Any, batch: Batch, trie: LabelTrie) -> tup
     """
     base = getattr(model, "get_base_model", lambda: model)()
     states = _read(base.model(**_inputs(model, batch)).last_hidden_state, batch)
-    if not hasattr(base.lm_head, "log_normalisers"):  # an adapter that was trained elsewhere may change the head too
-        return _along_paths(base.lm_head(states), trie), states
     read_indices, tokens, paths = _tables(trie, str(states.device))
-    # The logits of the labels' few tokens, and one number per state for the whole vocabulary.
-    logits = states.float() @ base.lm_head.weight[tokens].float().T
-    normalisers = base.lm_head.log_normalisers(states.flatten(0, 1)).view(*states.shape[:2], 1)
-    nodes = torch.arange(len(tokens), device=states.device)
-    return (logits - normalisers)[:, read_indices, nodes] @ paths.T, states
+    if hasattr(base.lm_head, "log_normalisers"):
+        # The logits of the labels' few tokens, and one number per state for the whole vocabulary.
+        logits = states.float() @ base.lm_head.weight[tokens].float().T
+        normalisers = base.lm_head.log_normalisers(states.flatten(0, 1)).view(*states.shape[:2], 1)
+        found = (logits - normalisers)[:, read_indices, torch.arange(len(tokens), device=states.device)]
+    else:  # an adapter that was trained elsewhere may change the head too
+        found = _log_probabilities(base.lm_head(states), trie)
+    # A sum, no product: a CPU might round a product's factors (``bfloat16_factors``).
+    return (found[:, None] * paths).sum(dim=-1), states
 
 
-def _along_paths(logits: Tensor, trie: LabelTrie) -> Tensor:
-    """Log-likelihoods (prompts, n_labels) from logits (prompts, n_read_positions, vocabulary)."""
-    read_indices, tokens, paths = _tables(trie, str(logits.device))
+def _log_probabilities(logits: Tensor, trie: LabelTrie) -> Tensor:
+    """Of every node's token, (prompts, nodes), from logits (prompts, n_read_positions, vocabulary)."""
+    read_indices, tokens, _ = _tables(trie, str(logits.device))
     n = max(1, SLICE_BYTES // logits[:1].nbytes)
     # log_softmax is one fused kernel, and its gradient another. It copies all logits, hence the slices.
-    scored = [part.log_softmax(dim=-1)[:, read_indices, tokens] for part in logits.split(n)]
-    return torch.cat(scored) @ paths.T
+    return torch.cat([part.log_softmax(dim=-1)[:, read_indices, tokens] for part in logits.split(n)])
 
 
 def prompt_logits(model: Any, batch: Batch) -> Tensor:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from records import dialogue_instruction, image_instruction
 
-from experts.qwen2vl.base import Base
+from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
 from experts.qwen2vl.inputs.pictures import Patches
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
@@ -190,6 +190,33 @@ def test_each_core_takes_a_batch_and_the_votes_stay(
     assert {cores for _, cores in of_seven} == {1}
     assert ("MainThread" in dict(of_seven)) == (n_cores == 1)
     assert by == [("MainThread", n_cores)], "a lone sample gets all cores"
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("float32", "highest"), ("bfloat16", "medium")])
+def test_only_rows_in_bfloat16_round_the_factors_of_float32_products(
+    nano_settings: Qwen2VL, monkeypatch: pytest.MonkeyPatch, dtype: str, expected: str
+) -> None:
+    """Adapters are merged with exact products."""
+    import experts.qwen2vl.model.scoring as scoring
+
+    monkeypatch.setattr("experts.qwen2vl.model.device.multiplies_bfloat16", lambda: True)
+    seen: dict[str, str] = {}
+
+    def adapted(base: Base, task: object) -> Any:
+        seen["adapters"] = torch.get_float32_matmul_precision()
+        return base.model
+
+    def watched(model: Any, batch: Any, trie: Any) -> torch.Tensor:
+        seen["row"] = torch.get_float32_matmul_precision()
+        return honest(model, batch, trie)
+
+    honest = scoring.label_log_likelihoods
+    monkeypatch.setattr(scoring, "label_log_likelihoods", watched)
+    monkeypatch.setattr(Base, "adapted", adapted)
+    base = load_base(nano_settings.model_copy(update={"dtype": dtype}), device="cpu")
+    (vote,) = Qwen2VLVoter(base, builtin_taxonomy("dialogue"), nano_settings).vote(dialogues(1))
+    assert vote is not None and sum(vote.probabilities) == pytest.approx(1, abs=1e-5)
+    assert seen == {"adapters": "highest", "row": expected}
 
 
 @pytest.fixture

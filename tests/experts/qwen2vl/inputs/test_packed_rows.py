@@ -14,7 +14,7 @@ from experts.qwen2vl.inputs.label_trie import LabelTrie
 from experts.qwen2vl.inputs.packed_rows import PackedLayout
 from experts.qwen2vl.inputs.pictures import Patches
 from experts.qwen2vl.inputs.prompt import EncodedPrompt
-from experts.qwen2vl.model.attention import attend_pictures
+from experts.qwen2vl.model.attention import attend_documents, attend_pictures
 from experts.qwen2vl.model.scoring import label_log_likelihoods
 from mire.settings import Qwen2VL
 
@@ -56,10 +56,10 @@ def test_attention_is_that_of_the_whole_mask(lengths: list[int], heads: int, key
     n_tokens = sum(lengths) + 3 * len(lengths) + 2
     query, key, value = (torch.randn(1, n, n_tokens, 8) for n in (heads, key_heads, key_heads))
     expected = plain_attention(query[0], key[0], value[0], whole_mask(lengths, 2)).transpose(0, 1)
-    got = layout.attend(query, key, value, 8**-0.5)[0]
+    got = attend_documents(layout, query, key, value, 8**-0.5)[0]
     torch.testing.assert_close(got[:-2], expected[:-2], atol=1e-5, rtol=1e-5)
     read = layout.read_positions
-    got = layout.attend(query[:, :, read], key, value, 8**-0.5)[0]
+    got = attend_documents(layout, query[:, :, read], key, value, 8**-0.5)[0]
     torch.testing.assert_close(got, expected[read], atol=1e-5, rtol=1e-5)
 
 

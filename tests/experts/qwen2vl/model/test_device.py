@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from experts.qwen2vl.base import load_base
-from experts.qwen2vl.model.device import number_format, out_of_memory
+from experts.qwen2vl.model import device
+from experts.qwen2vl.model.device import bfloat16_factors, number_format, out_of_memory
 from mire.errors import SettingsError
 from mire.settings import Qwen2VL
 
@@ -72,3 +73,25 @@ def test_cudnn_does_no_attention(nano_settings: Qwen2VL) -> None:
 )
 def test_memory_that_ended(error: RuntimeError, expected: bool) -> None:
     assert out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "native", "expected"),
+    [(torch.bfloat16, True, "medium"), (torch.bfloat16, False, "highest"), (torch.float32, True, "highest")],
+)
+def test_products_round_their_factors_only_beside_a_model_that_does_so_too(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, native: bool, expected: str
+) -> None:
+    monkeypatch.setattr(device, "multiplies_bfloat16", lambda: native)
+    with pytest.raises(ZeroDivisionError), bfloat16_factors(torch.nn.Linear(2, 2, dtype=dtype)):
+        assert torch.get_float32_matmul_precision() == expected
+        1 / 0  # noqa: B018
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_products_of_bfloat16_numbers_lose_nothing() -> None:
+    torch.manual_seed(0)
+    left, right = torch.randn(300, 128).bfloat16().float(), torch.randn(128, 900).bfloat16().float()
+    exact = (left.double() @ right.double()).float()
+    with bfloat16_factors(torch.nn.Linear(2, 2, dtype=torch.bfloat16)):
+        torch.testing.assert_close(left @ right, exact, atol=1e-4, rtol=1e-5)

@@ -1,0 +1,67 @@
+"""Softmax attention (https://arxiv.org/abs/1706.03762): torch's kernels, or on a CPU in bfloat16 our own products.
+
+torch's kernel for CPUs is no faster in bfloat16 than in float32; oneDNN's products are two to four times as fast.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from experts.qwen2vl.model.device import multiplies_bfloat16
+
+SCORES_BYTES = 4 << 20
+"""Bytes of scores that exist at a time, unless one head has more: a CPU holds them in its cache."""
+LOG2_E = math.log2(math.e)
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, *, mask: Tensor | None = None, causal: bool = False
+) -> Tensor:
+    """Attention of ``query`` (n, heads, queries, size); the result has its shape.
+
+    ``key`` and ``value`` are (n, key heads, keys, size). A query attends to the keys that ``mask`` (queries, keys) bool
+    names, with ``causal`` to those up to its own place, else to all.
+    """
+    n, heads, n_queries, size = query.shape
+    group = heads // key.shape[1]
+    by_products = _products_are_faster(query)
+    if causal and not by_products:
+        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=group > 1)
+    if causal:
+        mask = torch.ones(n_queries, n_queries, dtype=torch.bool).tril_()
+    # Heads that share a key are folded into further queries, so that no key is copied.
+    folded = query.reshape(n, key.shape[1], group * n_queries, size)
+    kernel = _attend_by_products if by_products else scaled_dot_product_attention
+    found = kernel(folded, key, value, attn_mask=None if mask is None else mask.repeat(group, 1), scale=scale)
+    return found.reshape(query.shape)
+
+
+def _products_are_faster(query: Tensor) -> bool:
+    """Whether ``_attend_by_products`` may be called, which keeps nothing for gradients, and is faster."""
+    on_cpu_in_bfloat16 = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    return on_cpu_in_bfloat16 and not torch.is_grad_enabled() and multiplies_bfloat16()
+
+
+def _attend_by_products(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, scale: float) -> Tensor:
+    """As torch's function, scores in float32; fast where float32 products take bfloat16 factors (``device.py``).
+
+    Only the weights are then rounded to bfloat16, as by torch's kernel.
+    """
+    bias = torch.zeros(1) if attn_mask is None else torch.zeros(attn_mask.shape).masked_fill_(~attn_mask, -torch.inf)
+    matrices = (_widened(part).flatten(0, 1) for part in (query, key, value))
+    n_at_once = max(1, SCORES_BYTES // (4 * query.shape[2] * key.shape[2]))
+    found = []
+    for queries, keys, values in zip(*(part.split(n_at_once) for part in matrices), strict=True):
+        scores = torch.baddbmm(
+            bias, queries, keys.transpose(1, 2), beta=int(attn_mask is not None), alpha=scale * LOG2_E
+        )
+        # Powers of two: torch's exp of float32 takes four times as long, and ten times where results are tiny.
+        weights = scores.sub_(scores.amax(-1, keepdim=True)).exp2_()
+        found.append(torch.bmm(weights, values).div_(weights.sum(-1, keepdim=True)))
+    return torch.cat(found).to(query.dtype).view(query.shape)
+
+
+def _widened(part: Tensor) -> Tensor:
+    return part.to(torch.float32, memory_format=torch.contiguous_format)
