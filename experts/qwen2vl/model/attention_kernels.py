@@ -12,7 +12,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from experts.qwen2vl.model.device import multiplies_bfloat16
 
 SCORES_BYTES = 4 << 20
-"""Bytes of scores that exist at a time, unless one head has more: a CPU holds them in its cache."""
+"""Bytes of scores that exist at a time: a CPU's cache holds them."""
 LOG2_E = math.log2(math.e)
 
 
@@ -49,18 +49,30 @@ def _attend_by_products(query: Tensor, key: Tensor, value: Tensor, attn_mask: Te
 
     Only the weights are then rounded to bfloat16, as by torch's kernel.
     """
-    bias = torch.zeros(1) if attn_mask is None else torch.zeros(attn_mask.shape).masked_fill_(~attn_mask, -torch.inf)
-    matrices = (_widened(part).flatten(0, 1) for part in (query, key, value))
-    n_at_once = max(1, SCORES_BYTES // (4 * query.shape[2] * key.shape[2]))
-    found = []
-    for queries, keys, values in zip(*(part.split(n_at_once) for part in matrices), strict=True):
-        scores = torch.baddbmm(
-            bias, queries, keys.transpose(1, 2), beta=int(attn_mask is not None), alpha=scale * LOG2_E
+    n_queries, n_keys = query.shape[2], key.shape[2]
+    heads_at_once, queries_at_once = (max(1, SCORES_BYTES // (4 * n_keys * n)) for n in (n_queries, 1))
+    heads = [_widened(part).flatten(0, 1).split(heads_at_once) for part in (query, key, value)]
+    bias = None if attn_mask is None else torch.zeros(attn_mask.shape).masked_fill_(~attn_mask, -torch.inf)
+    found = [
+        torch.cat(
+            [
+                _weighted_values(queries[:, rows], keys, values, scale, None if bias is None else bias[rows])
+                for rows in (slice(start, start + queries_at_once) for start in range(0, n_queries, queries_at_once))
+            ],
+            dim=1,
         )
-        # Powers of two: torch's exp of float32 takes four times as long, and ten times where results are tiny.
-        weights = scores.sub_(scores.amax(-1, keepdim=True)).exp2_()
-        found.append(torch.bmm(weights, values).div_(weights.sum(-1, keepdim=True)))
+        for queries, keys, values in zip(*heads, strict=True)
+    ]
     return torch.cat(found).to(query.dtype).view(query.shape)
+
+
+def _weighted_values(queries: Tensor, keys: Tensor, values: Tensor, scale: float, bias: Tensor | None) -> Tensor:
+    """Attention of (heads, queries, size) in float32; ``bias`` (queries, keys) is added to the scores."""
+    added, times = (queries.new_zeros(1), 0) if bias is None else (bias, 1)
+    scores = torch.baddbmm(added, queries, keys.transpose(1, 2), beta=times, alpha=scale * LOG2_E)
+    # Powers of two: torch's exp of float32 takes four times as long, and ten times where results are tiny.
+    weights = scores.sub_(scores.amax(-1, keepdim=True)).exp2_()
+    return torch.bmm(weights, values).div_(weights.sum(-1, keepdim=True))
 
 
 def _widened(part: Tensor) -> Tensor:
