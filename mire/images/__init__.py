@@ -173,39 +173,36 @@ def _decoded(picture: "Image") -> "Image":
 
     picture.seek(0)
     pixels = _rgb(picture)
-    turn = _turn(picture)
+    turn = _TURNS.get(orientation(picture.getexif) or 1)
     return pixels.transpose(Transpose[turn]) if turn else pixels
-
-
-def _turn(picture: "Image") -> str | None:
-    """What undoes the picture's orientation, None for an upright one."""
-    return _TURNS.get(orientation(picture.getexif) or 1)
 
 
 def _pixels(picture: "ImageFile") -> "NDArray[np.uint8]":
     import numpy as np
 
-    found = None
-    if picture.format == "WEBP" and picture.mode == "RGB" and _turn(picture) is None:
-        found = _opaque_webp(picture)
+    found = _simple_webp(picture) if picture.format == "WEBP" and picture.mode == "RGB" else None
     return np.array(_decoded(picture)) if found is None else found
 
 
-def _opaque_webp(picture: "ImageFile") -> "NDArray[np.uint8] | None":
-    """Decoded by OpenCV; None for an animation, and for a broken file, of which Pillow then says what is wrong.
+def _simple_webp(picture: "ImageFile") -> "NDArray[np.uint8] | None":
+    """A WebP that holds one still picture and nothing else, decoded by OpenCV; None for any other, and a broken one.
 
-    Both have libwebp and give the same bits, but no other thread runs while Pillow decodes a WebP.
+    Both have libwebp and give the same bits, but no other thread runs while Pillow decodes a WebP. Beyond its end
+    OpenCV would read on in what follows the picture, and not see that it is cut off.
     """
     import cv2
     import numpy as np
 
-    if picture.fp is None or getattr(picture, "is_animated", False):
+    if picture.fp is None:
         return None
     picture.fp.seek(0)
+    data = picture.fp.read()
+    # A file is RIFF, its size, WEBP; then the picture's name, its size, and it, filled up to an even number of bytes.
+    size = int.from_bytes(data[16:20], "little")
+    if data[12:16] not in (b"VP8 ", b"VP8L") or len(data) != 20 + size + size % 2:
+        return None
     try:
-        # Its own turn by the metadata is off: what is turned here has been left to Pillow.
-        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        found = cv2.imdecode(np.frombuffer(picture.fp.read(), dtype=np.uint8), flags)
+        found = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:
         return None
     return None if found is None else found.astype(np.uint8, copy=False)
