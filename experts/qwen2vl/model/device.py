@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import torch
 
 from mire.errors import SettingsError
 
+ELEMENTWISE_ANGLES = "5.19"
+"""Before this version of transformers the angles of rotary positions are a float32 product, which must stay exact."""
 NATIVE_BFLOAT16 = (8, 0)
 """The first compute capability that multiplies bfloat16 itself; older cards emulate it, and are many times slower."""
 
@@ -65,9 +68,12 @@ def bfloat16_factors(model: torch.nn.Module) -> Iterator[None]:
     Their results stay float32. That is twice as fast where the CPU multiplies bfloat16 itself, and exact for factors
     that are bfloat16 numbers in float32. torch has this as a setting of the process, not of a product.
     """
+    from packaging.version import Version
+
     weight = next(model.parameters())
     before = torch.get_float32_matmul_precision()
-    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and multiplies_bfloat16():
+    in_bfloat16 = weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and multiplies_bfloat16()
+    if in_bfloat16 and Version(version("transformers")) >= Version(ELEMENTWISE_ANGLES):
         torch.set_float32_matmul_precision("medium")
     try:
         yield

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from records import dialogue_instruction, image_instruction
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from experts.qwen2vl.base import Base, load_base
 from experts.qwen2vl.inputs.batch import Batch
@@ -217,6 +218,39 @@ def test_only_rows_in_bfloat16_round_the_factors_of_float32_products(
     (vote,) = Qwen2VLVoter(base, builtin_taxonomy("dialogue"), nano_settings).vote(dialogues(1))
     assert vote is not None and sum(vote.probabilities) == pytest.approx(1, abs=1e-5)
     assert seen == {"adapters": "highest", "row": expected}
+
+
+class Products(TorchDispatchMode):
+    """The kinds of float32 products that are computed, and those of which a factor is no bfloat16 number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.rounded: set[str] = set()
+
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = call.__name__.partition(".")[0]
+        if name in ("linear", "matmul", "mm", "bmm", "addmm", "baddbmm"):
+            factors = args[1:3] if name in ("addmm", "baddbmm") else args[:2]
+            if factors[0].dtype == torch.float32:
+                self.seen.add(name)
+                if not all((factor.bfloat16() == factor).all() for factor in factors):
+                    self.rounded.add(name)
+        return call(*args, **(kwargs or {}))
+
+
+@pytest.mark.usefixtures("one_core")
+def test_no_row_in_bfloat16_has_a_product_that_must_be_exact(
+    nano_settings: Qwen2VL, screens: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of attention and the vocabulary's logits multiply bfloat16 numbers; attention's weights may be rounded."""
+    monkeypatch.setattr("experts.qwen2vl.model.attention_kernels.multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(Base, "adapted", lambda self, task: self.model)
+    base = load_base(nano_settings.model_copy(update={"dtype": "bfloat16"}), device="cpu")
+    with Products() as products:
+        Qwen2VLVoter(base, builtin_taxonomy("image"), nano_settings).vote(screens[:5])
+    assert {"baddbmm", "bmm"} < products.seen
+    assert products.rounded == {"bmm"}
 
 
 @pytest.fixture

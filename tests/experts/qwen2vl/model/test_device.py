@@ -76,13 +76,19 @@ def test_memory_that_ended(error: RuntimeError, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "native", "expected"),
-    [(torch.bfloat16, True, "medium"), (torch.bfloat16, False, "highest"), (torch.float32, True, "highest")],
+    ("dtype", "native", "transformers", "expected"),
+    [
+        (torch.bfloat16, True, "5.19.0", "medium"),
+        (torch.bfloat16, True, "5.18.1", "highest"),
+        (torch.bfloat16, False, "5.19.0", "highest"),
+        (torch.float32, True, "5.19.0", "highest"),
+    ],
 )
 def test_products_round_their_factors_only_beside_a_model_that_does_so_too(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, native: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, native: bool, transformers: str, expected: str
 ) -> None:
     monkeypatch.setattr(device, "multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(device, "version", {"transformers": transformers}.__getitem__)
     with pytest.raises(ZeroDivisionError), bfloat16_factors(torch.nn.Linear(2, 2, dtype=dtype)):
         assert torch.get_float32_matmul_precision() == expected
         1 / 0  # noqa: B018
