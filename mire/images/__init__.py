@@ -187,8 +187,8 @@ def _pixels(picture: "ImageFile") -> "NDArray[np.uint8]":
 def _simple_webp(picture: "ImageFile") -> "NDArray[np.uint8] | None":
     """A WebP that holds one still picture and nothing else, decoded by OpenCV; None for any other, and a broken one.
 
-    Both have libwebp and give the same bits, but no other thread runs while Pillow decodes a WebP. Beyond its end
-    OpenCV would read on in what follows the picture, and not see that it is cut off.
+    Both have libwebp and give the same bits, but Pillow copies them several times on the way to an array, and other
+    threads wait meanwhile. Where something follows the picture, OpenCV would read on beyond the end of a broken one.
     """
     import cv2
     import numpy as np
