@@ -1,6 +1,7 @@
 """Softmax attention (https://arxiv.org/abs/1706.03762): torch's kernels, or on a CPU in bfloat16 our own products.
 
-torch's kernel for CPUs is no faster in bfloat16 than in float32; oneDNN's products are two to four times as fast.
+torch's kernel for CPUs is no faster in bfloat16 than in float32; oneDNN's products are two to four times as fast. They
+give float32 scores where ``bfloat16_factors`` (``device.py``) is in force.
 """
 
 import math
@@ -8,8 +9,6 @@ import math
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-
-from experts.qwen2vl.model.device import multiplies_bfloat16
 
 SCORES_BYTES = 4 << 20
 """Bytes of scores that exist at a time: a CPU's cache holds them."""
@@ -39,16 +38,14 @@ def attend(
 
 
 def _products_are_faster(query: Tensor) -> bool:
-    """Whether ``_attend_by_products`` may be called, which keeps nothing for gradients, and is faster."""
+    """Whether ``_attend_by_products`` is faster, and may be called: it keeps nothing for gradients."""
     on_cpu_in_bfloat16 = query.device.type == "cpu" and query.dtype == torch.bfloat16
-    return on_cpu_in_bfloat16 and not torch.is_grad_enabled() and multiplies_bfloat16()
+    factors_are_rounded = torch.get_float32_matmul_precision() == "medium"
+    return on_cpu_in_bfloat16 and factors_are_rounded and not torch.is_grad_enabled()
 
 
 def _attend_by_products(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, scale: float) -> Tensor:
-    """As torch's function, scores in float32; fast where float32 products take bfloat16 factors (``device.py``).
-
-    Only the weights are then rounded to bfloat16, as by torch's kernel.
-    """
+    """As torch's function: the scores are float32, and of the factors only the weights are rounded to bfloat16."""
     n_queries, n_keys = query.shape[2], key.shape[2]
     heads_at_once, queries_at_once = (max(1, SCORES_BYTES // (4 * n_keys * n)) for n in (n_queries, 1))
     heads = [_widened(part).flatten(0, 1).split(heads_at_once) for part in (query, key, value)]

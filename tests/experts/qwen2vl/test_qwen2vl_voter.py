@@ -244,7 +244,7 @@ def test_no_row_in_bfloat16_has_a_product_that_must_be_exact(
     nano_settings: Qwen2VL, screens: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scores of attention and the vocabulary's logits multiply bfloat16 numbers; attention's weights may be rounded."""
-    monkeypatch.setattr("experts.qwen2vl.model.attention_kernels.multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr("experts.qwen2vl.model.device.multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(Base, "adapted", lambda self, task: self.model)
     base = load_base(nano_settings.model_copy(update={"dtype": "bfloat16"}), device="cpu")
     with Products() as products:

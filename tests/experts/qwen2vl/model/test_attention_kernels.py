@@ -1,5 +1,6 @@
 """Attention in bfloat16 on a CPU by our own products, against float64; everything else is left to torch's kernels."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ MASK = torch.tensor([[True, False, True, True, False], [True] * 5, [False, False
 
 
 @pytest.fixture(autouse=True)
-def native(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CPU that multiplies bfloat16 itself: where it does not, the same products are only slower."""
-    monkeypatch.setattr(attention_kernels, "multiplies_bfloat16", lambda: True)
+def rounded_factors() -> Iterator[None]:
+    """As beside a model in bfloat16; a CPU that does not multiply it itself takes exact factors, and is only slower."""
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision("highest")
 
 
 def exact(query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Tensor | None) -> Tensor:
@@ -90,8 +93,8 @@ def test_float32_and_training_are_left_to_torch(
             assert found.requires_grad == grads
 
 
-def test_a_cpu_that_emulates_bfloat16_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention_kernels, "multiplies_bfloat16", lambda: False)
+def test_exact_products_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_float32_matmul_precision("highest")
     monkeypatch.setattr(attention_kernels, "_attend_by_products", lambda *_, **__: pytest.fail("our own products"))
     with torch.no_grad():
         query, key, value = parts(7)
