@@ -13,8 +13,8 @@ from mire.settings import Settings
 _PACKAGES = ("mire", "router", "experts", "ensemble")
 _CODE = (".py", ".json", ".yaml")
 _LIBRARIES = (
-    "lightgbm", "numpy", "onnxruntime", "open_clip_torch", "peft", "pillow", "rapidocr", "scikit-learn", "tokenizers",
-    "torch", "transformers",
+    "lightgbm", "numpy", "onnxruntime", "open_clip_torch", "opencv-python-headless", "peft", "pillow", "rapidocr",
+    "scikit-learn", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mire.errors import DataError, quoted
 from mire.images.metadata import orientation, without_metadata
@@ -190,10 +190,10 @@ def _simple_webp(picture: "ImageFile") -> "NDArray[np.uint8] | None":
     Both have libwebp and give the same bits, but Pillow copies them several times on the way to an array, and other
     threads wait meanwhile. Where something follows the picture, OpenCV would read on beyond the end of a broken one.
     """
-    import cv2
     import numpy as np
 
-    if picture.fp is None:
+    cv2 = _opencv()
+    if picture.fp is None or cv2 is None:
         return None
     picture.fp.seek(0)
     data = picture.fp.read()
@@ -202,10 +202,20 @@ def _simple_webp(picture: "ImageFile") -> "NDArray[np.uint8] | None":
     if data[12:16] not in (b"VP8 ", b"VP8L") or len(data) != 20 + size + size % 2:
         return None
     try:
-        found = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+        found: NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:
         return None
-    return None if found is None else found.astype(np.uint8, copy=False)
+    return found
+
+
+@lru_cache
+def _opencv() -> Any:
+    """The module; None where it cannot be loaded or another package has overwritten it: Pillow can do it all."""
+    try:
+        import cv2
+    except ImportError:
+        return None
+    return cv2 if hasattr(cv2, "IMREAD_COLOR_RGB") else None
 
 
 @lru_cache

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -157,6 +158,16 @@ def test_a_simple_webp_is_not_copied_through_pillow(tmp_path: Path, monkeypatch:
     path = webp(tmp_path / "a.webp")
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("Pillow decodes it"))
     assert load_pixels(path).shape == (33, 61, 3)
+
+
+@pytest.mark.parametrize("broken", [None, SimpleNamespace(error=ValueError)], ids=["missing", "without what is needed"])
+def test_without_opencv_pillow_decodes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: object) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", broken)
+    images._opencv.cache_clear()
+    try:
+        assert np.array_equal(load_pixels(webp(tmp_path / "a.webp", lossless=True)), np.asarray(NOISE))
+    finally:
+        images._opencv.cache_clear()
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from threading import RLock
 
 import torch
 
@@ -61,24 +62,30 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
     return wide.to(x.dtype)
 
 
+_ROUNDING = RLock()
+
+
 @contextmanager
 def bfloat16_factors(model: torch.nn.Module) -> Iterator[None]:
     """Where the model computes in bfloat16 on a CPU, float32 products round their factors to bfloat16 meanwhile.
 
     Their results stay float32. That is twice as fast where the CPU multiplies bfloat16 itself, and exact for factors
-    that are bfloat16 numbers in float32. torch has this as a setting of the process, not of a product.
+    that are bfloat16 numbers in float32. torch has this as a setting of the process, so other threads wait here.
     """
     from packaging.version import Version
 
     weight = next(model.parameters())
-    before = torch.get_float32_matmul_precision()
     in_bfloat16 = weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and multiplies_bfloat16()
-    if in_bfloat16 and Version(version("transformers")) >= Version(ELEMENTWISE_ANGLES):
-        torch.set_float32_matmul_precision("medium")
-    try:
+    if not in_bfloat16 or Version(version("transformers")) < Version(ELEMENTWISE_ANGLES):
         yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+        return
+    with _ROUNDING:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 def choose_attention_kernels() -> None:

@@ -62,6 +62,13 @@ def test_products_are_as_exact_as_bfloat16_is(
     assert relative_error(found, exact(query, key, value, 0.5, mask)) < 2**-8
 
 
+def test_a_prompt_of_one_token_has_nothing_before_it() -> None:
+    """Its own attention is that of the trie's nodes; before it there is no query and no key."""
+    query, key, value = (part[:, :, :0] for part in parts(5))
+    with torch.no_grad():
+        assert attend(query, key, value, 0.5, causal=True).shape == (3, 4, 0, 8)
+
+
 def test_two_keys_by_hand() -> None:
     """Scores 0 and ln 3, so weights 1/4 and 3/4 of values 0 and 8."""
     query = torch.tensor([[[[1.0, 0.0]]]]).bfloat16()

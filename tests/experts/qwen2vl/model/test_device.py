@@ -1,5 +1,7 @@
 """Devices, number formats and attention kernels; the cards are made up."""
 
+from threading import Thread
+
 import pytest
 import torch
 
@@ -93,6 +95,24 @@ def test_products_round_their_factors_only_beside_a_model_that_does_so_too(
         assert torch.get_float32_matmul_precision() == expected
         1 / 0  # noqa: B018
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_thread_waits_for_the_setting_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "version", {"transformers": "5.19"}.__getitem__)
+    model, seen = torch.nn.Linear(2, 2, dtype=torch.bfloat16), list[str]()
+
+    def other() -> None:
+        with bfloat16_factors(model):
+            seen.append(torch.get_float32_matmul_precision())
+
+    thread = Thread(target=other)
+    with bfloat16_factors(model), bfloat16_factors(model):
+        thread.start()
+        thread.join(timeout=0.2)
+        assert not seen
+    thread.join()
+    assert (seen, torch.get_float32_matmul_precision()) == (["medium"], "highest")
 
 
 def test_products_of_bfloat16_numbers_lose_nothing() -> None:
