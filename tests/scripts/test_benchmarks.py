@@ -74,14 +74,15 @@ def test_the_scoring_benchmark_runs_and_its_ways_agree(
     assert run(scoring, ["--samples", "6"]) == 0
     printed = capsys.readouterr()
     rows = json.loads(printed.out.splitlines()[-1])["rows"]
-    assert [row["n"] for row in rows] == [6] * 8
+    assert [row["n"] for row in rows] == [6] * 9
     assert rows[2]["way"] == "23 passes for 23 labels" and rows[2]["agreement"] == 1.0
     assert rows[0]["ours_is"] == 1.0 and all(row["ours_is"] > 0 for row in rows)
     assert rows[1]["way"] == "ours, from the files" and rows[1]["agreement"] == 1.0
-    assert rows[5]["way"] == "ours, from the files, bfloat16" and rows[5]["agreement"] > 0.5
-    assert loaded == ["float32", "bfloat16"] and [row["agreement"] for row in rows[6:]] == [0.0, 0.0]
-    ours = max(rows[1]["samples_per_second"], rows[5]["samples_per_second"])
-    assert [row["ours_is"] for row in rows[6:]] == pytest.approx([ours / 2, ours / 4])
+    for row, adapter in zip(rows[5:7], ("apart", "merged"), strict=True):
+        assert row["way"] == f"ours, from the files, bfloat16, adapter {adapter}" and row["agreement"] > 0.5
+    assert loaded == ["float32", "bfloat16"] and [row["agreement"] for row in rows[7:]] == [0.0, 0.0]
+    ours = max(row["samples_per_second"] for row in (rows[1], *rows[5:7]))
+    assert [row["ours_is"] for row in rows[7:]] == pytest.approx([ours / 2, ours / 4])
     assert f"each in its better format: ours is {ours / 4:.2f} times LLaMA-Factory" in printed.err
 
 
