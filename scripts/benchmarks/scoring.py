@@ -189,7 +189,7 @@ def plain_model(folder: Path) -> Any:
 
 
 def from_files(contest: Contest, dtype: str, folder: Path, one_pass: float, adapters: str) -> Row:
-    """Ours from the files, in another format; ``one_pass`` is the rate of our one pass in float32."""
+    """Ours from the files, in another format and with adapters so; ``one_pass`` is our one pass's rate in float32."""
     import torch
 
     other = Contest(voter_in(dtype, folder, adapters), contest.plain, contest.samples)
